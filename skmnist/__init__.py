@@ -1,0 +1,43 @@
+"""A Keras multilayer perceptron as a fully searchable scikit-learn classifier.
+
+Public names are loaded on first use, so that ``import skmnist`` costs
+milliseconds and starts neither TensorFlow nor scikit-learn.
+"""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from importlib import import_module
+
+_HOMES = {
+    "KerasMLPClassifier": "classifier",
+    "Stage": "search",
+    "StagedSearchCV": "search",
+    "ValidationEarlyStopping": "validation",
+    "best_score": "selection",
+    "fetch_mnist": "datasets",
+    "load_digits_28x28": "datasets",
+    "one_standard_error": "selection",
+    "prefer": "selection",
+    "record_scoring": "selection",
+    "report_stages": "report_stages",
+    "smallest": "selection",
+    "within_gap": "selection",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name):
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("skmnist")
+    if name in _HOMES:
+        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return [*globals(), *__all__, "__version__"]

@@ -1,0 +1,437 @@
+"""The training path: a whole epoch in one compiled call, shared by equal networks.
+
+Keras' own loop spends most of the time of a small network outside the matrix
+products. Here an epoch is one XLA program: a loop over shuffled row numbers that
+gathers each batch from data in memory. Compiling takes a second or two, so the
+program belongs to an *engine* that stays in the process and serves every fit of
+the same architecture, batch size, optimizer and number of rows: a fit copies its
+weights and its optimizer's state in, runs epochs, and copies them out.
+"""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import json
+import threading
+from collections import OrderedDict
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# An engine holds a network, an optimizer and two programs: some 10 MB at the
+# sizes of MNIST.
+MAX_ENGINES = 16
+
+# Rows that are evaluated at once: bounds the memory of the hidden layers.
+EVALUATION_ROWS = 8192
+
+_engines = OrderedDict()
+_engines_lock = threading.Lock()
+
+
+class EpochOrder:
+    """The order in which each epoch visits the training rows.
+
+    Parameters
+    ----------
+    random_state : int
+        Seed; an epoch's order depends on it and on the epoch's number only, so
+        training that goes on later sees the same orders.
+    shuffle : bool, default=True
+        Whether to shuffle; otherwise every epoch visits the rows as they are.
+
+    Examples
+    --------
+    >>> from skmnist.training import EpochOrder
+    >>> order = EpochOrder(random_state=0)
+    >>> sorted(int(i) for i in order(epoch=3, n_samples=4))
+    [0, 1, 2, 3]
+    """
+
+    def __init__(self, random_state, shuffle=True):
+        self.random_state = random_state
+        self.shuffle = shuffle
+
+    def __call__(self, epoch, n_samples):
+        """Return the row numbers of one epoch, of shape (n_samples,)."""
+        if not self.shuffle:
+            return np.arange(n_samples, dtype=np.int32)
+        generator = np.random.default_rng([self.random_state, epoch])
+        return generator.permutation(n_samples).astype(np.int32)
+
+
+@keras.saving.register_keras_serializable(package="skmnist")
+class EpochNetwork(keras.Sequential):
+    """A `keras.Sequential` whose `fit` runs whole epochs as compiled programs.
+
+    Everything else, callbacks, history, evaluation, saving, is Keras'. A
+    callback that wants to see single batches gets Keras' own loop instead,
+    with the same batches in the same order.
+    """
+
+    def fit(
+        self,
+        x,
+        y,
+        *,
+        order,
+        batch_size,
+        epochs,
+        initial_epoch=0,
+        sample_weight=None,
+        validation_data=None,
+        callbacks=None,
+        verbose=0,
+        **kwargs,
+    ):
+        """Train for some epochs.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_samples, n_features)
+            Training data, in the network's own type.
+        y : ndarray of shape (n_samples,) or (n_samples, 1)
+            Class numbers.
+        order : EpochOrder
+            Gives the order of the rows in each epoch.
+        batch_size : int
+            Rows per update; the last batch of an epoch takes what is left.
+        epochs : int
+            Number of the epoch to stop before.
+        initial_epoch : int, default=0
+            Number of the first epoch.
+        sample_weight : ndarray of shape (n_samples,), default=None
+            Weights of the rows.
+        validation_data : tuple of (x, y) or (x, y, sample_weight), default=None
+            Data the network is evaluated on after each epoch.
+        callbacks : list of keras.callbacks.Callback, default=None
+            Keras callbacks.
+        verbose : int, default=0
+            Verbosity of Keras' progress bar.
+        **kwargs : dict
+            Further arguments of `keras.Model.fit`; only Keras' own loop, which
+            callbacks that want single batches get, reads them.
+
+        Returns
+        -------
+        history : keras.callbacks.History
+            The loss and the metrics of each epoch.
+        """
+        if any(_wants_batches(callback) for callback in callbacks or ()):
+            return super().fit(
+                _OrderedBatches(x, y, sample_weight, order, batch_size, initial_epoch),
+                epochs=epochs,
+                initial_epoch=initial_epoch,
+                validation_data=validation_data,
+                validation_batch_size=EVALUATION_ROWS,
+                callbacks=callbacks,
+                verbose=verbose,
+                shuffle=False,
+            )
+        rows = _Rows(self, x, y, sample_weight)
+        held_out = None if validation_data is None else _Rows(self, *validation_data)
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        engine = engine_for(self, len(rows), batch_size, rows.weighted)
+        callbacks = keras.callbacks.CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=verbose,
+            epochs=epochs,
+            steps=1,
+        )
+        self.stop_training = False
+        logs = {}
+        callbacks.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            callbacks.on_epoch_begin(epoch)
+            logs = engine.train_epoch(self, rows, order(epoch, len(rows)))
+            if held_out is not None:
+                scores = engine.evaluate(self, held_out)
+                logs |= {f"val_{name}": value for name, value in scores.items()}
+            callbacks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        self.optimizer.finalize_variable_values(self.trainable_weights)
+        callbacks.on_train_end(logs)
+        return self.history
+
+
+class _OrderedBatches(keras.utils.PyDataset):
+    """The batches of each epoch, for Keras' own loop."""
+
+    def __init__(self, x, y, sample_weight, order, batch_size, initial_epoch):
+        super().__init__()
+        self.arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
+        self.order = order
+        self.batch_size = batch_size
+        self.epoch = initial_epoch
+        self.rows = order(initial_epoch, len(x))
+
+    def __len__(self):
+        return -(-len(self.rows) // self.batch_size)
+
+    def __getitem__(self, i):
+        batch = self.rows[i * self.batch_size : (i + 1) * self.batch_size]
+        return tuple(array[batch] for array in self.arrays)
+
+    def on_epoch_end(self):
+        self.epoch += 1
+        self.rows = self.order(self.epoch, len(self.rows))
+
+
+class _Rows:
+    """Arrays as tensors, in the types the network's programs expect."""
+
+    def __init__(self, network, x, y, sample_weight=None):
+        dtype = network.compute_dtype
+        y = np.asarray(y).reshape(-1)
+        self.weighted = sample_weight is not None
+        weights = sample_weight if self.weighted else np.ones(1)
+        self.x = tf.convert_to_tensor(x, dtype=dtype)
+        self.y = tf.convert_to_tensor(y.astype(np.int32))
+        self.weights = tf.convert_to_tensor(np.asarray(weights), dtype=dtype)
+
+    def __len__(self):
+        return int(self.x.shape[0])
+
+
+class Engine:
+    """The compiled programs of one architecture and the variables they run on.
+
+    Parameters
+    ----------
+    network : EpochNetwork
+        A compiled network; the engine takes its structure, not its weights.
+    n_rows, batch_size : int
+        Rows of the training data, and rows per update.
+    weighted : bool
+        Whether rows carry weights.
+    """
+
+    def __init__(self, network, n_rows, batch_size, weighted):
+        self.network = keras.Sequential.from_config(network.get_config())
+        self.optimizer = keras.optimizers.deserialize(
+            keras.optimizers.serialize(network.optimizer)
+        )
+        self.optimizer.build(self.network.trainable_variables)
+        self.loss = network.loss
+        self.n_steps, self.n_rest = divmod(n_rows, batch_size)
+        self.batch_size = batch_size
+        self.weighted = weighted
+        self.lock = threading.Lock()
+        self._epoch = tf.function(self._run_epoch, jit_compile=True, autograph=False)
+        self._evaluate = tf.function(
+            self._run_evaluation, reduce_retracing=True, autograph=False
+        )
+
+    def train_epoch(self, network, rows, order):
+        """Train a network for one epoch; return its mean loss and accuracy."""
+        with self.lock:
+            _copy(_state(network), _state(self.network))
+            _copy(network.optimizer.variables, self.optimizer.variables)
+            loss, hits = self._epoch(
+                rows.x, rows.y, rows.weights, tf.convert_to_tensor(order)
+            )
+            _copy(_state(self.network), _state(network))
+            _copy(self.optimizer.variables, network.optimizer.variables)
+        # Keras' names and its order: the history of its own loop is the same.
+        return {"accuracy": int(hits) / len(rows), "loss": float(loss)}
+
+    def evaluate(self, network, rows):
+        """Return a network's mean loss and accuracy on some rows."""
+        with self.lock:
+            _copy(_state(network), _state(self.network))
+            losses, weight, hits = 0.0, 0.0, 0
+            for start in range(0, len(rows), EVALUATION_ROWS):
+                part = slice(start, start + EVALUATION_ROWS)
+                weights = rows.weights[part] if rows.weighted else None
+                chunk = self._evaluate(rows.x[part], rows.y[part], weights)
+                losses += float(chunk[0])
+                weight += float(chunk[1])
+                hits += int(chunk[2])
+        return {"accuracy": hits / len(rows), "loss": losses / weight}
+
+    def _run_epoch(self, x, y, weights, order):
+        """Loop over the batches of one epoch; the last, smaller one comes apart.
+
+        XLA wants static shapes: the loop's batches all have the same size, and
+        the remainder is a step of its own.
+        """
+
+        def body(step, loss, hits):
+            batch = tf.slice(order, [step * self.batch_size], [self.batch_size])
+            batch_loss, batch_hits = self._train_step(x, y, weights, batch)
+            return step + 1, loss + batch_loss, hits + batch_hits
+
+        start = (tf.constant(0), tf.constant(0, x.dtype), tf.constant(0))
+        _, loss, hits = tf.while_loop(lambda step, *_: step < self.n_steps, body, start)
+        if self.n_rest:
+            rest = order[self.n_steps * self.batch_size :]
+            batch_loss, batch_hits = self._train_step(x, y, weights, rest)
+            loss, hits = loss + batch_loss, hits + batch_hits
+        n_rows = self.n_steps * self.batch_size + self.n_rest
+        return loss / n_rows, hits
+
+    def _train_step(self, x, y, weights, batch):
+        """Update on one batch; return its summed loss and its hits."""
+        x, y = tf.gather(x, batch), tf.gather(y, batch)
+        weights = tf.gather(weights, batch) if self.weighted else None
+        variables = self.network.trainable_variables
+        with tf.GradientTape() as tape:
+            outputs = self.network(x, training=True)
+            loss = self.loss(_targets(y, outputs), outputs, sample_weight=weights)
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss * tf.cast(tf.size(batch), loss.dtype), _hits(y, outputs)
+
+    def _run_evaluation(self, x, y, weights):
+        """Return the summed loss, the summed weights and the hits of some rows."""
+        outputs = self.network(x, training=False)
+        loss = self.loss(_targets(y, outputs), outputs, sample_weight=weights)
+        total = tf.cast(tf.size(y), x.dtype)
+        if weights is not None:
+            total = tf.reduce_sum(weights)
+        return loss * total, total, _hits(y, outputs)
+
+
+def engine_for(network, n_rows, batch_size, weighted):
+    """Return the engine that serves such a network, made when it is new.
+
+    The least recently used of more than `MAX_ENGINES` engines is dropped.
+    """
+    key = _engine_key(network, n_rows, batch_size, weighted)
+    with _engines_lock:
+        if key not in _engines:
+            _engines[key] = Engine(network, n_rows, batch_size, weighted)
+        _engines.move_to_end(key)
+        while len(_engines) > MAX_ENGINES:
+            _engines.popitem(last=False)
+        return _engines[key]
+
+
+def clear_engines():
+    """Drop all engines of this process and the memory they hold."""
+    with _engines_lock:
+        _engines.clear()
+
+
+def predict_network(network, X):
+    """Return a network's outputs, of shape (n_samples, n_outputs).
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        A built network.
+    X : ndarray of shape (n_samples, n_features)
+        Data.
+
+    Returns
+    -------
+    outputs : ndarray of shape (n_samples, n_outputs)
+        What the last layer gives, in the network's type.
+    """
+    X = np.asarray(X, dtype=network.compute_dtype)
+    parts = [
+        network(X[start : start + EVALUATION_ROWS], training=False).numpy()
+        for start in range(0, len(X), EVALUATION_ROWS)
+    ]
+    return np.concatenate(parts)
+
+
+def dense_layers(network):
+    """Return the weights and biases of each layer, normalizations folded in.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        A network as `build_network` makes it.
+
+    Returns
+    -------
+    layers : list of (ndarray of shape (n_in, n_out), ndarray of shape (n_out,))
+        Such that ``activation(X @ weights + biases)`` is what the layer gives in
+        prediction.
+    """
+    folded = []
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Dense):
+            weights = np.asarray(layer.kernel)
+            biases = layer.bias if layer.use_bias else np.zeros(weights.shape[1])
+            folded.append((weights, np.asarray(biases)))
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            weights, biases = folded[-1]
+            mean, variance = map(np.asarray, (layer.moving_mean, layer.moving_variance))
+            scale = np.asarray(layer.gamma) / np.sqrt(variance + layer.epsilon)
+            shift = np.asarray(layer.beta) + (biases - mean) * scale
+            folded[-1] = (weights * scale, shift)
+    return folded
+
+
+def _engine_key(network, n_rows, batch_size, weighted):
+    """Describe all that a compiled epoch depends on.
+
+    Initial weights, seeds and a constant learning rate are left out: they are
+    variables, copied in for every fit.
+    """
+    layers = [layer["config"] for layer in network.get_config()["layers"]]
+    optimizer = keras.optimizers.serialize(network.optimizer)
+    optimizer["config"].pop("name", None)
+    if isinstance(optimizer["config"]["learning_rate"], float):
+        optimizer["config"].pop("learning_rate")
+    loss = keras.losses.serialize(network.loss)
+    described = {
+        "layers": [_without(layer, "kernel_initializer", "seed") for layer in layers],
+        "optimizer": optimizer,
+        "loss": loss,
+        "rows": [n_rows, batch_size, weighted],
+    }
+    return json.dumps(described, sort_keys=True, default=str)
+
+
+def _without(config, *names):
+    return {name: value for name, value in config.items() if name not in names}
+
+
+def _state(network):
+    """Return a network's weights and the state of its random layers."""
+    return [variable for layer in network.layers for variable in layer.variables]
+
+
+def _copy(sources, targets):
+    for source, target in zip(sources, targets, strict=True):
+        target.value.assign(source.value)
+
+
+def _targets(y, outputs):
+    """Bring class numbers to the form the loss expects."""
+    if outputs.shape[-1] == 1:
+        return tf.cast(y[:, None], outputs.dtype)
+    return y
+
+
+def _hits(y, outputs):
+    """Count the rows whose most probable class is the right one."""
+    if outputs.shape[-1] == 1:
+        predicted = tf.cast(outputs[:, 0] > 0.5, tf.int32)
+    else:
+        predicted = tf.argmax(outputs, axis=1, output_type=tf.int32)
+    return tf.reduce_sum(tf.cast(tf.equal(predicted, y), tf.int32))
+
+
+def _wants_batches(callback):
+    """Whether a callback has something to do at single batches."""
+    plain = keras.callbacks.Callback
+    return any(
+        getattr(type(callback), hook) is not getattr(plain, hook)
+        for hook in _BATCH_HOOKS
+    )
+
+
+_BATCH_HOOKS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+)

@@ -1,0 +1,227 @@
+"""The scikeras classifier inside ours: made from plain data, and taken apart to it.
+
+The only module that imports scikeras. A *spec* is a dict of JSON values that says
+everything about a network, its loss and its optimizer but their numbers; the
+numbers are a list of arrays. Together they are a fitted network that can be
+copied, pickled and saved without Keras' archive format.
+"""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from functools import partial
+
+import keras
+import numpy as np
+from scikeras.wrappers import KerasClassifier
+from sklearn import config_context
+
+from .encoding import per_layer
+from .network import (
+    ACTIVATIONS,
+    INITIALIZERS,
+    build_loss,
+    build_network,
+    build_optimizer,
+)
+from .training import EpochNetwork
+
+
+def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
+    """Bring a classifier's parameters to the spec of its network.
+
+    Parameters
+    ----------
+    params : dict
+        The parameters of a `KerasMLPClassifier`.
+    n_features, n_classes, n_samples : int
+        Sizes of the training data.
+    dtype : {"float32", "float64"}
+        Their type.
+    random_state : int
+        Seed of the layers.
+
+    Returns
+    -------
+    spec : dict
+        JSON values, see `make_wrapper`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter with one value per layer does not match the depth, or
+        holds something that is no layer's.
+    """
+
+    def layers(name, allowed):
+        return per_layer(name, params[name], params["depth"], allowed)
+
+    n_outputs = 1 if n_classes == 2 else n_classes
+    steps_per_epoch = -(-n_samples // params["batch_size"])
+    learning_rate = params["learning_rate"]
+    return {
+        "network": {
+            "n_features": int(n_features),
+            "n_outputs": n_outputs,
+            "widths": layers("widths", _is_width),
+            "activations": layers("activations", ACTIVATIONS.__contains__),
+            "initializers": layers("initializers", INITIALIZERS.__contains__),
+            "output_initializer": params["output_initializer"],
+            "dropout": layers("dropout", _is_rate),
+            "batch_normalization": bool(params["batch_normalization"]),
+            "dtype": dtype,
+            "random_state": random_state,
+        },
+        "loss": {
+            "n_outputs": n_outputs,
+            "label_smoothing": float(params["label_smoothing"]),
+            "dtype": dtype,
+        },
+        "optimizer": {
+            "optimizer": serialize_optimizer(params["optimizer"]),
+            "learning_rate": None if learning_rate is None else float(learning_rate),
+            "schedule": params["learning_rate_schedule"],
+            "n_steps": int(params["epochs"]) * steps_per_epoch,
+            "weight_decay": float(params["weight_decay"]),
+        },
+        "batch_size": int(params["batch_size"]),
+        "epochs": int(params["epochs"]),
+    }
+
+
+def _is_width(width):
+    return isinstance(width, int) and not isinstance(width, bool) and width >= 1
+
+
+def _is_rate(rate):
+    return isinstance(rate, int | float) and 0 <= rate < 1
+
+
+def make_wrapper(spec, *, verbose=0):
+    """Make an unfitted scikeras classifier from a spec.
+
+    Parameters
+    ----------
+    spec : dict
+        ``network``, ``loss`` and ``optimizer``: the arguments of
+        `build_network`, `build_loss` and `build_optimizer`; ``batch_size`` and
+        ``epochs``.
+    verbose : int, default=0
+        Keras' verbosity.
+
+    Returns
+    -------
+    wrapper : scikeras.wrappers.KerasClassifier
+        A classifier of class numbers.
+    """
+    return KerasClassifier(
+        model=partial(build_network, network_class=EpochNetwork, **spec["network"]),
+        loss=build_loss(**spec["loss"]),
+        optimizer=build_optimizer(**spec["optimizer"]),
+        metrics=["accuracy"],
+        batch_size=spec["batch_size"],
+        epochs=spec["epochs"],
+        verbose=verbose,
+    )
+
+
+def train_wrapper(
+    wrapper, X, y, sample_weight, *, callbacks, resume=False, **fit_params
+):
+    """Train the wrapped network.
+
+    Parameters
+    ----------
+    wrapper : scikeras.wrappers.KerasClassifier
+        The classifier to train, in place.
+    X : ndarray of shape (n_samples, n_features)
+        Checked data.
+    y : ndarray of shape (n_samples,)
+        Class numbers.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Positive weights.
+    callbacks : list of keras.callbacks.Callback
+        Keras callbacks of this training.
+    resume : bool, default=False
+        Whether to go on from the present weights and optimizer state.
+    **fit_params : dict
+        Arguments of `EpochNetwork.fit`, ``epochs`` among them.
+    """
+    wrapper.callbacks = wrapper._fit_callbacks = callbacks
+    # The data are checked already; scikeras would check them twice more.
+    with config_context(assume_finite=True):
+        if resume:
+            wrapper._fit(
+                X,
+                y,
+                sample_weight,
+                warm_start=True,
+                initial_epoch=wrapper.current_epoch,
+                **fit_params,
+            )
+        else:
+            wrapper.fit(X, y, sample_weight, **fit_params)
+    # Callbacks hold the network and whatever their user gave them: neither
+    # belongs into a copy or a pickle of the fitted classifier.
+    wrapper.callbacks = None
+    wrapper._fit_callbacks = wrapper._predict_callbacks = []
+
+
+def wrapper_arrays(wrapper):
+    """Return the numbers of a fitted network and its optimizer, as arrays."""
+    return [np.asarray(variable) for variable in _variables(wrapper.model_)]
+
+
+def restore_wrapper(spec, arrays, history):
+    """Make a fitted scikeras classifier again.
+
+    Parameters
+    ----------
+    spec : dict
+        As for `make_wrapper`.
+    arrays : list of ndarray
+        As `wrapper_arrays` gave them.
+    history : dict of str to list of float
+        The curves of the training.
+
+    Returns
+    -------
+    wrapper : scikeras.wrappers.KerasClassifier
+        A classifier equal to the one taken apart; training can go on.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not fit the spec.
+    """
+    wrapper = make_wrapper(spec)
+    network, n_classes = spec["network"], max(spec["network"]["n_outputs"], 2)
+    X = np.zeros((n_classes, network["n_features"]), dtype=network["dtype"])
+    wrapper.initialize(X, np.arange(n_classes))
+    wrapper._ensure_compiled_model()
+    wrapper.model_.optimizer.build(wrapper.model_.trainable_variables)
+    variables = _variables(wrapper.model_)
+    if [v.shape for v in variables] != [a.shape for a in arrays]:
+        raise ValueError("the stored arrays do not fit the network they describe")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+    wrapper.history_ = {name: list(curve) for name, curve in history.items()}
+    return wrapper
+
+
+def _variables(model):
+    layers = [variable for layer in model.layers for variable in layer.variables]
+    return [*layers, *model.optimizer.variables]
+
+
+def serialize_optimizer(optimizer):
+    """Return an optimizer's name, or the JSON form of an optimizer object."""
+    if isinstance(optimizer, str):
+        return optimizer
+    return keras.optimizers.serialize(optimizer)
+
+
+def deserialize_optimizer(described):
+    """Return what `serialize_optimizer` was given."""
+    if isinstance(described, str):
+        return described
+    return keras.optimizers.deserialize(described)
