@@ -6,6 +6,7 @@ import re
 import warnings
 
 from sklearn.base import _fit_context
+from sklearn.callback._transport import close_listener, open_listener, send
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -20,6 +21,9 @@ __all__ = [
     "_check_sample_weight",
     "_fit_context",
     "cause_of_failure",
+    "close_listener",
+    "open_listener",
+    "send",
 ]
 
 
@@ -59,6 +63,8 @@ class ChoosingSearchCV(BaseSearchCV):
         return self.best_index_
 
     def _format_results(self, candidate_params, n_splits, out, more_results=None):
+        errors = [row["fit_error"] for row in out if row["fit_error"]]
+        self._last_failure = _named_error(errors[-1]) if errors else None
         # scikit-learn warns of NaN once per column and per call, about all rows
         # so far; the subclass warns once, about the new rows.
         with warnings.catch_warnings():
@@ -68,6 +74,11 @@ class ChoosingSearchCV(BaseSearchCV):
             return super()._format_results(
                 candidate_params, n_splits, out, more_results
             )
+
+    @property
+    def last_failure(self):
+        """What the last fit that failed raised, in one line, or None."""
+        return getattr(self, "_last_failure", None)
 
 
 def cause_of_failure(error):
@@ -87,6 +98,10 @@ def cause_of_failure(error):
     text = str(error)
     if not re.match(r"\s*All the \d+ fits failed", text):
         return None
-    first = text.split("fits failed with the following error:")[1]
-    named = re.findall(r"^\w[\w.]*(?:Error|Exception|Warning)\b.*$", first, re.M)
-    return named[-1] if named else first.strip().splitlines()[-1]
+    return _named_error(text.split("fits failed with the following error:")[1])
+
+
+def _named_error(traceback):
+    """Find the line of a traceback that names the exception."""
+    named = re.findall(r"^\w[\w.]*(?:Error|Exception|Warning)\b.*$", traceback, re.M)
+    return named[-1] if named else traceback.strip().splitlines()[-1]
