@@ -19,12 +19,12 @@ _HOMES = {
     "one_standard_error": "selection",
     "prefer": "selection",
     "record_scoring": "selection",
-    "report_stages": "report_stages",
+    "report_stages": "experiment",
     "smallest": "selection",
     "within_gap": "selection",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name):

@@ -1,0 +1,179 @@
+"""The command line as a user meets it: real processes, exit codes, both streams."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from skmnist.cli import main
+
+SKMNIST = [sys.executable, "-m", "skmnist"]
+QUICK_STUDY = ["study", "--dataset", "digits", "--preset", "quick", "--epochs", "2"]
+HEAVY = {"numpy", "sklearn", "keras", "tensorflow", "rich"}
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory):
+    """A finished quick study on the bundled digits, run as a user would."""
+    out = tmp_path_factory.mktemp("cli") / "study"
+    finished = subprocess.run(
+        [
+            *SKMNIST,
+            *QUICK_STUDY,
+            *("--out", out),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return out, finished
+
+
+def test_study_succeeds_and_keeps_library_noise_off_the_terminal(quick):
+    _, finished = quick
+    assert finished.returncode == 0
+    assert finished.stderr == ""
+
+
+def test_first_line_names_the_data(quick):
+    _, finished = quick
+    assert finished.stdout.startswith("Data: digits, 1,437 training and 360 test")
+
+
+def test_every_stage_ends_with_its_winner_and_why(quick):
+    _, finished = quick
+    assert finished.stdout.count("Chosen by") == 8
+
+
+def test_end_names_the_files_that_are_there(quick):
+    out, finished = quick
+    named = finished.stdout.splitlines()[-1].split(": ")[1].split(", ")
+    assert sorted(named) == sorted(path.name for path in out.iterdir())
+    assert "report.md" in named
+
+
+def test_report_prints_the_page_that_the_study_left(quick, capsys):
+    out, _ = quick
+    assert main(["report", str(out)]) == 0
+    assert capsys.readouterr().out == (out / "report.md").read_text()
+
+
+def test_second_study_in_the_folder_is_refused(quick, capsys):
+    out, _ = quick
+    assert main(["study", "--dataset", "digits", "--out", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "holds another study" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["study", "--preset", "grand"], "grand"),
+        (["study", "--seed", "-1"], "-1"),
+        (["study", "--n-jobs", "0"], "--n-jobs"),
+        (["study", "--nonsense"], "--nonsense"),
+        (["study", "--dataset", "absent.npz"], "absent.npz"),
+        (["study", "--dataset", "cifar"], "cifar"),
+        (["report", "absent"], "no study"),
+        (["dance"], "dance"),
+    ],
+)
+def test_wrong_use_gets_status_2_and_names_the_trouble(
+    arguments, complaint, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert complaint in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_data_get_one_line_and_leave_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.savez("bad.npz", X=np.full((40, 4), np.nan), y=np.arange(40) % 2)
+    assert main(["study", "--dataset", "bad.npz"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.npz"]
+
+
+def test_auto_falls_back_to_the_digits_and_says_so(tmp_path):
+    # No folder, no cache, and no network: the home is empty.
+    environment = {**os.environ, "HOME": str(tmp_path), "KERAS_HOME": str(tmp_path)}
+    environment.pop("SKMNIST_DATA", None)
+    command = (
+        "from skmnist.datasets import load_dataset; print(load_dataset('auto').note)"
+    )
+    started = time.monotonic()
+    finished = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True, env=environment
+    )
+    # Ten seconds for the network, the rest for starting Python and Keras.
+    assert time.monotonic() - started < 40
+    if "digits" not in finished.stdout:
+        pytest.skip("the network is there: MNIST was downloaded")
+    assert "stand in for MNIST" in finished.stdout
+
+
+def test_help_needs_no_heavy_import():
+    command = (
+        "import sys; from skmnist.cli import main; main(['study', '--help']); "
+        f"print(sorted({HEAVY} & set(sys.modules)))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", command], capture_output=True, text=True
+    )
+    assert finished.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_with_130_and_keeps_the_configuration(tmp_path):
+    out = tmp_path / "study"
+    running = subprocess.Popen(
+        [*SKMNIST, "study", "--dataset", "digits", "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not (out / "study.json").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert errors.splitlines()[-1] == "Stopped."
+    assert "Traceback" not in errors
+    assert json.loads((out / "study.json").read_text())["config"]["dataset"] == "digits"
+
+
+@pytest.mark.slow
+def test_two_jobs_give_the_same_study_as_one_at_the_same_threads(tmp_path, quick):
+    # Sums inside a matrix product depend on the number of threads, so both have one.
+    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1"}
+    tables = []
+    for n_jobs in ("1", "2"):
+        out = tmp_path / n_jobs
+        subprocess.run(
+            [
+                *SKMNIST,
+                *QUICK_STUDY,
+                *("--quiet", "--n-jobs", n_jobs, "--out", out),
+            ],
+            check=True,
+            env=environment,
+            capture_output=True,
+            timeout=300,
+        )
+        lines = (out / "results.csv").read_text().splitlines()
+        seconds = lines[0].split(",").index("seconds")
+        tables.append(
+            [
+                [c for i, c in enumerate(line.split(",")) if i != seconds]
+                for line in lines
+            ]
+        )
+    assert tables[0] == tables[1]
