@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
 import time
 from numbers import Integral, Real
 
@@ -17,8 +18,9 @@ from ._compat import Interval, StrOptions, _check_sample_weight, _fit_context
 from .encoding import Rows, draw_seeds, encode_labels
 from .monitoring import EpochTicks, FiniteLoss, fresh_callbacks
 from .network import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES
+from .prediction import forward, network_layers
 from .saving import ModelFileError, read_archive, write_archive
-from .training import EpochOrder, dense_layers, predict_network
+from .training import EpochOrder, pays_to_compile
 from .validation import ValidationEarlyStopping
 from .wrapping import (
     describe,
@@ -130,9 +132,10 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     loss_curve_ : list of float of shape (n_iter_,)
         Training loss of each epoch.
     validation_loss_curve_ : list of float of shape (n_iter_,) or None
-        Validation loss of each epoch; None without validation data.
+        Validation loss of each epoch, NaN for one without validation data; None
+        without any.
     validation_scores_ : list of float of shape (n_iter_,) or None
-        Validation accuracy of each epoch; None without validation data.
+        Validation accuracy of each epoch, likewise.
     best_validation_score_ : float or None
         Validation accuracy of the epoch whose weights are kept.
     coefs_ : list of ndarray of shape (n_units_in, n_units_out)
@@ -203,7 +206,7 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         depth=2,
         widths=400,
@@ -305,7 +308,7 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             If the training loss becomes infinite or NaN.
         """
         started = time.perf_counter()
-        resume = self.warm_start and hasattr(self, "keras_classifier_")
+        resume = self.warm_start and hasattr(self, "_wrapper")
         rows = self._check_rows(X, y, sample_weight, reset=not resume)
         held_out = self._check_held_out(X_val, y_val, sample_weight_val)
         seeds = draw_seeds(self.random_state)
@@ -316,7 +319,7 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             rows, held_out = rows.hold_out(self.validation_split, seeds["split"])
         if not resume:
             self._prepare(rows, seeds)
-        self._train(rows, held_out, seeds, stop_early, self.epochs, resume)
+        self._train(rows, held_out, seeds, stop_early, self.epochs)
         self.fit_time_ = time.perf_counter() - started
         return self
 
@@ -343,12 +346,12 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             The classifier.
         """
         started = time.perf_counter()
-        resume = hasattr(self, "keras_classifier_")
+        resume = hasattr(self, "_wrapper")
         rows = self._check_rows(X, y, sample_weight, classes, reset=not resume)
         seeds = draw_seeds(self.random_state)
         if not resume:
             self._prepare(rows, seeds)
-        self._train(rows, None, seeds, False, 1, resume)
+        self._train(rows, None, seeds, False, 1)
         self.fit_time_ = time.perf_counter() - started
         return self
 
@@ -404,12 +407,15 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         self.n_outputs_ = self._spec["network"]["n_outputs"]
         self.out_activation_ = "logistic" if n_classes == 2 else "softmax"
         self.n_layers_ = self.depth + 2
-        self.t_ = 0
-        self.keras_classifier_ = make_wrapper(self._spec, verbose=self.verbose)
+        self.t_ = self.n_iter_ = 0
+        self.history_ = {}
+        self._wrapper = make_wrapper(self._spec, verbose=self.verbose)
+        self._layers, self._shared = None, False
 
-    def _train(self, rows, held_out, seeds, stop_early, epochs, resume):
+    def _train(self, rows, held_out, seeds, stop_early, epochs):
         """Train the wrapped network and record how it went."""
         stopping = self._stopping() if stop_early else None
+        self._layers = None
         context = self._init_callback_context(max_subtasks=epochs)
         data = {
             "X": rows.X,
@@ -420,17 +426,20 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         ticks = EpochTicks(self, context, self._snapshot, data)
         callbacks = [FiniteLoss(), *([stopping] if stopping else []), ticks]
         train_wrapper(
-            self.keras_classifier_,
+            self._wrapper,
             *rows,
-            resume=resume,
             callbacks=callbacks + fresh_callbacks(self.callbacks),
             epochs=epochs,
             batch_size=self.batch_size,
             order=EpochOrder(seeds["order"]),
+            compiled=pays_to_compile(
+                self._network.count_params(), len(rows.y), self.batch_size, self.epochs
+            ),
             validation_data=held_out,
         )
+        before = self.n_iter_
         self._record(stopping, ticks, epochs)
-        self.t_ += len(rows.y) * self.n_iter_
+        self.t_ += len(rows.y) * (self.n_iter_ - before)
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=self._snapshot, **data
         )
@@ -447,17 +456,20 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
 
     def _snapshot(self):
         """Return what makes a copy of this estimator a fitted one as of now."""
-        return {"keras_classifier_": self.keras_classifier_}
+        return {"_wrapper": self._wrapper, "_layers": None}
 
     def _record(self, stopping, ticks, epochs):
         """Keep the curves, the epoch whose weights are kept, and why it ended."""
-        curves = self.keras_classifier_.history_
+        before, curves = self.n_iter_, self._wrapper.history_
+        self.n_iter_ = len(curves["loss"])
+        for name, curve in curves.items():
+            # Epochs without validation data, before these or among these.
+            gap = [math.nan] * (self.n_iter_ - len(curve))
+            curves[name] = curve + gap if name in self.history_ else gap + curve
         self.history_ = {name: [float(v) for v in c] for name, c in curves.items()}
         self.loss_curve_ = self.history_["loss"]
         self.validation_loss_curve_ = self.history_.get("val_loss")
         self.validation_scores_ = self.history_.get("val_accuracy")
-        before = getattr(self, "n_iter_", 0) if self.t_ else 0
-        self.n_iter_ = len(self.loss_curve_)
         self.best_iter_ = self.n_iter_
         if stopping and stopping.best_epoch_ is not None and self.restore_best_weights:
             self.best_iter_ = before + stopping.best_epoch_ + 1
@@ -468,13 +480,22 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             if self.validation_scores_ is None
             else self.validation_scores_[self.best_iter_ - 1]
         )
-        self.n_parameters_ = int(self.model_.count_params())
+        self.n_parameters_ = int(self._network.count_params())
         if stopping and stopping.stop_reason_:
             self.stop_reason_ = stopping.stop_reason_
-        elif ticks.stopped_ or self.model_.stop_training:
+        elif ticks.stopped_ or self._network.stop_training:
             self.stop_reason_ = "a callback asked to stop"
         else:
             self.stop_reason_ = f"all {epochs} epochs are trained"
+
+    @property
+    def keras_classifier_(self):
+        """The wrapped scikeras classifier."""
+        # Its holder may change the weights: from now on predictions read them
+        # from the network, and not from the arrays kept for speed.
+        wrapper = self._wrapper
+        self._layers, self._shared = None, True
+        return wrapper
 
     @property
     def model_(self):
@@ -482,14 +503,27 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         return self.keras_classifier_.model_
 
     @property
+    def _network(self):
+        return self._wrapper.model_
+
+    def _arrays(self):
+        """Return the network's layers as arrays, kept while only we can change it."""
+        if self._layers is not None:
+            return self._layers
+        layers = network_layers(self._network)
+        if not self._shared:
+            self._layers = layers
+        return layers
+
+    @property
     def coefs_(self):
         """Weights of each layer, from input to output."""
-        return [weights for weights, _ in dense_layers(self.model_)]
+        return [layer.weights for layer in network_layers(self._network)]
 
     @property
     def intercepts_(self):
         """Biases of each layer, from input to output."""
-        return [biases for _, biases in dense_layers(self.model_)]
+        return [layer.biases for layer in network_layers(self._network)]
 
     def predict_proba(self, X):
         """Predict the probability of each class.
@@ -507,7 +541,7 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, reset=False)
         X = X if isinstance(X, np.ndarray) else X.toarray()
-        probabilities = predict_network(self.model_, X)
+        probabilities = forward(self._arrays(), X)
         if self.n_outputs_ == 1:
             return np.hstack([1 - probabilities, probabilities])
         return probabilities
@@ -542,7 +576,8 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         y : ndarray of shape (n_samples,)
             Class labels.
         """
-        return self.classes_[np.argmax(self.predict_proba(X), axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[np.argmax(probabilities, axis=1)]
 
     def save(self, path):
         """Write the fitted classifier to one file; nothing in it is executable.
@@ -563,12 +598,10 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             "optimizer": serialize_optimizer(self.optimizer),
         }
         learned = {
-            name: value
-            for name, value in vars(self).items()
-            if name.endswith("_") and name not in ("keras_classifier_", "_spec")
+            name: value for name, value in vars(self).items() if name.endswith("_")
         }
         description = {"params": params, "learned": learned, "spec": self._spec}
-        write_archive(path, description, wrapper_arrays(self.keras_classifier_))
+        write_archive(path, description, wrapper_arrays(self._wrapper))
 
     @classmethod
     def load(cls, path):
@@ -598,20 +631,24 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             classifier = cls(**params)
             vars(classifier).update(description["learned"], _spec=description["spec"])
             classifier._restore(arrays)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(
                 f"{path}: damaged, or of another version ({error})"
             ) from error
         return classifier
 
     def _restore(self, arrays):
-        self.keras_classifier_ = restore_wrapper(self._spec, arrays, self.history_)
+        self._wrapper = restore_wrapper(self._spec, arrays, self.history_)
+        self._layers, self._shared = None, False
 
     def __getstate__(self):
         # Keras networks do not pickle; plain arrays do, into any process.
         state = super().__getstate__().copy()
-        if "keras_classifier_" in state:
-            state["_arrays"] = wrapper_arrays(state.pop("keras_classifier_"))
+        wrapper = state.pop("_wrapper", None)
+        state.pop("_layers", None)
+        # A network in its first training, or one that failed there, stays behind.
+        if wrapper is not None and self.n_iter_:
+            state["_arrays"] = wrapper_arrays(wrapper)
         return state
 
     def __setstate__(self, state):

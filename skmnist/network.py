@@ -57,7 +57,7 @@ INITIALIZERS = (
 )
 
 
-def build_network(
+def build_network(  # noqa: PLR0913
     n_features,
     n_outputs,
     *,
@@ -318,7 +318,6 @@ def _layer_seeds(random_state, n_seeds):
 
 def _seeded(initializer, seed):
     """Return a fresh initializer of that name that draws from its own seed."""
-    config = keras.initializers.serialize(keras.initializers.get(initializer))
-    if "seed" in config["config"]:
-        config["config"]["seed"] = seed
-    return keras.initializers.deserialize(config)
+    # Made without a seed, an initializer draws one from Python's generator.
+    config = {} if initializer == "zeros" else {"seed": seed}
+    return keras.initializers.deserialize({"class_name": initializer, "config": config})

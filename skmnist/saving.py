@@ -15,13 +15,15 @@ FORMAT = "skmnist classifier"
 VERSION = 1
 
 
-def to_json(value):
+def to_json(value, name="it"):
     """Bring a value to JSON such that `from_json` gives an equal one.
 
     Parameters
     ----------
     value : None, bool, number, str, tuple, list, dict or ndarray
         The value, nested as deep as it is.
+    name : str, default="it"
+        What to call the value in an error; inside a dict, its key.
 
     Returns
     -------
@@ -38,14 +40,14 @@ def to_json(value):
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list):
-        return [to_json(v) for v in value]
+        return [to_json(v, name) for v in value]
     if isinstance(value, tuple):
-        return {"tuple": [to_json(v) for v in value]}
+        return {"tuple": [to_json(v, name) for v in value]}
     if isinstance(value, dict):
-        return {"dict": [[to_json(k), to_json(v)] for k, v in value.items()]}
+        return {"dict": [[to_json(k), to_json(v, k)] for k, v in value.items()]}
     if isinstance(value, np.ndarray):
-        return {"array": to_json(value.tolist()), "dtype": str(value.dtype)}
-    raise TypeError(f"{value!r} cannot be saved as plain data")
+        return {"array": to_json(value.tolist(), name), "dtype": str(value.dtype)}
+    raise TypeError(f"{name!r} cannot be saved as plain data. Got {value!r}.")
 
 
 def from_json(encoded):
@@ -86,6 +88,7 @@ def write_archive(path, description, arrays):
     header = {
         "format": FORMAT,
         "version": VERSION,
+        "n_arrays": len(arrays),
         "content": to_json(description),
     }
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
@@ -98,11 +101,15 @@ def write_archive(path, description, arrays):
             for i, array in enumerate(arrays):
                 buffer = io.BytesIO()
                 np.save(buffer, array, allow_pickle=False)
-                zip_.writestr(f"arrays/{i:04d}.npy", buffer.getvalue())
+                zip_.writestr(_entry(i), buffer.getvalue())
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def _entry(i):
+    return f"arrays/{i:04d}.npy"
 
 
 def read_archive(path):
@@ -129,7 +136,6 @@ def read_archive(path):
     """
     try:
         with zipfile.ZipFile(path) as zip_:
-            names = sorted(n for n in zip_.namelist() if n.startswith("arrays/"))
             # Each entry carries a checksum, which reading verifies.
             header = json.loads(zip_.read("description.json"))
             if header.get("format") != FORMAT:
@@ -139,10 +145,8 @@ def read_archive(path):
                     f"{path}: written by a newer skmnist (format "
                     f"{header['version']}, this one reads {VERSION})"
                 )
-            arrays = [
-                np.load(io.BytesIO(zip_.read(name)), allow_pickle=False)
-                for name in names
-            ]
+            entries = [zip_.read(_entry(i)) for i in range(header["n_arrays"])]
+            arrays = [np.load(io.BytesIO(e), allow_pickle=False) for e in entries]
             return from_json(header["content"]), arrays
     except (FileNotFoundError, ModelFileError):
         raise

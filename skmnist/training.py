@@ -1,11 +1,15 @@
 """The training path: a whole epoch in one compiled call, shared by equal networks.
 
 Keras' own loop spends most of the time of a small network outside the matrix
-products. Here an epoch is one XLA program: a loop over shuffled row numbers that
-gathers each batch from data in memory. Compiling takes a second or two, so the
+products. Here an epoch is one program: a loop over shuffled row numbers that
+gathers each batch from data in memory. Making it takes a second or two, so the
 program belongs to an *engine* that stays in the process and serves every fit of
-the same architecture, batch size, optimizer and number of rows: a fit copies its
-weights and its optimizer's state in, runs epochs, and copies them out.
+the same architecture and optimizer: a fit copies its weights and its optimizer's
+state in, runs epochs, and copies them out.
+
+There are two kinds. XLA compiles a program for one number of rows and one batch
+size; it is the fastest, and pays where there is enough to train. Otherwise a
+TensorFlow graph, made in a fraction of the time, serves any number of rows.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -21,6 +25,13 @@ import tensorflow as tf
 # An engine holds a network, an optimizer and two programs: some 10 MB at the
 # sizes of MNIST.
 MAX_ENGINES = 16
+
+# A rough model of what XLA gains, in seconds, measured on two cores: for each
+# update, and for each weight in it (the optimizer's arithmetic is fused); against
+# the time it takes to compile. A wrong guess costs a second or two, never a result.
+GAIN_PER_STEP = 3e-4
+GAIN_PER_WEIGHT = 3e-9
+COMPILING = 2.0
 
 # Rows that are evaluated at once: bounds the memory of the hidden layers.
 EVALUATION_ROWS = 8192
@@ -69,7 +80,7 @@ class EpochNetwork(keras.Sequential):
     with the same batches in the same order.
     """
 
-    def fit(
+    def fit(  # noqa: PLR0913
         self,
         x,
         y,
@@ -82,6 +93,7 @@ class EpochNetwork(keras.Sequential):
         validation_data=None,
         callbacks=None,
         verbose=0,
+        compiled=True,
         **kwargs,
     ):
         """Train for some epochs.
@@ -108,6 +120,8 @@ class EpochNetwork(keras.Sequential):
             Keras callbacks.
         verbose : int, default=0
             Verbosity of Keras' progress bar.
+        compiled : bool, default=True
+            Whether XLA compiles the program, see `pays_to_compile`.
         **kwargs : dict
             Further arguments of `keras.Model.fit`; only Keras' own loop, which
             callbacks that want single batches get, reads them.
@@ -132,7 +146,8 @@ class EpochNetwork(keras.Sequential):
         held_out = None if validation_data is None else _Rows(self, *validation_data)
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
-        engine = engine_for(self, len(rows), batch_size, rows.weighted)
+        shape = (len(rows), batch_size) if compiled else None
+        engine = engine_for(self, rows.weighted, shape)
         callbacks = keras.callbacks.CallbackList(
             callbacks,
             add_history=True,
@@ -147,7 +162,8 @@ class EpochNetwork(keras.Sequential):
         callbacks.on_train_begin()
         for epoch in range(initial_epoch, epochs):
             callbacks.on_epoch_begin(epoch)
-            logs = engine.train_epoch(self, rows, order(epoch, len(rows)))
+            rows_in_order = order(epoch, len(rows))
+            logs = engine.train_epoch(self, rows, rows_in_order, batch_size)
             if held_out is not None:
                 scores = engine.evaluate(self, held_out)
                 logs |= {f"val_{name}": value for name, value in scores.items()}
@@ -167,7 +183,7 @@ class _OrderedBatches(keras.utils.PyDataset):
         self.arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
         self.order = order
         self.batch_size = batch_size
-        self.epoch = initial_epoch
+        self.epoch = initial_epoch - 1
         self.rows = order(initial_epoch, len(x))
 
     def __len__(self):
@@ -177,7 +193,8 @@ class _OrderedBatches(keras.utils.PyDataset):
         batch = self.rows[i * self.batch_size : (i + 1) * self.batch_size]
         return tuple(array[batch] for array in self.arrays)
 
-    def on_epoch_end(self):
+    def on_epoch_begin(self):
+        # Keras announces an end before the first epoch, too.
         self.epoch += 1
         self.rows = self.order(self.epoch, len(self.rows))
 
@@ -186,10 +203,10 @@ class _Rows:
     """Arrays as tensors, in the types the network's programs expect."""
 
     def __init__(self, network, x, y, sample_weight=None):
-        dtype = network.compute_dtype
+        dtype = _dtype(network)
         y = np.asarray(y).reshape(-1)
         self.weighted = sample_weight is not None
-        weights = sample_weight if self.weighted else np.ones(1)
+        weights = sample_weight if self.weighted else np.ones(len(y))
         self.x = tf.convert_to_tensor(x, dtype=dtype)
         self.y = tf.convert_to_tensor(y.astype(np.int32))
         self.weights = tf.convert_to_tensor(np.asarray(weights), dtype=dtype)
@@ -199,42 +216,59 @@ class _Rows:
 
 
 class Engine:
-    """The compiled programs of one architecture and the variables they run on.
+    """The programs of one architecture and the variables they run on.
 
     Parameters
     ----------
     network : EpochNetwork
         A compiled network; the engine takes its structure, not its weights.
-    n_rows, batch_size : int
-        Rows of the training data, and rows per update.
     weighted : bool
         Whether rows carry weights.
+    shape : (int, int) or None
+        Rows of the training data and rows per update, for which XLA compiles;
+        None for a graph that serves any.
     """
 
-    def __init__(self, network, n_rows, batch_size, weighted):
+    def __init__(self, network, weighted, shape):
         self.network = keras.Sequential.from_config(network.get_config())
         self.optimizer = keras.optimizers.deserialize(
             keras.optimizers.serialize(network.optimizer)
         )
         self.optimizer.build(self.network.trainable_variables)
         self.loss = network.loss
-        self.n_steps, self.n_rest = divmod(n_rows, batch_size)
-        self.batch_size = batch_size
         self.weighted = weighted
+        self.shape = shape
         self.lock = threading.Lock()
-        self._epoch = tf.function(self._run_epoch, jit_compile=True, autograph=False)
+        X, y, weights, rows = self._signature()
+        self._epoch = tf.function(
+            self._run_any_epoch if shape is None else self._run_static_epoch,
+            input_signature=[X, y, weights, rows, tf.TensorSpec([], tf.int32)],
+            jit_compile=shape is not None,
+            autograph=False,
+        )
         self._evaluate = tf.function(
-            self._run_evaluation, reduce_retracing=True, autograph=False
+            self._run_evaluation, input_signature=[X, y, weights], autograph=False
         )
 
-    def train_epoch(self, network, rows, order):
+    def _signature(self):
+        """Describe data, class numbers, weights and row numbers of any length."""
+        n_features = self.network.inputs[0].shape[-1]
+        dtype = _dtype(self.network)
+        return (
+            tf.TensorSpec([None, n_features], dtype),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None], dtype),
+            tf.TensorSpec([None], tf.int32),
+        )
+
+    def train_epoch(self, network, rows, order, batch_size):
         """Train a network for one epoch; return its mean loss and accuracy."""
+        order = tf.convert_to_tensor(order)
+        batch_size = tf.convert_to_tensor(batch_size, tf.int32)
         with self.lock:
             _copy(_state(network), _state(self.network))
             _copy(network.optimizer.variables, self.optimizer.variables)
-            loss, hits = self._epoch(
-                rows.x, rows.y, rows.weights, tf.convert_to_tensor(order)
-            )
+            loss, hits = self._epoch(rows.x, rows.y, rows.weights, order, batch_size)
             _copy(_state(self.network), _state(network))
             _copy(self.optimizer.variables, network.optimizer.variables)
         # Keras' names and its order: the history of its own loop is the same.
@@ -247,32 +281,50 @@ class Engine:
             losses, weight, hits = 0.0, 0.0, 0
             for start in range(0, len(rows), EVALUATION_ROWS):
                 part = slice(start, start + EVALUATION_ROWS)
-                weights = rows.weights[part] if rows.weighted else None
-                chunk = self._evaluate(rows.x[part], rows.y[part], weights)
+                chunk = self._evaluate(rows.x[part], rows.y[part], rows.weights[part])
                 losses += float(chunk[0])
                 weight += float(chunk[1])
                 hits += int(chunk[2])
         return {"accuracy": hits / len(rows), "loss": losses / weight}
 
-    def _run_epoch(self, x, y, weights, order):
+    def _run_any_epoch(self, x, y, weights, order, batch_size):
+        """Loop over the batches of one epoch, whatever their number and size."""
+
+        def body(start, loss, hits):
+            batch = order[start : start + batch_size]
+            batch_loss, batch_hits = self._train_step(x, y, weights, batch)
+            return start + batch_size, loss + batch_loss, hits + batch_hits
+
+        n_rows = tf.size(order)
+        sums = (tf.constant(0), tf.constant(0, x.dtype), tf.constant(0))
+        # Updates depend on one another; looking for parallel ones costs time.
+        _, loss, hits = tf.while_loop(
+            lambda start, *_: start < n_rows, body, sums, parallel_iterations=1
+        )
+        return loss / tf.cast(n_rows, x.dtype), hits
+
+    def _run_static_epoch(self, x, y, weights, order, _):
         """Loop over the batches of one epoch; the last, smaller one comes apart.
 
         XLA wants static shapes: the loop's batches all have the same size, and
         the remainder is a step of its own.
         """
+        n_rows, batch_size = self.shape
+        n_steps, n_rest = divmod(n_rows, batch_size)
 
         def body(step, loss, hits):
-            batch = tf.slice(order, [step * self.batch_size], [self.batch_size])
+            batch = tf.slice(order, [step * batch_size], [batch_size])
             batch_loss, batch_hits = self._train_step(x, y, weights, batch)
             return step + 1, loss + batch_loss, hits + batch_hits
 
-        start = (tf.constant(0), tf.constant(0, x.dtype), tf.constant(0))
-        _, loss, hits = tf.while_loop(lambda step, *_: step < self.n_steps, body, start)
-        if self.n_rest:
-            rest = order[self.n_steps * self.batch_size :]
+        sums = (tf.constant(0), tf.constant(0, x.dtype), tf.constant(0))
+        if n_steps:
+            sums = tf.while_loop(lambda step, *_: step < n_steps, body, sums)
+        _, loss, hits = sums
+        if n_rest:
+            rest = tf.slice(order, [n_steps * batch_size], [n_rest])
             batch_loss, batch_hits = self._train_step(x, y, weights, rest)
             loss, hits = loss + batch_loss, hits + batch_hits
-        n_rows = self.n_steps * self.batch_size + self.n_rest
         return loss / n_rows, hits
 
     def _train_step(self, x, y, weights, batch):
@@ -288,23 +340,55 @@ class Engine:
 
     def _run_evaluation(self, x, y, weights):
         """Return the summed loss, the summed weights and the hits of some rows."""
+        # Always weighted: validation rows may carry weights where training rows
+        # carry none, and the other way round.
         outputs = self.network(x, training=False)
         loss = self.loss(_targets(y, outputs), outputs, sample_weight=weights)
-        total = tf.cast(tf.size(y), x.dtype)
-        if weights is not None:
-            total = tf.reduce_sum(weights)
+        total = tf.reduce_sum(weights)
         return loss * total, total, _hits(y, outputs)
 
 
-def engine_for(network, n_rows, batch_size, weighted):
+def pays_to_compile(n_parameters, n_rows, batch_size, epochs):
+    """Tell whether XLA gains more time than compiling costs.
+
+    A function of the fit alone: whether an engine is there already must not
+    decide it, because the two kinds of program round differently.
+
+    Parameters
+    ----------
+    n_parameters : int
+        Weights and biases of the network.
+    n_rows, batch_size : int
+        Rows of the training data, and rows per update.
+    epochs : int
+        Passes over them, at most.
+
+    Returns
+    -------
+    pays : bool
+    """
+    n_steps = epochs * -(-n_rows // batch_size)
+    return n_steps * (GAIN_PER_STEP + n_parameters * GAIN_PER_WEIGHT) > COMPILING
+
+
+def engine_for(network, weighted, shape):
     """Return the engine that serves such a network, made when it is new.
 
     The least recently used of more than `MAX_ENGINES` engines is dropped.
+
+    Parameters
+    ----------
+    network, weighted, shape
+        As for `Engine`.
+
+    Returns
+    -------
+    engine : Engine
     """
-    key = _engine_key(network, n_rows, batch_size, weighted)
+    key = _engine_key(network, weighted, shape)
     with _engines_lock:
         if key not in _engines:
-            _engines[key] = Engine(network, n_rows, batch_size, weighted)
+            _engines[key] = Engine(network, weighted, shape)
         _engines.move_to_end(key)
         while len(_engines) > MAX_ENGINES:
             _engines.popitem(last=False)
@@ -317,59 +401,7 @@ def clear_engines():
         _engines.clear()
 
 
-def predict_network(network, X):
-    """Return a network's outputs, of shape (n_samples, n_outputs).
-
-    Parameters
-    ----------
-    network : keras.Sequential
-        A built network.
-    X : ndarray of shape (n_samples, n_features)
-        Data.
-
-    Returns
-    -------
-    outputs : ndarray of shape (n_samples, n_outputs)
-        What the last layer gives, in the network's type.
-    """
-    X = np.asarray(X, dtype=network.compute_dtype)
-    parts = [
-        network(X[start : start + EVALUATION_ROWS], training=False).numpy()
-        for start in range(0, len(X), EVALUATION_ROWS)
-    ]
-    return np.concatenate(parts)
-
-
-def dense_layers(network):
-    """Return the weights and biases of each layer, normalizations folded in.
-
-    Parameters
-    ----------
-    network : keras.Sequential
-        A network as `build_network` makes it.
-
-    Returns
-    -------
-    layers : list of (ndarray of shape (n_in, n_out), ndarray of shape (n_out,))
-        Such that ``activation(X @ weights + biases)`` is what the layer gives in
-        prediction.
-    """
-    folded = []
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.Dense):
-            weights = np.asarray(layer.kernel)
-            biases = layer.bias if layer.use_bias else np.zeros(weights.shape[1])
-            folded.append((weights, np.asarray(biases)))
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            weights, biases = folded[-1]
-            mean, variance = map(np.asarray, (layer.moving_mean, layer.moving_variance))
-            scale = np.asarray(layer.gamma) / np.sqrt(variance + layer.epsilon)
-            shift = np.asarray(layer.beta) + (biases - mean) * scale
-            folded[-1] = (weights * scale, shift)
-    return folded
-
-
-def _engine_key(network, n_rows, batch_size, weighted):
+def _engine_key(network, weighted, shape):
     """Describe all that a compiled epoch depends on.
 
     Initial weights, seeds and a constant learning rate are left out: they are
@@ -385,13 +417,19 @@ def _engine_key(network, n_rows, batch_size, weighted):
         "layers": [_without(layer, "kernel_initializer", "seed") for layer in layers],
         "optimizer": optimizer,
         "loss": loss,
-        "rows": [n_rows, batch_size, weighted],
+        "rows": [weighted, shape],
     }
     return json.dumps(described, sort_keys=True, default=str)
 
 
 def _without(config, *names):
     return {name: value for name, value in config.items() if name not in names}
+
+
+def _dtype(network):
+    """Return the type of a network's arithmetic."""
+    # A Sequential itself has Keras' default type, whatever its layers have.
+    return network.layers[-1].compute_dtype
 
 
 def _state(network):
@@ -422,9 +460,10 @@ def _hits(y, outputs):
 
 def _wants_batches(callback):
     """Whether a callback has something to do at single batches."""
-    plain = keras.callbacks.Callback
+    # Asked of the object, not of its class: a LambdaCallback carries its hooks.
     return any(
-        getattr(type(callback), hook) is not getattr(plain, hook)
+        getattr(getattr(callback, hook), "__func__", None)
+        is not getattr(keras.callbacks.Callback, hook)
         for hook in _BATCH_HOOKS
     )
 

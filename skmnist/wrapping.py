@@ -8,6 +8,7 @@ copied, pickled and saved without Keras' archive format.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections import defaultdict
 from functools import partial
 
 import keras
@@ -97,7 +98,7 @@ def _is_rate(rate):
 
 
 def make_wrapper(spec, *, verbose=0):
-    """Make an unfitted scikeras classifier from a spec.
+    """Make a scikeras classifier from a spec, built but not trained.
 
     Parameters
     ----------
@@ -113,7 +114,7 @@ def make_wrapper(spec, *, verbose=0):
     wrapper : scikeras.wrappers.KerasClassifier
         A classifier of class numbers.
     """
-    return KerasClassifier(
+    wrapper = KerasClassifier(
         model=partial(build_network, network_class=EpochNetwork, **spec["network"]),
         loss=build_loss(**spec["loss"]),
         optimizer=build_optimizer(**spec["optimizer"]),
@@ -122,12 +123,18 @@ def make_wrapper(spec, *, verbose=0):
         epochs=spec["epochs"],
         verbose=verbose,
     )
+    # From the training rows alone scikeras would number anew the classes that
+    # are among them, and know no others.
+    network = spec["network"]
+    classes = np.arange(max(network["n_outputs"], 2))
+    X = np.zeros((len(classes), network["n_features"]), dtype=network["dtype"])
+    wrapper.initialize(X, classes)
+    wrapper._ensure_compiled_model()
+    return wrapper
 
 
-def train_wrapper(
-    wrapper, X, y, sample_weight, *, callbacks, resume=False, **fit_params
-):
-    """Train the wrapped network.
+def train_wrapper(wrapper, X, y, sample_weight, *, callbacks, **fit_params):
+    """Train the wrapped network, from its present weights and optimizer state on.
 
     Parameters
     ----------
@@ -141,25 +148,20 @@ def train_wrapper(
         Positive weights.
     callbacks : list of keras.callbacks.Callback
         Keras callbacks of this training.
-    resume : bool, default=False
-        Whether to go on from the present weights and optimizer state.
     **fit_params : dict
         Arguments of `EpochNetwork.fit`, ``epochs`` among them.
     """
     wrapper.callbacks = wrapper._fit_callbacks = callbacks
     # The data are checked already; scikeras would check them twice more.
     with config_context(assume_finite=True):
-        if resume:
-            wrapper._fit(
-                X,
-                y,
-                sample_weight,
-                warm_start=True,
-                initial_epoch=wrapper.current_epoch,
-                **fit_params,
-            )
-        else:
-            wrapper.fit(X, y, sample_weight, **fit_params)
+        wrapper._fit(
+            X.astype(wrapper.X_dtype_, copy=False),
+            y,
+            sample_weight,
+            warm_start=True,
+            initial_epoch=wrapper.current_epoch,
+            **fit_params,
+        )
     # Callbacks hold the network and whatever their user gave them: neither
     # belongs into a copy or a pickle of the fitted classifier.
     wrapper.callbacks = None
@@ -194,17 +196,13 @@ def restore_wrapper(spec, arrays, history):
         If the arrays do not fit the spec.
     """
     wrapper = make_wrapper(spec)
-    network, n_classes = spec["network"], max(spec["network"]["n_outputs"], 2)
-    X = np.zeros((n_classes, network["n_features"]), dtype=network["dtype"])
-    wrapper.initialize(X, np.arange(n_classes))
-    wrapper._ensure_compiled_model()
     wrapper.model_.optimizer.build(wrapper.model_.trainable_variables)
     variables = _variables(wrapper.model_)
     if [v.shape for v in variables] != [a.shape for a in arrays]:
         raise ValueError("the stored arrays do not fit the network they describe")
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
-    wrapper.history_ = {name: list(curve) for name, curve in history.items()}
+    wrapper.history_ = defaultdict(list, {k: list(v) for k, v in history.items()})
     return wrapper
 
 
