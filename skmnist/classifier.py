@@ -460,6 +460,7 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
 
     def _record(self, stopping, ticks, epochs):
         """Keep the curves, the epoch whose weights are kept, and why it ended."""
+        self._keep_layers()
         before, curves = self.n_iter_, self._wrapper.history_
         self.n_iter_ = len(curves["loss"])
         for name, curve in curves.items():
@@ -506,14 +507,9 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
     def _network(self):
         return self._wrapper.model_
 
-    def _arrays(self):
-        """Return the network's layers as arrays, kept while only we can change it."""
-        if self._layers is not None:
-            return self._layers
-        layers = network_layers(self._network)
-        if not self._shared:
-            self._layers = layers
-        return layers
+    def _keep_layers(self):
+        """Keep the network's layers as arrays, while nobody else can change it."""
+        self._layers = None if self._shared else network_layers(self._network)
 
     @property
     def coefs_(self):
@@ -541,7 +537,7 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, reset=False)
         X = X if isinstance(X, np.ndarray) else X.toarray()
-        probabilities = forward(self._arrays(), X)
+        probabilities = forward(self._layers or network_layers(self._network), X)
         if self.n_outputs_ == 1:
             return np.hstack([1 - probabilities, probabilities])
         return probabilities
@@ -639,7 +635,8 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
 
     def _restore(self, arrays):
         self._wrapper = restore_wrapper(self._spec, arrays, self.history_)
-        self._layers, self._shared = None, False
+        self._shared = False
+        self._keep_layers()
 
     def __getstate__(self):
         # Keras networks do not pickle; plain arrays do, into any process.

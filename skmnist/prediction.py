@@ -56,9 +56,9 @@ def network_layers(network):
     layers = []
     for layer in network.layers:
         if isinstance(layer, keras.layers.Dense):
-            weights = np.array(layer.kernel)
+            weights = np.asarray(layer.kernel).copy()
             biases = layer.bias if layer.use_bias else np.zeros(weights.shape[1])
-            layers.append(Layer(weights, np.array(biases), _name(layer)))
+            layers.append(Layer(weights, np.asarray(biases).copy(), _name(layer)))
         elif isinstance(layer, keras.layers.BatchNormalization):
             layers[-1] = _normalized(layer, *layers[-1])
         elif isinstance(layer, keras.layers.Activation):
@@ -94,7 +94,7 @@ def _forward_chunk(layers, X):
         if activation in _ACTIVATIONS:
             X = _ACTIVATIONS[activation](X)
         else:
-            X = np.array(keras.activations.get(activation)(X))
+            X = np.asarray(keras.activations.get(activation)(X))
     return X
 
 

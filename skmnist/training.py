@@ -17,6 +17,7 @@ TensorFlow graph, made in a fraction of the time, serves any number of rows.
 import json
 import threading
 from collections import OrderedDict
+from functools import cached_property
 
 import keras
 import numpy as np
@@ -239,16 +240,25 @@ class Engine:
         self.weighted = weighted
         self.shape = shape
         self.lock = threading.Lock()
+
+    # Called as concrete functions, which skip the search for one that fits.
+
+    @cached_property
+    def _epoch(self):
         X, y, weights, rows = self._signature()
-        self._epoch = tf.function(
-            self._run_any_epoch if shape is None else self._run_static_epoch,
+        run = self._run_any_epoch if self.shape is None else self._run_static_epoch
+        return tf.function(
+            run,
             input_signature=[X, y, weights, rows, tf.TensorSpec([], tf.int32)],
-            jit_compile=shape is not None,
+            jit_compile=self.shape is not None,
             autograph=False,
-        )
-        self._evaluate = tf.function(
-            self._run_evaluation, input_signature=[X, y, weights], autograph=False
-        )
+        ).get_concrete_function()
+
+    @cached_property
+    def _evaluate(self):
+        return tf.function(
+            self._run_evaluation, input_signature=self._signature()[:3], autograph=False
+        ).get_concrete_function()
 
     def _signature(self):
         """Describe data, class numbers, weights and row numbers of any length."""
@@ -303,11 +313,12 @@ class Engine:
         )
         return loss / tf.cast(n_rows, x.dtype), hits
 
-    def _run_static_epoch(self, x, y, weights, order, _):
+    def _run_static_epoch(self, x, y, weights, order, batch_size):
         """Loop over the batches of one epoch; the last, smaller one comes apart.
 
         XLA wants static shapes: the loop's batches all have the same size, and
-        the remainder is a step of its own.
+        the remainder is a step of its own. So the size of a batch is the one
+        compiled for, a number and not the tensor that is passed.
         """
         n_rows, batch_size = self.shape
         n_steps, n_rest = divmod(n_rows, batch_size)
@@ -438,8 +449,17 @@ def _state(network):
 
 
 def _copy(sources, targets):
+    """Assign variables to others, by the bare operations.
+
+    The methods of a variable take ten times as long, which a small network feels:
+    it has some twenty variables, copied twice an epoch.
+    """
     for source, target in zip(sources, targets, strict=True):
-        target.value.assign(source.value)
+        variable = source.value
+        value = tf.raw_ops.ReadVariableOp(
+            resource=variable.handle, dtype=variable.dtype
+        )
+        tf.raw_ops.AssignVariableOp(resource=target.value.handle, value=value)
 
 
 def _targets(y, outputs):

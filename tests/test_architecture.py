@@ -1,0 +1,251 @@
+"""How the pieces stand: who may import whom, what is documented, how long it is."""
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import skmnist
+
+FOLDER = Path(skmnist.__file__).parent
+
+# A module imports modules above it only. Some may not exist yet.
+ORDER = (
+    "_compat",
+    "datasets",
+    "network",
+    "training",
+    "prediction",
+    "validation",
+    "encoding",
+    "monitoring",
+    "wrapping",
+    "saving",
+    "classifier",
+    "results",
+    "selection",
+    "stages",
+    "running",
+    "search",
+    "experiment",
+    "study",
+    "progress",
+    "report",
+    "plots",
+    "images",
+    "cli",
+)
+
+LONGEST_FUNCTION = 60
+LONGEST_MODULE = 680
+
+TREES = {path.stem: ast.parse(path.read_text()) for path in FOLDER.glob("*.py")}
+MODULES = sorted(set(TREES) - {"__init__", "__main__"})
+
+
+def imports(module):
+    """Yield (imported module, name or None) for each import, wherever it stands."""
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, None) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            home = "." * node.level + (node.module or "")
+            yield from ((home, alias.name) for alias in node.names)
+
+
+def own_imports(module):
+    """Return the modules of this package that a module imports."""
+    found = set()
+    for home, name in imports(module):
+        if home == ".":
+            found.add(name)
+        elif home.startswith("."):
+            found.add(home.lstrip(".").split(".")[0])
+        elif home.split(".")[0] == "skmnist":
+            found.add((home.split(".") + [name, "__init__"])[1] or "__init__")
+    return found
+
+
+def test_every_module_has_its_place():
+    assert set(MODULES) <= set(ORDER)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_modules_above_it(module):
+    above = ORDER[: ORDER.index(module)]
+    assert own_imports(module) <= set(above)
+
+
+def test_the_script_imports_the_command_line_only():
+    assert own_imports("__main__") == {"cli"}
+
+
+def test_the_package_itself_imports_none_of_its_modules():
+    assert own_imports("__init__") == set()
+
+
+def private_sklearn(module):
+    """Return what a module imports that scikit-learn keeps private."""
+    return [
+        (home, name)
+        for home, name in imports(module)
+        if home.split(".")[0] == "sklearn"
+        and any(part.startswith("_") for part in [*home.split("."), name or ""])
+    ]
+
+
+@pytest.mark.parametrize("module", sorted(set(TREES) - {"_compat"}))
+def test_only_compat_names_what_scikit_learn_keeps_private(module):
+    assert private_sklearn(module) == []
+
+
+def test_compat_is_where_the_private_names_are():
+    assert private_sklearn("_compat")
+
+
+def test_only_wrapping_imports_scikeras():
+    users = {
+        module
+        for module in TREES
+        for home, _ in imports(module)
+        if home.split(".")[0] == "scikeras"
+    }
+    assert users == {"wrapping"}
+
+
+HEAVY = {"keras", "matplotlib", "numpy", "pandas", "scikeras", "sklearn", "tensorflow"}
+
+
+def loaded_by(code):
+    """Return the packages a fresh Python has loaded after some code."""
+    report = "import sys; print(*{name.split('.')[0] for name in sys.modules})"
+    command = [sys.executable, "-c", f"{code}\n{report}"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(result.stdout.split())
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert not loaded_by("import skmnist; skmnist.__all__; dir(skmnist)") & HEAVY
+
+
+def test_importing_the_command_line_loads_no_network_library():
+    heavy = {"keras", "matplotlib", "scikeras", "tensorflow"}
+    assert not loaded_by("import skmnist.cli") & heavy
+
+
+def test_public_names_are_sorted():
+    assert list(skmnist.__all__) == sorted(skmnist.__all__)
+
+
+@pytest.mark.parametrize("name", skmnist.__all__)
+def test_every_public_name_resolves(name):
+    assert getattr(skmnist, name).__name__ == name
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'KerasMLPRegressor'"):
+        _ = skmnist.KerasMLPRegressor
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", skmnist.__version__)
+
+
+def parameters(thing):
+    """Return a callable's parameters by name, without those of ``*`` and ``**``."""
+    signature = inspect.signature(thing)
+    return {
+        name: parameter.default
+        for name, parameter in signature.parameters.items()
+        if name != "self"
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    }
+
+
+def documented(thing):
+    """Return the type line of each parameter in a numpydoc docstring, by name."""
+    doc = inspect.cleandoc(thing.__doc__).replace("\\\n", "")
+    _, _, rest = doc.partition("Parameters\n----------\n")
+    section = re.split(r"\n\n\w[\w ]*\n-{3,}\n", rest)[0]
+    entries = [line.partition(" : ") for line in section.splitlines()]
+    return {
+        name: kind
+        for names, colon, kind in entries
+        if colon and names == names.lstrip()
+        for name in names.split(", ")
+    }
+
+
+def public_callables():
+    """Yield every public class and function, and the public methods of classes."""
+    for name in skmnist.__all__:
+        thing = getattr(skmnist, name)
+        yield name, thing
+        if inspect.isclass(thing):
+            for attribute, value in vars(thing).items():
+                if not attribute.startswith("_") and callable(value):
+                    yield f"{name}.{attribute}", value
+
+
+PUBLIC = dict(public_callables())
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_has_a_docstring(name):
+    assert inspect.cleandoc(PUBLIC[name].__doc__ or "").splitlines()[0].endswith(".")
+
+
+# What users call with arguments: public names, and the classifier's methods.
+CALLED = [n for n in PUBLIC if "." not in n or n.startswith("KerasMLPClassifier.")]
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_every_parameter_is_documented_in_the_order_of_the_signature(name):
+    assert list(documented(PUBLIC[name])) == list(parameters(PUBLIC[name]))
+
+
+def said_defaults(thing):
+    """Return the defaults that a docstring states, evaluated, by parameter."""
+    stated = {
+        name: re.search(r"default=(\S.*)$", kind)
+        for name, kind in documented(thing).items()
+    }
+    names = {"np": np, **{name: getattr(skmnist, name) for name in skmnist.__all__}}
+    return {n: eval(found[1], names) for n, found in stated.items() if found}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_documented_defaults_are_those_of_the_signature(name):
+    defaults = {
+        key: default
+        for key, default in parameters(PUBLIC[name]).items()
+        if default is not inspect.Parameter.empty
+    }
+    # By their representations, because NaN does not equal itself.
+    assert repr(said_defaults(PUBLIC[name])) == repr(defaults)
+
+
+def functions():
+    """Yield (name, number of lines without the docstring) of every function."""
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                n_lines = node.end_lineno - node.lineno + 1
+                if ast.get_docstring(node) is not None:
+                    doc = node.body[0]
+                    n_lines -= doc.end_lineno - doc.lineno + 1
+                yield f"{module}.{node.name}", n_lines
+
+
+def test_functions_are_short():
+    assert [f for f in functions() if f[1] > LONGEST_FUNCTION] == []
+
+
+def test_modules_are_short():
+    lengths = {p.name: len(p.read_text().splitlines()) for p in FOLDER.glob("*.py")}
+    assert {n: k for n, k in lengths.items() if k > LONGEST_MODULE} == {}

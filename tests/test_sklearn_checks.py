@@ -1,0 +1,45 @@
+"""scikit-learn's own checks, in full: no expected failures."""
+
+import pytest
+from sklearn.base import is_classifier
+from sklearn.model_selection import StratifiedKFold, check_cv
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
+
+# No dropout: a mask is drawn by position, so that a row of weight 2 and a repeated
+# row would not see the same ones.
+DEEP = KerasMLPClassifier(
+    depth=3,
+    widths=(32, 24, 16),
+    activations=("relu", "tanh", "sigmoid"),
+    initializers=("he_normal", "glorot_uniform", "orthogonal"),
+    dropout=(0.0, 0.0, 0.0),
+    learning_rate=0.01,
+    epochs=40,
+)
+SEARCH = StagedSearchCV(
+    KerasMLPClassifier(
+        depth=1, widths=16, learning_rate=0.05, epochs=10, random_state=0
+    ),
+    [
+        Stage("batch", {"batch_size": [16]}),
+        Stage("rate", {"learning_rate": [0.05, 0.02]}),
+    ],
+    cv=2,
+)
+
+
+@pytest.mark.slow
+@parametrize_with_checks([KerasMLPClassifier(), DEEP, SEARCH])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_is_a_classifier():
+    assert is_classifier(KerasMLPClassifier())
+
+
+def test_a_number_of_folds_gives_stratified_ones():
+    classifier = is_classifier(KerasMLPClassifier())
+    assert isinstance(check_cv(5, [0, 1] * 5, classifier=classifier), StratifiedKFold)

@@ -1,0 +1,245 @@
+"""The classifier inside scikit-learn's tools, each used for real."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import loguniform
+from sklearn import config_context
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.compose import ColumnTransformer
+from sklearn.datasets import load_digits
+from sklearn.ensemble import (
+    AdaBoostClassifier,
+    BaggingClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.inspection import permutation_importance
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_val_predict,
+    learning_curve,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+
+from skmnist import KerasMLPClassifier
+
+N_TRAIN, N_TEST = 300, 200
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    X = (X / 16).astype(np.float32)
+    return X[:N_TRAIN], y[:N_TRAIN], X[N_TRAIN:][:N_TEST], y[N_TRAIN:][:N_TEST]
+
+
+def classifier(**params):
+    return KerasMLPClassifier(
+        **{
+            "depth": 1,
+            "widths": 32,
+            "learning_rate": 0.01,
+            "epochs": 20,
+            "random_state": 0,
+            **params,
+        }
+    )
+
+
+def test_grid_search_over_layers(digits):
+    X, y, X_test, y_test = digits
+    grid = [
+        {"depth": [1], "widths": [16, 32]},
+        {"depth": [2], "widths": [(32, 16)], "activations": [("relu", "tanh")]},
+    ]
+    search = GridSearchCV(classifier(), grid, cv=2).fit(X, y)
+    assert len(search.cv_results_["params"]) == 3
+    assert search.score(X_test, y_test) > 0.8
+
+
+def test_randomized_search_over_the_learning_rate(digits):
+    X, y, X_test, y_test = digits
+    rates = {"learning_rate": loguniform(1e-3, 1e-1)}
+    search = RandomizedSearchCV(classifier(), rates, n_iter=3, cv=2, random_state=0)
+    assert search.fit(X, y).score(X_test, y_test) > 0.8
+
+
+def test_halving_search_with_epochs_as_the_resource(digits):
+    X, y, *_ = digits
+    search = HalvingGridSearchCV(
+        classifier(),
+        {"widths": [8, 16, 32]},
+        resource="epochs",
+        min_resources=2,
+        max_resources=8,
+        factor=2,
+        cv=2,
+        random_state=0,
+    ).fit(X, y)
+    assert search.best_estimator_.n_iter_ == search.best_estimator_.epochs
+    assert sorted(set(search.cv_results_["n_resources"])) == [2, 4]
+
+
+def test_search_refits_with_early_stopping(digits):
+    X, y, *_ = digits
+    search = GridSearchCV(
+        classifier(early_stopping=True, epochs=50), {"widths": [16, 32]}, cv=2
+    ).fit(X, y)
+    best = search.best_estimator_
+    assert best.best_validation_score_ == best.validation_scores_[best.best_iter_ - 1]
+
+
+SEARCH_WITH_JOBS = """
+import sys
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+from skmnist import KerasMLPClassifier
+X, y = load_digits(return_X_y=True)
+net = KerasMLPClassifier(depth=1, epochs=2, random_state=0)
+for n_jobs in (1, 2, 3):
+    search = GridSearchCV(
+        net, {"widths": [16, 32]}, cv=2, n_jobs=n_jobs, scoring="neg_log_loss"
+    )
+    search.fit(X[:200], y[:200])
+    print([float(s) for s in search.cv_results_["mean_test_score"]])
+"""
+
+
+@pytest.mark.slow
+def test_workers_give_what_one_process_gives():
+    # At equal threads per fit; more would add up in another order.
+    finished = subprocess.run(
+        [sys.executable, "-c", SEARCH_WITH_JOBS],
+        env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
+    )
+    alone, *in_workers = finished.stdout.splitlines()
+    assert in_workers == [alone, alone]
+
+
+def test_cross_validated_probabilities(digits):
+    X, y, *_ = digits
+    probabilities = cross_val_predict(classifier(), X, y, cv=2, method="predict_proba")
+    assert probabilities.shape == (N_TRAIN, 10)
+    assert np.mean(probabilities.argmax(axis=1) == y) > 0.8
+
+
+@pytest.mark.parametrize(
+    "ensemble",
+    [
+        VotingClassifier(
+            [("net", classifier()), ("linear", LogisticRegression())], voting="soft"
+        ),
+        StackingClassifier([("net", classifier())], LogisticRegression(), cv=2),
+        CalibratedClassifierCV(classifier(), cv=2),
+        BaggingClassifier(classifier(), n_estimators=2, random_state=0),
+        AdaBoostClassifier(classifier(), n_estimators=2, random_state=0),
+    ],
+    ids=lambda ensemble: type(ensemble).__name__,
+)
+def test_ensembles(ensemble, digits):
+    X, y, X_test, y_test = digits
+    assert ensemble.fit(X, y).score(X_test, y_test) > 0.8
+
+
+def test_learning_curve_rises(digits):
+    X, y, *_ = digits
+    _, _, scores = learning_curve(
+        classifier(), X, y, cv=2, train_sizes=[0.1, 1.0], shuffle=True, random_state=0
+    )
+    assert scores[1].mean() > scores[0].mean()
+
+
+def test_permutation_importance_finds_the_constant_pixels(digits):
+    X, y, X_test, y_test = digits
+    fitted = classifier().fit(X, y)
+    importances = permutation_importance(
+        fitted, X_test, y_test, n_repeats=2, random_state=0
+    ).importances_mean
+    # A pixel that is the same in all images cannot matter, shuffled or not.
+    assert np.all(importances[np.ptp(X_test, axis=0) == 0] == 0)
+    assert importances.max() > 0
+
+
+def test_columns_of_a_data_frame_take_their_own_way():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"size": rng.normal(size=200), "colour": rng.choice(["red", "blue"], 200)}
+    )
+    y = np.where((frame["size"] > 0) ^ (frame["colour"] == "red"), "yes", "no")
+    columns = ColumnTransformer(
+        [("size", StandardScaler(), ["size"]), ("colour", OneHotEncoder(), ["colour"])]
+    )
+    pipeline = make_pipeline(columns, classifier(epochs=40)).fit(frame, y)
+    assert pipeline.score(frame, y) > 0.9
+
+
+def test_pandas_output_reaches_the_classifier_with_its_names(digits):
+    X, y, *_ = digits
+    frame = pd.DataFrame(X, columns=[f"pixel_{i}" for i in range(X.shape[1])])
+    pipeline = make_pipeline(MinMaxScaler(), classifier(epochs=1))
+    pipeline.set_output(transform="pandas").fit(frame, y)
+    assert list(pipeline[-1].feature_names_in_) == list(frame.columns)
+
+
+def test_pipeline_transforms_the_validation_data(digits):
+    X, y, X_test, y_test = digits
+    with config_context(enable_metadata_routing=True):
+        net = classifier().set_fit_request(X_val=True, y_val=True)
+        pipeline = Pipeline(
+            [("scale", StandardScaler()), ("net", net)], transform_input=["X_val"]
+        )
+        pipeline.fit(100 * X, y, X_val=100 * X_test, y_val=y_test)
+        scaled = pipeline[0].transform(100 * X_test)
+        alone = classifier().fit(
+            pipeline[0].transform(100 * X), y, X_val=scaled, y_val=y_test
+        )
+    assert pipeline[-1].validation_loss_curve_ == alone.validation_loss_curve_
+
+
+def test_sample_weights_are_routed_through_search_and_pipeline(digits):
+    X, y, *_ = digits
+    # Only two classes carry weight: no other may be predicted.
+    weights = np.isin(y, [0, 1]).astype(float)
+    with config_context(enable_metadata_routing=True):
+        net = classifier().set_fit_request(sample_weight=True)
+        net.set_score_request(sample_weight=True)
+        search = GridSearchCV(
+            make_pipeline(MinMaxScaler(), net),
+            {"kerasmlpclassifier__widths": [16, 32]},
+            cv=2,
+        ).fit(X, y, sample_weight=weights)
+        predicted = search.predict(X)
+    assert set(predicted) == {0, 1}
+
+
+def test_one_tick_an_epoch(digits):
+    X, y, *_ = digits
+    monitor = ScoringMonitor(scoring="accuracy")
+    fitted = classifier(epochs=4).set_callbacks(monitor).fit(X, y)
+    rows = [r for r in monitor.get_logs().data if r["task_name"] == "epoch"]
+    assert len(rows) == 4
+    # The score of an epoch is that of the weights after it.
+    assert rows[-1]["accuracy"] == fitted.score(X, y)
+    assert rows[0]["accuracy"] < rows[-1]["accuracy"]
+
+
+def test_progress_bar_of_scikit_learn_through_a_search(digits, capsys):
+    X, y, *_ = digits
+    search = GridSearchCV(classifier(epochs=2), {"widths": [8, 16]}, cv=2)
+    search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(X, y)
+    assert "KerasMLPClassifier" in capsys.readouterr().out
