@@ -2,42 +2,29 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
 import time
 from numbers import Integral, Real
 
 import keras
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.base import ClassifierMixin
+from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._compat import Interval, StrOptions, _check_sample_weight, _fit_context
-from .encoding import Rows, draw_seeds, encode_labels
-from .monitoring import EpochTicks, FiniteLoss, fresh_callbacks
+from ._compat import Interval, StrOptions, _fit_context
+from .encoding import draw_seeds
+from .fitting import DTYPES, NetworkFitting
 from .network import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES
 from .prediction import forward, network_layers
 from .saving import ModelFileError, read_archive, write_archive
-from .training import EpochOrder, pays_to_compile
-from .validation import ValidationEarlyStopping
-from .wrapping import (
-    describe,
-    deserialize_optimizer,
-    make_wrapper,
-    restore_wrapper,
-    serialize_optimizer,
-    train_wrapper,
-    wrapper_arrays,
-)
+from .wrapping import deserialize_optimizer, serialize_optimizer, wrapper_arrays
 
 # From this many samples on, early_stopping="auto" stops early, as in
 # scikit-learn's HistGradientBoostingClassifier.
 EARLY_STOPPING_FROM = 10_000
 
 
-class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
+class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
     """Multilayer perceptron trained by Keras, every part of it a parameter.
 
     A scikit-learn classifier around the `KerasClassifier` of scikeras: depth,
@@ -311,7 +298,7 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         resume = self.warm_start and hasattr(self, "_wrapper")
         rows = self._check_rows(X, y, sample_weight, reset=not resume)
         held_out = self._check_held_out(X_val, y_val, sample_weight_val)
-        seeds = draw_seeds(self.random_state)
+        seeds = self._seeds if resume else draw_seeds(self.random_state)
         stop_early = self.early_stopping
         if stop_early == "auto":
             stop_early = held_out is not None or len(rows.y) >= EARLY_STOPPING_FROM
@@ -319,7 +306,7 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             rows, held_out = rows.hold_out(self.validation_split, seeds["split"])
         if not resume:
             self._prepare(rows, seeds)
-        self._train(rows, held_out, seeds, stop_early, self.epochs)
+        self._train(rows, held_out, stop_early, self.epochs)
         self.fit_time_ = time.perf_counter() - started
         return self
 
@@ -348,178 +335,11 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         started = time.perf_counter()
         resume = hasattr(self, "_wrapper")
         rows = self._check_rows(X, y, sample_weight, classes, reset=not resume)
-        seeds = draw_seeds(self.random_state)
         if not resume:
-            self._prepare(rows, seeds)
-        self._train(rows, None, seeds, False, 1)
+            self._prepare(rows, draw_seeds(self.random_state))
+        self._train(rows, None, False, 1)
         self.fit_time_ = time.perf_counter() - started
         return self
-
-    def _check_rows(self, X, y, sample_weight, classes=None, *, reset):
-        """Check training data; learn the classes, or hold them to those learned."""
-        X, y = validate_data(
-            self, X, y, accept_sparse="csr", dtype=_DTYPES, order="C", reset=reset
-        )
-        check_classification_targets(y)
-        if reset:
-            self.classes_ = np.unique(y if classes is None else classes)
-            if len(self.classes_) < 2:
-                raise ValueError(
-                    "KerasMLPClassifier needs at least two classes; the data "
-                    f"contain only one class: {self.classes_[0]!r}"
-                )
-        return self._weighted(X, y, sample_weight).without_weightless()
-
-    def _check_held_out(self, X_val, y_val, sample_weight_val):
-        """Check the caller's validation data, if there are any."""
-        if X_val is None and y_val is None:
-            return None
-        if X_val is None or y_val is None:
-            raise ValueError("X_val and y_val must be given together.")
-        X_val, y_val = validate_data(
-            self, X_val, y_val, accept_sparse="csr", dtype=_DTYPES, reset=False
-        )
-        return self._weighted(X_val, y_val, sample_weight_val).without_weightless()
-
-    def _weighted(self, X, y, sample_weight):
-        """Encode the labels, and merge class weights into the sample weights."""
-        if not isinstance(X, np.ndarray):
-            X = X.toarray()
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-        if self.class_weight is not None:
-            weights = compute_sample_weight(self.class_weight, y).astype(X.dtype)
-            # A new array: the caller's weights stay as they are.
-            sample_weight = weights * (1 if sample_weight is None else sample_weight)
-        return Rows(X, encode_labels(y, self.classes_), sample_weight)
-
-    def _prepare(self, rows, seeds):
-        """Describe the network to build, and make its wrapper."""
-        n_classes = len(self.classes_)
-        self._spec = describe(
-            self.get_params(deep=False),
-            n_features=self.n_features_in_,
-            n_classes=n_classes,
-            n_samples=len(rows.y),
-            dtype=str(rows.X.dtype),
-            random_state=seeds["layers"],
-        )
-        self.n_outputs_ = self._spec["network"]["n_outputs"]
-        self.out_activation_ = "logistic" if n_classes == 2 else "softmax"
-        self.n_layers_ = self.depth + 2
-        self.t_ = self.n_iter_ = 0
-        self.history_ = {}
-        self._wrapper = make_wrapper(self._spec, verbose=self.verbose)
-        self._layers, self._shared = None, False
-
-    def _train(self, rows, held_out, seeds, stop_early, epochs):
-        """Train the wrapped network and record how it went."""
-        stopping = self._stopping() if stop_early else None
-        self._layers = None
-        context = self._init_callback_context(max_subtasks=epochs)
-        data = {
-            "X": rows.X,
-            "y": lambda: self.classes_[rows.y],
-            "metadata": {"sample_weight": rows.sample_weight},
-        }
-        context.call_on_fit_task_begin(estimator=self, **data)
-        ticks = EpochTicks(self, context, self._snapshot, data)
-        callbacks = [FiniteLoss(), *([stopping] if stopping else []), ticks]
-        train_wrapper(
-            self._wrapper,
-            *rows,
-            callbacks=callbacks + fresh_callbacks(self.callbacks),
-            epochs=epochs,
-            batch_size=self.batch_size,
-            order=EpochOrder(seeds["order"]),
-            compiled=pays_to_compile(
-                self._network.count_params(), len(rows.y), self.batch_size, self.epochs
-            ),
-            validation_data=held_out,
-        )
-        before = self.n_iter_
-        self._record(stopping, ticks, epochs)
-        self.t_ += len(rows.y) * (self.n_iter_ - before)
-        context.call_on_fit_task_end(
-            estimator=self, reconstruction_attributes=self._snapshot, **data
-        )
-
-    def _stopping(self):
-        return ValidationEarlyStopping(
-            self.monitor,
-            patience=self.patience,
-            min_delta=self.min_delta,
-            min_train_loss=self.min_train_loss,
-            max_gap=self.max_gap,
-            restore_best_weights=self.restore_best_weights,
-        )
-
-    def _snapshot(self):
-        """Return what makes a copy of this estimator a fitted one as of now."""
-        return {"_wrapper": self._wrapper, "_layers": None}
-
-    def _record(self, stopping, ticks, epochs):
-        """Keep the curves, the epoch whose weights are kept, and why it ended."""
-        self._keep_layers()
-        before, curves = self.n_iter_, self._wrapper.history_
-        self.n_iter_ = len(curves["loss"])
-        for name, curve in curves.items():
-            # Epochs without validation data, before these or among these.
-            gap = [math.nan] * (self.n_iter_ - len(curve))
-            curves[name] = curve + gap if name in self.history_ else gap + curve
-        self.history_ = {name: [float(v) for v in c] for name, c in curves.items()}
-        self.loss_curve_ = self.history_["loss"]
-        self.validation_loss_curve_ = self.history_.get("val_loss")
-        self.validation_scores_ = self.history_.get("val_accuracy")
-        self.best_iter_ = self.n_iter_
-        if stopping and stopping.best_epoch_ is not None and self.restore_best_weights:
-            self.best_iter_ = before + stopping.best_epoch_ + 1
-        self.loss_ = self.loss_curve_[-1]
-        self.best_loss_ = None if stopping else min(self.loss_curve_)
-        self.best_validation_score_ = (
-            None
-            if self.validation_scores_ is None
-            else self.validation_scores_[self.best_iter_ - 1]
-        )
-        self.n_parameters_ = int(self._network.count_params())
-        if stopping and stopping.stop_reason_:
-            self.stop_reason_ = stopping.stop_reason_
-        elif ticks.stopped_ or self._network.stop_training:
-            self.stop_reason_ = "a callback asked to stop"
-        else:
-            self.stop_reason_ = f"all {epochs} epochs are trained"
-
-    @property
-    def keras_classifier_(self):
-        """The wrapped scikeras classifier."""
-        # Its holder may change the weights: from now on predictions read them
-        # from the network, and not from the arrays kept for speed.
-        wrapper = self._wrapper
-        self._layers, self._shared = None, True
-        return wrapper
-
-    @property
-    def model_(self):
-        """The fitted `keras.Model`."""
-        return self.keras_classifier_.model_
-
-    @property
-    def _network(self):
-        return self._wrapper.model_
-
-    def _keep_layers(self):
-        """Keep the network's layers as arrays, while nobody else can change it."""
-        self._layers = None if self._shared else network_layers(self._network)
-
-    @property
-    def coefs_(self):
-        """Weights of each layer, from input to output."""
-        return [layer.weights for layer in network_layers(self._network)]
-
-    @property
-    def intercepts_(self):
-        """Biases of each layer, from input to output."""
-        return [layer.biases for layer in network_layers(self._network)]
 
     def predict_proba(self, X):
         """Predict the probability of each class.
@@ -534,8 +354,8 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         probabilities : ndarray of shape (n_samples, n_classes)
             Rows sum to one; columns are ordered as `classes_`.
         """
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, reset=False)
+        check_is_fitted(self, "_wrapper")
+        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
         X = X if isinstance(X, np.ndarray) else X.toarray()
         probabilities = forward(self._layers or network_layers(self._network), X)
         if self.n_outputs_ == 1:
@@ -588,7 +408,7 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         TypeError
             If a parameter, such as a callback, cannot be written as plain data.
         """
-        check_is_fitted(self)
+        check_is_fitted(self, "_wrapper")
         params = {
             **self.get_params(deep=False),
             "optimizer": serialize_optimizer(self.optimizer),
@@ -596,7 +416,12 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
         learned = {
             name: value for name, value in vars(self).items() if name.endswith("_")
         }
-        description = {"params": params, "learned": learned, "spec": self._spec}
+        description = {
+            "params": params,
+            "learned": learned,
+            "spec": self._spec,
+            "seeds": self._seeds,
+        }
         write_archive(path, description, wrapper_arrays(self._wrapper))
 
     @classmethod
@@ -625,7 +450,11 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             params = description["params"]
             params["optimizer"] = deserialize_optimizer(params["optimizer"])
             classifier = cls(**params)
-            vars(classifier).update(description["learned"], _spec=description["spec"])
+            vars(classifier).update(
+                description["learned"],
+                _spec=description["spec"],
+                _seeds=description["seeds"],
+            )
             classifier._restore(arrays)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(
@@ -633,33 +462,7 @@ class KerasMLPClassifier(ClassifierMixin, CallbackSupportMixin, BaseEstimator):
             ) from error
         return classifier
 
-    def _restore(self, arrays):
-        self._wrapper = restore_wrapper(self._spec, arrays, self.history_)
-        self._shared = False
-        self._keep_layers()
-
-    def __getstate__(self):
-        # Keras networks do not pickle; plain arrays do, into any process.
-        state = super().__getstate__().copy()
-        wrapper = state.pop("_wrapper", None)
-        state.pop("_layers", None)
-        # A network in its first training, or one that failed there, stays behind.
-        if wrapper is not None and self.n_iter_:
-            state["_arrays"] = wrapper_arrays(wrapper)
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        arrays = state.pop("_arrays", None)
-        super().__setstate__(state)
-        if arrays is not None:
-            self._restore(arrays)
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-# The first is the one other types are brought to, as in MLPClassifier.
-_DTYPES = (np.float64, np.float32)

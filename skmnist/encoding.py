@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,21 @@ class Rows(NamedTuple):
         return tuple(self.take(part) for part in parts)
 
 
+class Allowed(NamedTuple):
+    """Which values one layer may have.
+
+    Attributes
+    ----------
+    what : str
+        In words.
+    test : callable
+        Tells of a value whether it is allowed.
+    """
+
+    what: str
+    test: Callable
+
+
 def encode_labels(y, classes):
     """Return the position of each label in `classes`.
 
@@ -66,7 +82,7 @@ def encode_labels(y, classes):
     return positions.astype(np.int32)
 
 
-def per_layer(name, value, depth, allowed=None):
+def per_layer(name, value, depth, allowed):
     """Bring a parameter that is one value or one per layer to a list.
 
     Parameters
@@ -77,8 +93,8 @@ def per_layer(name, value, depth, allowed=None):
         Its value.
     depth : int
         Number of hidden layers.
-    allowed : callable, default=None
-        Takes one layer's value, tells whether it is allowed.
+    allowed : Allowed
+        Which values a layer may have.
 
     Returns
     -------
@@ -101,10 +117,10 @@ def per_layer(name, value, depth, allowed=None):
         )
     values = [v.item() if isinstance(v, np.generic) else v for v in values]
     for v in values:
-        if allowed is not None and not allowed(v):
+        if not allowed.test(v):
             raise ValueError(
-                f"The {name!r} parameter of KerasMLPClassifier holds {v!r}, "
-                f"which is not allowed for a layer. Got {value!r}."
+                f"The {name!r} parameter of KerasMLPClassifier must hold "
+                f"{allowed.what} for each layer. Got {v!r} in {value!r}."
             )
     return values
 

@@ -5,7 +5,6 @@
 import io
 import json
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -91,21 +90,25 @@ def write_archive(path, description, arrays):
         "n_arrays": len(arrays),
         "content": to_json(description),
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with (
-            os.fdopen(handle, "wb") as file,
-            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zip_,
-        ):
-            zip_.writestr("description.json", json.dumps(header, indent=1))
-            for i, array in enumerate(arrays):
-                buffer = io.BytesIO()
-                np.save(buffer, array, allow_pickle=False)
-                zip_.writestr(_entry(i), buffer.getvalue())
+        with open(temporary, "wb") as file:
+            _write_zip(file, header, arrays)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def _write_zip(file, header, arrays):
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zip_:
+        zip_.writestr("description.json", json.dumps(header, indent=1))
+        for i, array in enumerate(arrays):
+            buffer = io.BytesIO()
+            np.save(buffer, array, allow_pickle=False)
+            zip_.writestr(_entry(i), buffer.getvalue())
 
 
 def _entry(i):

@@ -16,7 +16,7 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn import config_context
 
-from .encoding import per_layer
+from .encoding import Allowed, per_layer
 from .network import (
     ACTIVATIONS,
     INITIALIZERS,
@@ -63,11 +63,11 @@ def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
         "network": {
             "n_features": int(n_features),
             "n_outputs": n_outputs,
-            "widths": layers("widths", _is_width),
-            "activations": layers("activations", ACTIVATIONS.__contains__),
-            "initializers": layers("initializers", INITIALIZERS.__contains__),
+            "widths": layers("widths", _WIDTH),
+            "activations": layers("activations", _ACTIVATION),
+            "initializers": layers("initializers", _INITIALIZER),
             "output_initializer": params["output_initializer"],
-            "dropout": layers("dropout", _is_rate),
+            "dropout": layers("dropout", _RATE),
             "batch_normalization": bool(params["batch_normalization"]),
             "dtype": dtype,
             "random_state": random_state,
@@ -95,6 +95,16 @@ def _is_width(width):
 
 def _is_rate(rate):
     return isinstance(rate, int | float) and 0 <= rate < 1
+
+
+def _one_of(names):
+    return Allowed(f"one of {', '.join(names)}", names.__contains__)
+
+
+_WIDTH = Allowed("a whole number of at least 1", _is_width)
+_RATE = Allowed("a number from 0 to below 1", _is_rate)
+_ACTIVATION = _one_of(ACTIVATIONS)
+_INITIALIZER = _one_of(INITIALIZERS)
 
 
 def make_wrapper(spec, *, verbose=0):

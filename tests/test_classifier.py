@@ -894,7 +894,7 @@ def test_values_that_do_not_match_the_depth_are_refused(digits, name, value):
 )
 def test_a_wrong_value_for_one_layer_is_named(digits, name, value, named):
     wrong = KerasMLPClassifier(**{**SMALL, "depth": 2, name: value})
-    with pytest.raises(ValueError, match=f"{name!r} parameter.*holds {named},"):
+    with pytest.raises(ValueError, match=f"{name!r} parameter.*Got {named} in"):
         wrong.fit(*digits)
 
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from skmnist.encoding import Rows, draw_seeds, encode_labels, per_layer
+from skmnist.encoding import Allowed, Rows, draw_seeds, encode_labels, per_layer
+
+ANYTHING = Allowed("anything", lambda _: True)
 
 
 @pytest.mark.parametrize(
@@ -47,37 +49,38 @@ def test_labels_of_another_kind_are_unknown():
 
 @pytest.mark.parametrize("value", ["relu", 400, 0.5, np.int64(400)])
 def test_one_value_is_repeated_for_every_layer(value):
-    assert per_layer("p", value, 3) == [value] * 3
+    assert per_layer("p", value, 3, ANYTHING) == [value] * 3
 
 
 @pytest.mark.parametrize("value", [(30, 20), [30, 20], np.array([30, 20])])
 def test_one_value_per_layer_is_passed_on(value):
-    assert per_layer("widths", value, 2) == [30, 20]
+    assert per_layer("widths", value, 2, ANYTHING) == [30, 20]
 
 
 @pytest.mark.parametrize(
     "value", [np.int64(400), np.array([30, 20]), np.array(["relu", "tanh"])]
 )
 def test_the_values_are_plain_python(value):
-    kinds = {type(v) for v in per_layer("p", value, 2)}
+    kinds = {type(v) for v in per_layer("p", value, 2, ANYTHING)}
     assert kinds <= {int, str}
 
 
 def test_no_hidden_layer_takes_any_single_value():
-    assert per_layer("widths", 400, 0) == []
+    assert per_layer("widths", 400, 0, ANYTHING) == []
 
 
 @pytest.mark.parametrize("value", [(30,), (30, 20, 10)])
 def test_a_wrong_number_of_values_names_parameter_depth_and_value(value):
     with pytest.raises(ValueError) as error:
-        per_layer("widths", value, 2)
+        per_layer("widths", value, 2, ANYTHING)
     for said in ("'widths'", f"{len(value)} values", "depth=2", repr(value)):
         assert said in str(error.value)
 
 
 def test_a_value_that_is_not_allowed_is_named():
-    with pytest.raises(ValueError, match=r"'widths'.* holds 0, .*\(30, 0\)"):
-        per_layer("widths", (30, 0), 2, lambda width: width > 0)
+    positive = Allowed("a positive number", lambda width: width > 0)
+    with pytest.raises(ValueError, match=r"'widths'.*positive.*Got 0 in \(30, 0\)"):
+        per_layer("widths", (30, 0), 2, positive)
 
 
 def test_seeds_differ_between_purposes():

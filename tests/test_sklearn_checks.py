@@ -30,7 +30,12 @@ SEARCH = StagedSearchCV(
 )
 
 
+# A search reports the fits that fail; the checks make them fail.
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
+@pytest.mark.filterwarnings("ignore:Scoring failed:UserWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the:UserWarning")
+@pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
 @parametrize_with_checks([KerasMLPClassifier(), DEEP, SEARCH])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

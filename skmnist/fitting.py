@@ -1,0 +1,233 @@
+"""How a network is fitted, recorded, copied: what stands behind the classifier."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from ._compat import _check_sample_weight
+from .encoding import Rows, encode_labels
+from .engine import pays_to_compile
+from .monitoring import EpochTicks, FiniteLoss, fresh_callbacks
+from .prediction import network_layers
+from .training import EpochOrder
+from .validation import ValidationEarlyStopping
+from .wrapping import (
+    describe,
+    make_wrapper,
+    restore_wrapper,
+    train_wrapper,
+    wrapper_arrays,
+)
+
+# The first is the one other types are brought to, as in MLPClassifier.
+DTYPES = (np.float64, np.float32)
+
+
+class NetworkFitting(CallbackSupportMixin, BaseEstimator):
+    """The fit of `KerasMLPClassifier` in its steps; never used by itself.
+
+    A subclass has the parameters. Fitted, it holds the scikeras classifier
+    (``_wrapper``), the plain data it was made from (``_spec``), the seeds of the fit
+    (``_seeds``), and copies of the layers for predictions (``_layers``).
+    """
+
+    def _check_rows(self, X, y, sample_weight, classes=None, *, reset):
+        """Check training data; learn the classes, or hold them to those learned."""
+        X, y = validate_data(
+            self, X, y, accept_sparse="csr", dtype=DTYPES, order="C", reset=reset
+        )
+        check_classification_targets(y)
+        if reset:
+            self.classes_ = np.unique(y if classes is None else classes)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    "KerasMLPClassifier needs at least two classes; the data "
+                    f"contain only one class: {self.classes_[0]!r}"
+                )
+        return self._weighted(X, y, sample_weight).without_weightless()
+
+    def _check_held_out(self, X_val, y_val, sample_weight_val):
+        """Check the caller's validation data, if there are any."""
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val must be given together.")
+        X_val, y_val = validate_data(
+            self, X_val, y_val, accept_sparse="csr", dtype=DTYPES, reset=False
+        )
+        return self._weighted(X_val, y_val, sample_weight_val).without_weightless()
+
+    def _weighted(self, X, y, sample_weight):
+        """Encode the labels, and merge class weights into the sample weights."""
+        if not isinstance(X, np.ndarray):
+            X = X.toarray()
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+        if self.class_weight is not None:
+            weights = compute_sample_weight(self.class_weight, y).astype(X.dtype)
+            # A new array: the caller's weights stay as they are.
+            sample_weight = weights * (1 if sample_weight is None else sample_weight)
+        return Rows(X, encode_labels(y, self.classes_), sample_weight)
+
+    def _prepare(self, rows, seeds):
+        """Describe the network to build, and make its wrapper."""
+        n_classes = len(self.classes_)
+        self._spec = describe(
+            self.get_params(deep=False),
+            n_features=self.n_features_in_,
+            n_classes=n_classes,
+            n_samples=len(rows.y),
+            dtype=str(rows.X.dtype),
+            random_state=seeds["layers"],
+        )
+        self.n_outputs_ = self._spec["network"]["n_outputs"]
+        self.out_activation_ = "logistic" if n_classes == 2 else "softmax"
+        self.n_layers_ = self.depth + 2
+        self.t_ = self.n_iter_ = 0
+        self.history_ = {}
+        self._wrapper = make_wrapper(self._spec, verbose=self.verbose)
+        self._layers, self._shared, self._seeds = None, False, seeds
+
+    def _train(self, rows, held_out, stop_early, epochs):
+        """Train the wrapped network and record how it went."""
+        stopping = self._stopping() if stop_early else None
+        self._layers = None
+        context = self._init_callback_context(max_subtasks=epochs)
+        data = {
+            "X": rows.X,
+            "y": lambda: self.classes_[rows.y],
+            "metadata": {"sample_weight": rows.sample_weight},
+        }
+        context.call_on_fit_task_begin(estimator=self, **data)
+        ticks = EpochTicks(self, context, self._snapshot, data)
+        callbacks = [FiniteLoss(), *([stopping] if stopping else []), ticks]
+        try:
+            train_wrapper(
+                self._wrapper,
+                *rows,
+                callbacks=callbacks + fresh_callbacks(self.callbacks),
+                epochs=epochs,
+                batch_size=self.batch_size,
+                order=EpochOrder(self._seeds["order"]),
+                compiled=pays_to_compile(
+                    self._network.count_params(), len(rows.y), self.batch_size
+                ),
+                validation_data=held_out,
+            )
+        except BaseException:
+            # Half-trained weights, NaN perhaps, are no fitted network.
+            del self._wrapper
+            raise
+        before = self.n_iter_
+        self._record(stopping, ticks, epochs)
+        self.t_ += len(rows.y) * (self.n_iter_ - before)
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=self._snapshot, **data
+        )
+
+    def _stopping(self):
+        return ValidationEarlyStopping(
+            self.monitor,
+            patience=self.patience,
+            min_delta=self.min_delta,
+            min_train_loss=self.min_train_loss,
+            max_gap=self.max_gap,
+            restore_best_weights=self.restore_best_weights,
+        )
+
+    def _snapshot(self):
+        """Return what makes a copy of this estimator a fitted one as of now."""
+        return {"_wrapper": self._wrapper, "_layers": None}
+
+    def _record(self, stopping, ticks, epochs):
+        """Keep the curves, the epoch whose weights are kept, and why it ended."""
+        self._keep_layers()
+        before, curves = self.n_iter_, self._wrapper.history_
+        self.n_iter_ = len(curves["loss"])
+        for name, curve in curves.items():
+            # Epochs without validation data, before these or among these.
+            gap = [math.nan] * (self.n_iter_ - len(curve))
+            curves[name] = curve + gap if name in self.history_ else gap + curve
+        self.history_ = {name: [float(v) for v in c] for name, c in curves.items()}
+        self.loss_curve_ = self.history_["loss"]
+        self.validation_loss_curve_ = self.history_.get("val_loss")
+        self.validation_scores_ = self.history_.get("val_accuracy")
+        self.best_iter_ = self.n_iter_
+        if stopping and stopping.best_epoch_ is not None and self.restore_best_weights:
+            self.best_iter_ = before + stopping.best_epoch_ + 1
+        self.loss_ = self.loss_curve_[-1]
+        self.best_loss_ = None if stopping else min(self.loss_curve_)
+        self.best_validation_score_ = (
+            None
+            if self.validation_scores_ is None
+            else self.validation_scores_[self.best_iter_ - 1]
+        )
+        weights = self._network.trainable_weights
+        self.n_parameters_ = sum(math.prod(w.shape) for w in weights)
+        if stopping and stopping.stop_reason_:
+            self.stop_reason_ = stopping.stop_reason_
+        elif ticks.stopped_ or self._network.stop_training:
+            self.stop_reason_ = "a callback asked to stop"
+        else:
+            self.stop_reason_ = f"all {epochs} epochs are trained"
+
+    @property
+    def keras_classifier_(self):
+        """The wrapped scikeras classifier."""
+        # Its holder may change the weights: from now on predictions read them
+        # from the network, and not from the arrays kept for speed.
+        wrapper = self._wrapper
+        self._layers, self._shared = None, True
+        return wrapper
+
+    @property
+    def model_(self):
+        """The fitted `keras.Model`."""
+        return self.keras_classifier_.model_
+
+    @property
+    def _network(self):
+        return self._wrapper.model_
+
+    def _keep_layers(self):
+        """Keep the network's layers as arrays, while nobody else can change it."""
+        self._layers = None if self._shared else network_layers(self._network)
+
+    @property
+    def coefs_(self):
+        """Weights of each layer, from input to output."""
+        return [layer.weights for layer in network_layers(self._network)]
+
+    @property
+    def intercepts_(self):
+        """Biases of each layer, from input to output."""
+        return [layer.biases for layer in network_layers(self._network)]
+
+    def _restore(self, arrays):
+        self._wrapper = restore_wrapper(self._spec, arrays, self.history_)
+        self._shared = False
+        self._keep_layers()
+
+    def __getstate__(self):
+        # Keras networks do not pickle; plain arrays do, into any process.
+        state = super().__getstate__().copy()
+        wrapper = state.pop("_wrapper", None)
+        state.pop("_layers", None)
+        # A network in its first training, or one that failed there, stays behind.
+        if wrapper is not None and self.n_iter_:
+            state["_arrays"] = wrapper_arrays(wrapper)
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        arrays = state.pop("_arrays", None)
+        super().__setstate__(state)
+        if arrays is not None:
+            self._restore(arrays)
