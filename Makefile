@@ -21,7 +21,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 doctest: $(INSTALLED)
-	$(BIN)/python -m pytest --doctest-modules skmnist README.md
+	$(BIN)/python -m pytest --doctest-modules --doctest-glob='*.md' skmnist README.md
 
 # Some twenty minutes on two cores; needs the MNIST files.
 reproduction: $(INSTALLED)
