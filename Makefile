@@ -8,7 +8,7 @@ STUDY_OPTIONS ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: study test lint doctest reproduction clean
+.PHONY: study test lint doctest bench reproduction clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -22,6 +22,9 @@ lint: $(INSTALLED)
 
 doctest: $(INSTALLED)
 	$(BIN)/python -m pytest --doctest-modules --doctest-glob='*.md' skmnist README.md
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/predict.py
 
 # Some twenty minutes on two cores; needs the MNIST files.
 reproduction: $(INSTALLED)

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
+from difflib import get_close_matches
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -37,6 +38,34 @@ class NetworkFitting(CallbackSupportMixin, BaseEstimator):
     (``_wrapper``), the plain data it was made from (``_spec``), the seeds of the fit
     (``_seeds``), and copies of the layers for predictions (``_layers``).
     """
+
+    def set_params(self, **params):
+        """Set parameters, with a suggestion for a misspelt name.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of this classifier.
+
+        Returns
+        -------
+        self : NetworkFitting
+            The classifier.
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name.
+        """
+        try:
+            return super().set_params(**params)
+        except ValueError as error:
+            known = list(self.get_params(deep=False))
+            wrong = next((name for name in params if name not in known), None)
+            close = get_close_matches(wrong or "", known, n=1)
+            if not close:
+                raise
+            raise ValueError(f"{error} Did you mean {close[0]!r}?") from None
 
     def _check_rows(self, X, y, sample_weight, classes=None, *, reset):
         """Check training data; learn the classes, or hold them to those learned."""

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 # Rows that pass through the network at once: bounds the memory of its layers.
-CHUNK_ROWS = 8192
+CHUNK_ROWS = 16_384
 
 # Activations worth more than a call into TensorFlow, which takes longer for one
 # row than the rest of the network. The array is the layer's own: changed in place.

@@ -7,6 +7,9 @@ import pytest
 
 # Before TensorFlow is imported anywhere, here or in a worker process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# With it the scikit-learn checks that need array API support run, not skip; SciPy
+# reads it once.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import warnings
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -33,6 +35,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from skmnist import KerasMLPClassifier
+from skmnist.engine import Engine
 
 N_TRAIN, N_TEST = 300, 200
 
@@ -105,6 +108,7 @@ import sys
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from skmnist import KerasMLPClassifier
+from skmnist.engine import Engine
 X, y = load_digits(return_X_y=True)
 net = KerasMLPClassifier(depth=1, epochs=2, random_state=0)
 for n_jobs in (1, 2, 3):
@@ -225,6 +229,98 @@ def test_sample_weights_are_routed_through_search_and_pipeline(digits):
         ).fit(X, y, sample_weight=weights)
         predicted = search.predict(X)
     assert set(predicted) == {0, 1}
+
+
+@pytest.mark.parametrize(("name", "meant"), [("width", "widths"), ("epoch", "epochs")])
+def test_a_misspelt_parameter_is_suggested_right(name, meant):
+    with pytest.raises(ValueError, match=f"{name}.*Did you mean {meant!r}"):
+        classifier().set_params(**{name: 3})
+
+
+def test_a_misspelt_name_in_a_grid_is_suggested_right(digits):
+    search = GridSearchCV(classifier(), {"activation": ["relu"]}, cv=2)
+    with pytest.raises(ValueError, match="Did you mean 'activations'"):
+        search.fit(*digits[:2])
+
+
+def test_a_name_like_no_parameter_gets_scikit_learns_own_message():
+    with pytest.raises(ValueError, match=r"Invalid parameter 'xyz'.*\]\.$"):
+        classifier().set_params(xyz=1)
+
+
+# Optuna's integration calls a part of Optuna that it has deprecated itself.
+@pytest.mark.filterwarnings("ignore:`optuna.terminator` module:FutureWarning")
+def test_optuna_searches_it(digits):
+    optuna = pytest.importorskip("optuna")
+    integration = pytest.importorskip("optuna_integration.sklearn")
+    X, y, X_test, y_test = digits
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        search = integration.OptunaSearchCV(
+            classifier(),
+            {
+                "widths": optuna.distributions.IntDistribution(8, 32),
+                "activations": optuna.distributions.CategoricalDistribution(
+                    ["relu", "tanh"]
+                ),
+            },
+            cv=2,
+            n_trials=3,
+            random_state=0,
+        )
+    search.fit(X, y)
+    assert len(search.trials_) == 3
+    assert search.score(X_test, y_test) > 0.7
+
+
+PREDICT_IN_ANOTHER_PROCESS = """
+import sys
+import joblib, numpy as np
+X = np.load(sys.argv[1])
+np.save(sys.argv[3], joblib.load(sys.argv[2]).predict_proba(X))
+"""
+
+
+@pytest.mark.slow
+def test_a_pickled_pipeline_predicts_the_same_in_another_process(digits, tmp_path):
+    X, y, *_ = digits
+    pipeline = make_pipeline(MinMaxScaler(), classifier(epochs=2)).fit(X, y)
+    data, model, found = (tmp_path / n for n in ("X.npy", "model.joblib", "p.npy"))
+    np.save(data, X)
+    joblib.dump(pipeline, model)
+    subprocess.run(
+        [sys.executable, "-c", PREDICT_IN_ANOTHER_PROCESS, data, model, found],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    np.testing.assert_array_equal(np.load(found), pipeline.predict_proba(X))
+
+
+def test_no_row_is_both_trained_on_and_validated_on_in_any_epoch(digits, monkeypatch):
+    # The report's own validation set was drawn anew in each epoch. Rows are told
+    # apart by their first feature, a number of its own for each.
+    X, y = digits[0].copy(), digits[1]
+    X[:, 0] = np.arange(len(X)) / len(X)
+    trained, validated = [], []
+    train_epoch, evaluate = Engine.train_epoch, Engine.evaluate
+
+    def spy_train(self, network, rows, order, batch_size):
+        trained.append(rows.x.numpy()[order, 0])
+        return train_epoch(self, network, rows, order, batch_size)
+
+    def spy_evaluate(self, network, rows):
+        validated.append(rows.x.numpy()[:, 0])
+        return evaluate(self, network, rows)
+
+    monkeypatch.setattr(Engine, "train_epoch", spy_train)
+    monkeypatch.setattr(Engine, "evaluate", spy_evaluate)
+    classifier(early_stopping=True, patience=20, epochs=5).fit(X, y)
+    assert len(trained) == len(validated) == 5
+    seen, held_out = set(np.concatenate(trained)), set(np.concatenate(validated))
+    assert not seen & held_out
+    assert len(seen) + len(held_out) == len(X)
 
 
 def test_one_tick_an_epoch(digits):
