@@ -41,14 +41,31 @@ class EpochOrder:
 
 @keras.saving.register_keras_serializable(package="skmnist")
 class EpochNetwork(keras.Sequential):
-    """A `keras.Sequential` whose `fit` runs whole epochs as compiled programs.
+    """A `keras.Sequential` that can train by whole epochs as compiled programs.
 
-    Everything else, callbacks, history, evaluation, saving, is Keras'. A
-    callback that wants to see single batches gets Keras' own loop instead,
-    with the same batches in the same order.
+    Everything else, callbacks, history, evaluation, saving, is Keras'.
     """
 
-    def fit(  # noqa: PLR0913
+    def fit(self, *args, order=None, **kwargs):
+        """Train by `fit_epochs` where an order of the rows is given, else as Keras.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for `fit_epochs`, or for `keras.Model.fit`.
+        order : EpochOrder, default=None
+            Gives the order of the rows in each epoch.
+
+        Returns
+        -------
+        history : keras.callbacks.History
+            The loss and the metrics of each epoch.
+        """
+        if order is None:
+            return super().fit(*args, **kwargs)
+        return self.fit_epochs(*args, order=order, **kwargs)
+
+    def fit_epochs(  # noqa: PLR0913
         self,
         x,
         y,
@@ -57,7 +74,7 @@ class EpochNetwork(keras.Sequential):
         batch_size,
         epochs,
         initial_epoch=0,
-        sample_weight=None,
+        row_weight=None,
         validation_data=None,
         callbacks=None,
         verbose=0,
@@ -65,6 +82,9 @@ class EpochNetwork(keras.Sequential):
         **kwargs,
     ):
         """Train for some epochs.
+
+        A callback that wants to see single batches gets Keras' own loop instead,
+        with the same batches in the same order.
 
         Parameters
         ----------
@@ -80,8 +100,8 @@ class EpochNetwork(keras.Sequential):
             Number of the epoch to stop before.
         initial_epoch : int, default=0
             Number of the first epoch.
-        sample_weight : ndarray of shape (n_samples,), default=None
-            Weights of the rows.
+        row_weight : ndarray of shape (n_samples,), default=None
+            Weights of the rows, what Keras calls ``sample_weight``.
         validation_data : tuple of (x, y) or (x, y, sample_weight), default=None
             Data the network is evaluated on after each epoch.
         callbacks : list of keras.callbacks.Callback, default=None
@@ -91,8 +111,7 @@ class EpochNetwork(keras.Sequential):
         compiled : bool, default=True
             Whether XLA compiles the program, see `pays_to_compile`.
         **kwargs : dict
-            Further arguments of `keras.Model.fit`; only Keras' own loop, which
-            callbacks that want single batches get, reads them.
+            What scikeras passes besides, at its defaults: ignored.
 
         Returns
         -------
@@ -101,7 +120,7 @@ class EpochNetwork(keras.Sequential):
         """
         if any(_wants_batches(callback) for callback in callbacks or ()):
             return super().fit(
-                _OrderedBatches(x, y, sample_weight, order, batch_size, initial_epoch),
+                _OrderedBatches(x, y, row_weight, order, batch_size, initial_epoch),
                 epochs=epochs,
                 initial_epoch=initial_epoch,
                 validation_data=validation_data,
@@ -110,7 +129,7 @@ class EpochNetwork(keras.Sequential):
                 verbose=verbose,
                 shuffle=False,
             )
-        rows = TensorRows(self, x, y, sample_weight)
+        rows = TensorRows(self, x, y, row_weight)
         held_out = (
             None if validation_data is None else TensorRows(self, *validation_data)
         )

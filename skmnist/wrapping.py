@@ -164,10 +164,12 @@ def train_wrapper(wrapper, X, y, sample_weight, *, callbacks, **fit_params):
     wrapper.callbacks = wrapper._fit_callbacks = callbacks
     # The data are checked already; scikeras would check them twice more.
     with config_context(assume_finite=True):
+        # Weights go straight to the network: scikeras would round them to float32.
         wrapper._fit(
             X.astype(wrapper.X_dtype_, copy=False),
             y,
-            sample_weight,
+            sample_weight=None,
+            row_weight=sample_weight,
             warm_start=True,
             initial_epoch=wrapper.current_epoch,
             **fit_params,

@@ -265,6 +265,16 @@ def test_a_weight_of_two_is_a_repeated_row(full_batch):
     assert_close_weights(weighted, repeated, rtol=1e-6, atol=1e-9)
 
 
+def test_weights_keep_the_precision_of_float64(full_batch):
+    # A third is no float32: rounded, one row and three of a third each would differ
+    # in the eighth digit.
+    X, y, unfitted = full_batch
+    one = clone(unfitted).fit(X[:33], y[:33], np.append(1.0, np.full(32, 1 / 3)))
+    rows = np.append([0, 0, 0], np.arange(1, 33))
+    three = clone(unfitted).fit(X[rows], y[rows], np.full(35, 1 / 3))
+    assert_close_weights(one, three, rtol=1e-11, atol=1e-13)
+
+
 def test_a_weight_of_zero_is_an_absent_row(full_batch):
     X, y, unfitted = full_batch
     weights = np.append(np.ones(49), 0)
@@ -779,6 +789,15 @@ def test_predictions_follow_the_weights_of_the_network(digits, fitted):
     changed.model_.set_weights([0 * w for w in changed.model_.get_weights()])
     np.testing.assert_allclose(changed.predict_proba(X), 0.1, rtol=1e-6)
     assert not np.allclose(before, 0.1)
+
+
+def test_the_network_trains_as_any_keras_model(digits):
+    X, y = digits
+    classifier = KerasMLPClassifier(**SMALL).fit(X, y)
+    before = classifier.predict_proba(X)
+    history = classifier.model_.fit(X, y, batch_size=32, epochs=1, verbose=0)
+    assert len(history.history["loss"]) == 1
+    assert not np.array_equal(classifier.predict_proba(X), before)
 
 
 def test_predictions_follow_a_training_that_goes_on(digits, fitted):

@@ -144,7 +144,7 @@ def test_whole_epochs_give_the_weights_of_keras_own_steps(digits, settings, comp
 
 @BOTH_KINDS
 def test_sample_weights_reach_the_epochs(digits, weights, compiled):
-    fast = train(make(), *digits, sample_weight=weights, compiled=compiled)
+    fast = train(make(), *digits, row_weight=weights, compiled=compiled)
     plain = train_by_keras(make(keras.Sequential), *digits, sample_weight=weights)
     assert_close_weights(fast, plain)
 
@@ -192,7 +192,7 @@ def test_an_epoch_of_gradient_descent_worked_in_numpy(digits):
 @pytest.fixture(scope="module")
 def two_histories(digits, held_out, weights):
     """The curves of one training, by whole epochs and in Keras' own loop."""
-    data = {"sample_weight": weights, "validation_data": held_out}
+    data = {"row_weight": weights, "validation_data": held_out}
     fast = train(make(), *digits, **data)
     slow = train(make(), *digits, callbacks=[SeesBatches()], **data)
     return fast.history.history, slow.history.history
@@ -483,7 +483,7 @@ def test_a_weighted_validation_in_parts_is_the_weighted_mean(
 ):
     X, y = held_out
     monkeypatch.setattr(engine, "EVALUATION_ROWS", 30)
-    data = {"sample_weight": weights, "validation_data": (X, y, weights)}
+    data = {"row_weight": weights, "validation_data": (X, y, weights)}
     network = train(make(), *digits, epochs=1, **data)
     losses = -np.log(predict(network, X)[np.arange(N_ROWS), y])
     val_loss = network.history.history["val_loss"][0]
@@ -501,7 +501,7 @@ def test_validation_rows_carry_weights_of_their_own(digits, held_out, weights):
 
 def test_validation_rows_without_weights_weigh_the_same(digits, held_out, weights):
     X, y = held_out
-    data = {"sample_weight": weights, "validation_data": (X, y)}
+    data = {"row_weight": weights, "validation_data": (X, y)}
     network = train(make(), *digits, epochs=1, **data)
     losses = -np.log(predict(network, X)[np.arange(N_ROWS), y])
     assert network.history.history["val_loss"][0] == pytest.approx(losses.mean())
