@@ -34,7 +34,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from skmnist import KerasMLPClassifier
+from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist.engine import Engine
 
 N_TRAIN, N_TEST = 300, 200
@@ -69,6 +69,18 @@ def test_grid_search_over_layers(digits):
     search = GridSearchCV(classifier(), grid, cv=2).fit(X, y)
     assert len(search.cv_results_["params"]) == 3
     assert search.score(X_test, y_test) > 0.8
+
+
+def test_a_staged_search_of_one_stage_is_a_grid_search(digits):
+    X, y, *_ = digits
+    grid = {"widths": [16, (16,)], "activations": ["relu", "tanh"]}
+    net = classifier(epochs=2)
+    staged = StagedSearchCV(net, [Stage("only", grid)], cv=2, scoring="neg_log_loss")
+    plain = GridSearchCV(net, grid, cv=2, scoring="neg_log_loss")
+    found, expected = (search.fit(X, y).cv_results_ for search in (staged, plain))
+    assert set(found) == {*expected, "stage"}
+    for name in set(expected) - {n for n in expected if "time" in n}:
+        np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
 
 
 def test_randomized_search_over_the_learning_rate(digits):
@@ -107,7 +119,7 @@ SEARCH_WITH_JOBS = """
 import sys
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
-from skmnist import KerasMLPClassifier
+from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist.engine import Engine
 X, y = load_digits(return_X_y=True)
 net = KerasMLPClassifier(depth=1, epochs=2, random_state=0)
