@@ -1,9 +1,10 @@
-"""The only file that names what scikit-learn keeps private."""
+"""The only file that names what scikit-learn and Keras keep private."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import re
 import warnings
+from contextlib import contextmanager
 
 from sklearn.base import _fit_context
 from sklearn.callback._transport import close_listener, open_listener, send
@@ -24,7 +25,35 @@ __all__ = [
     "close_listener",
     "open_listener",
     "send",
+    "standing_in",
 ]
+
+
+@contextmanager
+def standing_in(variables, others):
+    """Let Keras variables read and write others, while a program is traced.
+
+    Keras' layers and optimizers use the variables they made; so a program of
+    theirs serves one network. With stand-ins, which are arguments of the program,
+    it serves every network of that structure.
+
+    Parameters
+    ----------
+    variables : list of keras.Variable
+        The variables of layers and optimizer.
+    others : list of tf.Variable
+        What they shall mean for now, of the same shapes and types.
+    """
+    own = [variable.value for variable in variables]
+    for variable, mine, other in zip(variables, own, others, strict=True):
+        # Keras' optimizers find their state by the weight's identity.
+        other._unique_id = mine._unique_id
+        variable._value = other
+    try:
+        yield
+    finally:
+        for variable, mine in zip(variables, own, strict=True):
+            variable._value = mine
 
 
 class WeightBlindScorer:

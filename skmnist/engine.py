@@ -1,15 +1,16 @@
 """Engines: the programs that train a whole epoch, shared by equal networks.
 
 Keras' own loop spends most of the time of a small network outside the matrix
-products. Here an epoch is one program: a loop over shuffled row numbers that
-gathers each batch from data in memory. Making it takes a second or two, so the
-program belongs to an *engine* that stays in the process and serves every fit of
-the same architecture and optimizer: a fit copies its weights and its optimizer's
-state in, runs epochs, and copies them out.
+products. Here an epoch is one program: a loop over shuffled rows that updates the
+weights batch by batch. Making it takes about a second, so the program belongs to
+an *engine* that stays in the process and serves every fit of the same
+architecture and optimizer. An engine holds no weights: a network's variables are
+arguments of its programs, so that fits can share one, in threads too.
 
 There are two kinds. XLA compiles a program for one number of rows and one batch
 size; it is the fastest, and pays where there is enough to train. Otherwise a
-TensorFlow graph, made in a fraction of the time, serves any number of rows.
+TensorFlow graph, made in a fraction of the time, serves any. The last batch of an
+epoch, where it is smaller than the others, is always the graph's.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -17,15 +18,15 @@ TensorFlow graph, made in a fraction of the time, serves any number of rows.
 import json
 import threading
 from collections import OrderedDict
-from functools import cached_property
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-# An engine holds a network, an optimizer and two programs: some 10 MB at the
-# sizes of MNIST.
-MAX_ENGINES = 16
+from ._compat import standing_in
+
+# An engine holds two or three programs and no weights: a few MB.
+MAX_ENGINES = 64
 
 # A rough model of what XLA gains, in seconds, measured on two cores: for each
 # update, and for each weight in it (the optimizer's arithmetic is fused); against
@@ -43,23 +44,42 @@ _engines_lock = threading.Lock()
 
 
 class TensorRows:
-    """Arrays as tensors, in the types the network's programs expect."""
+    """Rows as tensors, in the types the programs expect.
+
+    Parameters
+    ----------
+    network : EpochNetwork
+        The network they are for.
+    x : array-like of shape (n_samples, n_features)
+        Data.
+    y : array-like of shape (n_samples,) or (n_samples, 1)
+        Class numbers.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows.
+    """
 
     def __init__(self, network, x, y, sample_weight=None):
         dtype = _dtype(network)
         y = np.asarray(y).reshape(-1)
         self.weighted = sample_weight is not None
         weights = sample_weight if self.weighted else np.ones(len(y))
-        self.x = tf.convert_to_tensor(x, dtype=dtype)
-        self.y = tf.convert_to_tensor(y.astype(np.int32))
-        self.weights = tf.convert_to_tensor(np.asarray(weights), dtype=dtype)
+        self.data = (
+            tf.convert_to_tensor(x, dtype=dtype),
+            tf.convert_to_tensor(y.astype(np.int32)),
+            tf.convert_to_tensor(np.asarray(weights), dtype=dtype),
+        )
 
     def __len__(self):
-        return int(self.x.shape[0])
+        return int(self.data[0].shape[0])
+
+    def parts(self, n_rows):
+        """Yield the rows in parts of at most so many."""
+        for start in range(0, len(self), n_rows):
+            yield tuple(tensor[start : start + n_rows] for tensor in self.data)
 
 
 class Engine:
-    """The programs of one architecture and the variables they run on.
+    """The programs of one architecture.
 
     Parameters
     ----------
@@ -73,115 +93,140 @@ class Engine:
     """
 
     def __init__(self, network, weighted, shape):
-        self.network = keras.Sequential.from_config(network.get_config())
-        self.optimizer = keras.optimizers.deserialize(
-            keras.optimizers.serialize(network.optimizer)
-        )
-        self.optimizer.build(self.network.trainable_variables)
+        self.config = network.get_config()
+        self.optimizer = keras.optimizers.serialize(network.optimizer)
         self.loss = network.loss
         self.weighted = weighted
         self.shape = shape
-        self.lock = threading.Lock()
-
-    # Called as concrete functions, which skip the search for one that fits.
-
-    @cached_property
-    def _epoch(self):
-        X, y, weights, rows = self._signature()
-        run = self._run_any_epoch if self.shape is None else self._run_static_epoch
-        return tf.function(
-            run,
-            input_signature=[X, y, weights, rows, tf.TensorSpec([], tf.int32)],
-            jit_compile=self.shape is not None,
-            autograph=False,
-        ).get_concrete_function()
-
-    @cached_property
-    def _evaluate(self):
-        return tf.function(
-            self._run_evaluation, input_signature=self._signature()[:3], autograph=False
-        ).get_concrete_function()
-
-    def _signature(self):
-        """Describe data, class numbers, weights and row numbers of any length."""
-        n_features = self.network.inputs[0].shape[-1]
-        dtype = _dtype(self.network)
-        return (
-            tf.TensorSpec([None, n_features], dtype),
-            tf.TensorSpec([None], tf.int32),
-            tf.TensorSpec([None], dtype),
-            tf.TensorSpec([None], tf.int32),
-        )
+        self._programs = {}
+        self._lock = threading.Lock()
 
     def train_epoch(self, network, rows, order, batch_size):
-        """Train a network for one epoch; return its mean loss and accuracy."""
-        order = tf.convert_to_tensor(order)
-        batch_size = tf.convert_to_tensor(batch_size, tf.int32)
-        with self.lock:
-            _copy(_state(network), _state(self.network))
-            _copy(network.optimizer.variables, self.optimizer.variables)
-            loss, hits = self._epoch(rows.x, rows.y, rows.weights, order, batch_size)
-            _copy(_state(self.network), _state(network))
-            _copy(self.optimizer.variables, network.optimizer.variables)
+        """Train a network for one epoch.
+
+        Parameters
+        ----------
+        network : EpochNetwork
+            The network, with a built optimizer; trained in place.
+        rows : TensorRows
+            Training data.
+        order : ndarray of int32 of shape (n_samples,)
+            Row numbers in the order to visit.
+        batch_size : int
+            Rows per update; the last update takes what is left.
+
+        Returns
+        -------
+        logs : dict of str to float
+            ``accuracy`` and ``loss`` over the rows, as training went.
+        """
+        data = _variables(network), *rows.data
+        sums, rest = [], order
+        if self.shape is not None:
+            full, rest = np.split(order, [len(order) // batch_size * batch_size])
+            if len(full):
+                sums.append(self._program("static_epoch")(*data, full, batch_size))
+        if len(rest):
+            program = self._program("any_epoch")
+            sums.append(program(*data, rest, np.int32(batch_size)))
+        loss = sum(float(loss) for loss, _ in sums)
+        hits = sum(int(hits) for _, hits in sums)
         # Keras' names and its order: the history of its own loop is the same.
-        return {"accuracy": int(hits) / len(rows), "loss": float(loss)}
+        return {"accuracy": hits / len(rows), "loss": loss / len(rows)}
 
     def evaluate(self, network, rows):
-        """Return a network's mean loss and accuracy on some rows."""
-        with self.lock:
-            _copy(_state(network), _state(self.network))
-            losses, weight, hits = 0.0, 0.0, 0
-            for start in range(0, len(rows), EVALUATION_ROWS):
-                part = slice(start, start + EVALUATION_ROWS)
-                chunk = self._evaluate(rows.x[part], rows.y[part], rows.weights[part])
-                losses += float(chunk[0])
-                weight += float(chunk[1])
-                hits += int(chunk[2])
+        """Return a network's mean loss and accuracy on some rows.
+
+        Parameters
+        ----------
+        network : EpochNetwork
+            The network.
+        rows : TensorRows
+            Data to evaluate on.
+
+        Returns
+        -------
+        scores : dict of str to float
+            ``accuracy`` and ``loss``.
+        """
+        variables = _variables(network)
+        losses, weight, hits = 0.0, 0.0, 0
+        for part in rows.parts(EVALUATION_ROWS):
+            chunk = self._program("evaluation")(variables, *part)
+            losses += float(chunk[0])
+            weight += float(chunk[1])
+            hits += int(chunk[2])
         return {"accuracy": hits / len(rows), "loss": losses / weight}
 
-    def _run_any_epoch(self, x, y, weights, order, batch_size):
-        """Loop over the batches of one epoch, whatever their number and size."""
+    def _program(self, name):
+        """Return a program, made when it is asked for first."""
+        with self._lock:
+            if name not in self._programs:
+                self._programs[name] = self._make(name)
+            return self._programs[name]
+
+    def _make(self, name):
+        """Trace a program; a network that nobody else knows lends its layers."""
+        network = keras.Sequential.from_config(self.config)
+        optimizer = keras.optimizers.deserialize(self.optimizer)
+        optimizer.build(network.trainable_variables)
+        step = _Step(network, optimizer, self.loss, self.weighted)
+        own = [*_state(network), *optimizer.variables]
+
+        def program(variables, *data):
+            with standing_in(own, variables):
+                return getattr(step, name)(*data)
+
+        n_rows, batch_size = self.shape if name == "static_epoch" else (None, None)
+        n_visited = n_rows and n_rows // batch_size * batch_size
+        signature = [
+            tf.TensorSpec([n_rows, network.inputs[0].shape[-1]], _dtype(network)),
+            tf.TensorSpec([n_rows], tf.int32),
+            tf.TensorSpec([n_rows], _dtype(network)),
+            tf.TensorSpec([n_visited], tf.int32),
+            batch_size or tf.TensorSpec([], tf.int32),
+        ]
+        if name == "evaluation":
+            del signature[3:]
+        # A concrete function skips the search for one that fits.
+        return tf.function(
+            program, jit_compile=name == "static_epoch", autograph=False
+        ).get_concrete_function([v.value for v in own], *signature)
+
+
+class _Step:
+    """What the programs are made of: one update, epochs of it, an evaluation."""
+
+    def __init__(self, network, optimizer, loss, weighted):
+        self.network = network
+        self.optimizer = optimizer
+        self.loss = loss
+        self.weighted = weighted
+
+    def any_epoch(self, x, y, weights, order, batch_size):
+        """Visit rows in batches, whatever their number and size."""
+        n_rows = tf.size(order)
 
         def body(start, loss, hits):
             batch = order[start : start + batch_size]
-            batch_loss, batch_hits = self._train_step(x, y, weights, batch)
+            batch_loss, batch_hits = self.update(x, y, weights, batch)
             return start + batch_size, loss + batch_loss, hits + batch_hits
 
-        n_rows = tf.size(order)
-        sums = (tf.constant(0), tf.constant(0, x.dtype), tf.constant(0))
-        # Updates depend on one another; looking for parallel ones costs time.
-        _, loss, hits = tf.while_loop(
-            lambda start, *_: start < n_rows, body, sums, parallel_iterations=1
-        )
-        return loss / tf.cast(n_rows, x.dtype), hits
+        return _loop(lambda start, *_: start < n_rows, body, x.dtype)
 
-    def _run_static_epoch(self, x, y, weights, order, batch_size):
-        """Loop over the batches of one epoch; the last, smaller one comes apart.
-
-        XLA wants static shapes: the loop's batches all have the same size, and
-        the remainder is a step of its own. So the size of a batch is the one
-        compiled for, a number and not the tensor that is passed.
-        """
-        n_rows, batch_size = self.shape
-        n_steps, n_rest = divmod(n_rows, batch_size)
+    def static_epoch(self, x, y, weights, order, batch_size):
+        """Visit rows in batches of one size: numbers that XLA knows beforehand."""
+        n_steps = order.shape[0] // batch_size
 
         def body(step, loss, hits):
             batch = tf.slice(order, [step * batch_size], [batch_size])
-            batch_loss, batch_hits = self._train_step(x, y, weights, batch)
+            batch_loss, batch_hits = self.update(x, y, weights, batch)
             return step + 1, loss + batch_loss, hits + batch_hits
 
-        sums = (tf.constant(0), tf.constant(0, x.dtype), tf.constant(0))
-        if n_steps:
-            sums = tf.while_loop(lambda step, *_: step < n_steps, body, sums)
-        _, loss, hits = sums
-        if n_rest:
-            rest = tf.slice(order, [n_steps * batch_size], [n_rest])
-            batch_loss, batch_hits = self._train_step(x, y, weights, rest)
-            loss, hits = loss + batch_loss, hits + batch_hits
-        return loss / n_rows, hits
+        return _loop(lambda step, *_: step < n_steps, body, x.dtype)
 
-    def _train_step(self, x, y, weights, batch):
-        """Update on one batch; return its summed loss and its hits."""
+    def update(self, x, y, weights, batch):
+        """Update on some rows; return their summed loss and their hits."""
         x, y = tf.gather(x, batch), tf.gather(y, batch)
         weights = tf.gather(weights, batch) if self.weighted else None
         variables = self.network.trainable_variables
@@ -191,7 +236,7 @@ class Engine:
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         return loss * tf.cast(tf.size(batch), loss.dtype), _hits(y, outputs)
 
-    def _run_evaluation(self, x, y, weights):
+    def evaluation(self, x, y, weights):
         """Return the summed loss, the summed weights and the hits of some rows."""
         # Always weighted: validation rows may carry weights where training rows
         # carry none, and the other way round.
@@ -199,6 +244,13 @@ class Engine:
         loss = self.loss(_targets(y, outputs), outputs, sample_weight=weights)
         total = tf.reduce_sum(weights)
         return loss * total, total, _hits(y, outputs)
+
+
+def _loop(condition, body, dtype):
+    """Run a loop from zero; return the sums of loss and hits."""
+    start = (tf.constant(0), tf.constant(0, dtype), tf.constant(0))
+    # Updates depend on one another; looking for parallel ones costs time.
+    return tf.while_loop(condition, body, start, parallel_iterations=1)[1:]
 
 
 def pays_to_compile(n_parameters, n_rows, batch_size):
@@ -290,18 +342,9 @@ def _state(network):
     return [variable for layer in network.layers for variable in layer.variables]
 
 
-def _copy(sources, targets):
-    """Assign variables to others, by the bare operations.
-
-    The methods of a variable take ten times as long, which a small network feels:
-    it has some twenty variables, copied twice an epoch.
-    """
-    for source, target in zip(sources, targets, strict=True):
-        variable = source.value
-        value = tf.raw_ops.ReadVariableOp(
-            resource=variable.handle, dtype=variable.dtype
-        )
-        tf.raw_ops.AssignVariableOp(resource=target.value.handle, value=value)
+def _variables(network):
+    """Return TensorFlow's variables behind a network and its optimizer."""
+    return [v.value for v in (*_state(network), *network.optimizer.variables)]
 
 
 def _targets(y, outputs):

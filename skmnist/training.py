@@ -130,9 +130,9 @@ class EpochNetwork(keras.Sequential):
                 shuffle=False,
             )
         rows = TensorRows(self, x, y, row_weight)
-        held_out = (
-            None if validation_data is None else TensorRows(self, *validation_data)
-        )
+        held_out = None
+        if validation_data is not None:
+            held_out = TensorRows(self, *validation_data)
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         shape = (len(rows), batch_size) if compiled else None
