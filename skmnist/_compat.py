@@ -41,13 +41,14 @@ def standing_in(variables, others):
     ----------
     variables : list of keras.Variable
         The variables of layers and optimizer.
-    others : list of tf.Variable
+    others : list of tf.Variable or tf.Tensor
         What they shall mean for now, of the same shapes and types.
     """
     own = [variable.value for variable in variables]
     for variable, mine, other in zip(variables, own, others, strict=True):
-        # Keras' optimizers find their state by the weight's identity.
-        other._unique_id = mine._unique_id
+        if hasattr(other, "_unique_id"):
+            # Keras' optimizers find their state by the weight's identity.
+            other._unique_id = mine._unique_id
         variable._value = other
     try:
         yield

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ._compat import standing_in
+from .programs import Programs, dtype_of, flat_layout, state_of
 
 # An engine holds two or three programs and no weights: a few MB.
 MAX_ENGINES = 64
@@ -31,9 +31,9 @@ MAX_ENGINES = 64
 # A rough model of what XLA gains, in seconds, measured on two cores: for each
 # update, and for each weight in it (the optimizer's arithmetic is fused); against
 # the time it takes to compile. A wrong guess costs a second or two, never a result.
-GAIN_PER_STEP = 3e-4
+GAIN_PER_STEP = 1e-4
 GAIN_PER_WEIGHT = 3e-9
-COMPILING = 2.0
+COMPILING = 1.5
 USUAL_EPOCHS = 10
 
 # Rows that are evaluated at once: bounds the memory of the hidden layers.
@@ -59,7 +59,7 @@ class TensorRows:
     """
 
     def __init__(self, network, x, y, sample_weight=None):
-        dtype = _dtype(network)
+        dtype = dtype_of(network)
         y = np.asarray(y).reshape(-1)
         self.weighted = sample_weight is not None
         weights = sample_weight if self.weighted else np.ones(len(y))
@@ -98,16 +98,44 @@ class Engine:
         self.loss = network.loss
         self.weighted = weighted
         self.shape = shape
+        self.dtype = dtype_of(network)
+        self.layout = flat_layout(network, network.optimizer)
         self._programs = {}
         self._lock = threading.Lock()
 
-    def train_epoch(self, network, rows, order, batch_size):
+    def prepare(self):
+        """Trace the training's program, if it is not yet.
+
+        Raises
+        ------
+        Exception
+            Whatever the optimizer raises in a program.
+        """
+        self._program("any_epoch" if self.shape is None else "static_epoch")
+
+    def vectors(self):
+        """Make the vectors a training works in; see `FlatLayout`.
+
+        Returns
+        -------
+        vectors : list of tf.Variable
+            For one training alone; empty where there is no such layout.
+        """
+        if self.layout is None:
+            return []
+        zeros = np.zeros(sum(self.layout.sizes), self.dtype)
+        n_vectors = 1 + self.layout.n_states
+        return [tf.Variable(zeros, trainable=not i) for i in range(n_vectors)]
+
+    def train_epoch(self, network, vectors, rows, order, batch_size):
         """Train a network for one epoch.
 
         Parameters
         ----------
         network : EpochNetwork
             The network, with a built optimizer; trained in place.
+        vectors : list of tf.Variable
+            What `vectors` made for this training.
         rows : TensorRows
             Training data.
         order : ndarray of int32 of shape (n_samples,)
@@ -120,15 +148,20 @@ class Engine:
         logs : dict of str to float
             ``accuracy`` and ``loss`` over the rows, as training went.
         """
-        data = _variables(network), *rows.data
-        sums, rest = [], order
-        if self.shape is not None:
-            full, rest = np.split(order, [len(order) // batch_size * batch_size])
-            if len(full):
-                sums.append(self._program("static_epoch")(*data, full, batch_size))
-        if len(rest):
+        data = _variables(network), vectors, *rows.data
+        sums = []
+        n_full = len(order) // batch_size * batch_size
+        if self.shape is not None and n_full:
+            try:
+                program = self._program("static_epoch")
+                sums.append(program(*data, order[:n_full], batch_size))
+                order = order[n_full:]
+            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+                # XLA refuses a program as a whole, before anything has run.
+                self.shape = None
+        if len(order):
             program = self._program("any_epoch")
-            sums.append(program(*data, rest, np.int32(batch_size)))
+            sums.append(program(*data, order, np.int32(batch_size)))
         loss = sum(float(loss) for loss, _ in sums)
         hits = sum(int(hits) for _, hits in sums)
         # Keras' names and its order: the history of its own loop is the same.
@@ -168,89 +201,26 @@ class Engine:
     def _make(self, name):
         """Trace a program; a network that nobody else knows lends its layers."""
         network = keras.Sequential.from_config(self.config)
-        optimizer = keras.optimizers.deserialize(self.optimizer)
-        optimizer.build(network.trainable_variables)
-        step = _Step(network, optimizer, self.loss, self.weighted)
-        own = [*_state(network), *optimizer.variables]
-
-        def program(variables, *data):
-            with standing_in(own, variables):
-                return getattr(step, name)(*data)
-
+        programs = Programs(network, self.optimizer, self.loss, self.weighted)
         n_rows, batch_size = self.shape if name == "static_epoch" else (None, None)
         n_visited = n_rows and n_rows // batch_size * batch_size
-        signature = [
-            tf.TensorSpec([n_rows, network.inputs[0].shape[-1]], _dtype(network)),
+        data = [
+            tf.TensorSpec([n_rows, network.inputs[0].shape[-1]], dtype_of(network)),
             tf.TensorSpec([n_rows], tf.int32),
-            tf.TensorSpec([n_rows], _dtype(network)),
+            tf.TensorSpec([n_rows], dtype_of(network)),
+        ]
+        rest = [
             tf.TensorSpec([n_visited], tf.int32),
             batch_size or tf.TensorSpec([], tf.int32),
         ]
+        variables = [v.value for v in programs.variables]
+        arguments = [variables, self.vectors(), *data, *rest]
         if name == "evaluation":
-            del signature[3:]
+            arguments = [variables, *data]
         # A concrete function skips the search for one that fits.
         return tf.function(
-            program, jit_compile=name == "static_epoch", autograph=False
-        ).get_concrete_function([v.value for v in own], *signature)
-
-
-class _Step:
-    """What the programs are made of: one update, epochs of it, an evaluation."""
-
-    def __init__(self, network, optimizer, loss, weighted):
-        self.network = network
-        self.optimizer = optimizer
-        self.loss = loss
-        self.weighted = weighted
-
-    def any_epoch(self, x, y, weights, order, batch_size):
-        """Visit rows in batches, whatever their number and size."""
-        n_rows = tf.size(order)
-
-        def body(start, loss, hits):
-            batch = order[start : start + batch_size]
-            batch_loss, batch_hits = self.update(x, y, weights, batch)
-            return start + batch_size, loss + batch_loss, hits + batch_hits
-
-        return _loop(lambda start, *_: start < n_rows, body, x.dtype)
-
-    def static_epoch(self, x, y, weights, order, batch_size):
-        """Visit rows in batches of one size: numbers that XLA knows beforehand."""
-        n_steps = order.shape[0] // batch_size
-
-        def body(step, loss, hits):
-            batch = tf.slice(order, [step * batch_size], [batch_size])
-            batch_loss, batch_hits = self.update(x, y, weights, batch)
-            return step + 1, loss + batch_loss, hits + batch_hits
-
-        return _loop(lambda step, *_: step < n_steps, body, x.dtype)
-
-    def update(self, x, y, weights, batch):
-        """Update on some rows; return their summed loss and their hits."""
-        x, y = tf.gather(x, batch), tf.gather(y, batch)
-        weights = tf.gather(weights, batch) if self.weighted else None
-        variables = self.network.trainable_variables
-        with tf.GradientTape() as tape:
-            outputs = self.network(x, training=True)
-            loss = self.loss(_targets(y, outputs), outputs, sample_weight=weights)
-        self.optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss * tf.cast(tf.size(batch), loss.dtype), _hits(y, outputs)
-
-    def evaluation(self, x, y, weights):
-        """Return the summed loss, the summed weights and the hits of some rows."""
-        # Always weighted: validation rows may carry weights where training rows
-        # carry none, and the other way round.
-        outputs = self.network(x, training=False)
-        loss = self.loss(_targets(y, outputs), outputs, sample_weight=weights)
-        total = tf.reduce_sum(weights)
-        return loss * total, total, _hits(y, outputs)
-
-
-def _loop(condition, body, dtype):
-    """Run a loop from zero; return the sums of loss and hits."""
-    start = (tf.constant(0), tf.constant(0, dtype), tf.constant(0))
-    # Updates depend on one another; looking for parallel ones costs time.
-    return tf.while_loop(condition, body, start, parallel_iterations=1)[1:]
+            getattr(programs, name), jit_compile=n_rows is not None, autograph=False
+        ).get_concrete_function(*arguments)
 
 
 def pays_to_compile(n_parameters, n_rows, batch_size):
@@ -331,33 +301,6 @@ def _without(config, *names):
     return {name: value for name, value in config.items() if name not in names}
 
 
-def _dtype(network):
-    """Return the type of a network's arithmetic."""
-    # A Sequential itself has Keras' default type, whatever its layers have.
-    return network.layers[-1].compute_dtype
-
-
-def _state(network):
-    """Return a network's weights and the state of its random layers."""
-    return [variable for layer in network.layers for variable in layer.variables]
-
-
 def _variables(network):
     """Return TensorFlow's variables behind a network and its optimizer."""
-    return [v.value for v in (*_state(network), *network.optimizer.variables)]
-
-
-def _targets(y, outputs):
-    """Bring class numbers to the form the loss expects."""
-    if outputs.shape[-1] == 1:
-        return tf.cast(y[:, None], outputs.dtype)
-    return y
-
-
-def _hits(y, outputs):
-    """Count the rows whose most probable class is the right one."""
-    if outputs.shape[-1] == 1:
-        predicted = tf.cast(outputs[:, 0] > 0.5, tf.int32)
-    else:
-        predicted = tf.argmax(outputs, axis=1, output_type=tf.int32)
-    return tf.reduce_sum(tf.cast(tf.equal(predicted, y), tf.int32))
+    return [v.value for v in (*state_of(network), *network.optimizer.variables)]

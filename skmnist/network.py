@@ -261,7 +261,10 @@ def build_optimizer(
     .. [1] I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization",
        ICLR 2019.
     """
-    described = keras.optimizers.serialize(keras.optimizers.get(optimizer))
+    if isinstance(optimizer, str):
+        described = {"class_name": optimizer, "config": {}}
+    else:
+        described = keras.optimizers.serialize(optimizer)
     config = described["config"]
     # Keras numbers the names of its objects; equal fits should be equal.
     config["name"] = "optimizer"

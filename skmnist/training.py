@@ -2,6 +2,8 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -83,8 +85,9 @@ class EpochNetwork(keras.Sequential):
     ):
         """Train for some epochs.
 
-        A callback that wants to see single batches gets Keras' own loop instead,
-        with the same batches in the same order.
+        A callback that wants to see single batches, and an optimizer that cannot be
+        part of a program, get Keras' own loop instead, with the same batches in the
+        same order.
 
         Parameters
         ----------
@@ -118,7 +121,12 @@ class EpochNetwork(keras.Sequential):
         history : keras.callbacks.History
             The loss and the metrics of each epoch.
         """
-        if any(_wants_batches(callback) for callback in callbacks or ()):
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        shape = (len(y), batch_size) if compiled else None
+        wants_batches = any(_wants_batches(callback) for callback in callbacks or ())
+        engine = None if wants_batches else self._engine(row_weight is not None, shape)
+        if engine is None:
             return super().fit(
                 _OrderedBatches(x, y, row_weight, order, batch_size, initial_epoch),
                 epochs=epochs,
@@ -130,13 +138,8 @@ class EpochNetwork(keras.Sequential):
                 shuffle=False,
             )
         rows = TensorRows(self, x, y, row_weight)
-        held_out = None
-        if validation_data is not None:
-            held_out = TensorRows(self, *validation_data)
-        if not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-        shape = (len(rows), batch_size) if compiled else None
-        engine = engine_for(self, rows.weighted, shape)
+        vectors = engine.vectors()
+        held_out = validation_data and TensorRows(self, *validation_data)
         callbacks = keras.callbacks.CallbackList(
             callbacks,
             add_history=True,
@@ -151,17 +154,31 @@ class EpochNetwork(keras.Sequential):
         callbacks.on_train_begin()
         for epoch in range(initial_epoch, epochs):
             callbacks.on_epoch_begin(epoch)
-            rows_in_order = order(epoch, len(rows))
-            logs = engine.train_epoch(self, rows, rows_in_order, batch_size)
-            if held_out is not None:
-                scores = engine.evaluate(self, held_out)
-                logs |= {f"val_{name}": value for name, value in scores.items()}
+            visited = order(epoch, len(rows))
+            logs = engine.train_epoch(self, vectors, rows, visited, batch_size)
+            if held_out:
+                scores = engine.evaluate(self, held_out).items()
+                logs |= {f"val_{name}": value for name, value in scores}
             callbacks.on_epoch_end(epoch, logs)
             if self.stop_training:
                 break
         self.optimizer.finalize_variable_values(self.trainable_weights)
         callbacks.on_train_end(logs)
         return self.history
+
+    def _engine(self, weighted, shape):
+        """Return the engine for this network; None if there can be no program."""
+        try:
+            engine = engine_for(self, weighted, shape)
+            engine.prepare()
+        except Exception as error:  # whatever somebody's optimizer raises
+            warnings.warn(
+                "This network's epochs cannot be one program; Keras' own loop trains "
+                f"it, which takes longer. The reason: {error}",
+                stacklevel=2,
+            )
+            return None
+        return engine
 
 
 class _OrderedBatches(keras.utils.PyDataset):

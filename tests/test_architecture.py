@@ -19,6 +19,7 @@ ORDER = (
     "_compat",
     "datasets",
     "network",
+    "programs",
     "engine",
     "training",
     "prediction",

@@ -6,12 +6,20 @@ from concurrent.futures import ThreadPoolExecutor
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from skmnist import KerasMLPClassifier, engine, prediction
+from skmnist import KerasMLPClassifier, engine, prediction, programs
 from skmnist.engine import clear_engines, engine_for, pays_to_compile
-from skmnist.network import ACTIVATIONS, build_loss, build_network, build_optimizer
+from skmnist.network import (
+    ACTIVATIONS,
+    OPTIMIZERS,
+    build_loss,
+    build_network,
+    build_optimizer,
+)
 from skmnist.prediction import forward, network_layers
+from skmnist.programs import flat_layout
 from skmnist.training import EpochNetwork, EpochOrder
 
 # 100 rows in batches of 32: three full batches and a remainder of 4.
@@ -125,6 +133,10 @@ def assert_equal_weights(one, two):
         {"optimizer": "adagrad"},
         {"optimizer": "adamw", "learning_rate": None, "weight_decay": 0.1},
         {"optimizer": "nadam", "learning_rate": None},
+        {"optimizer": "adadelta", "learning_rate": None},
+        {"optimizer": "adamax", "learning_rate": None},
+        {"optimizer": "ftrl", "learning_rate": None},
+        {"optimizer": "lion", "learning_rate": None},
         {"optimizer": "momentum and clipping"},
         {"batch_normalization": True},
         {"n_outputs": 1},
@@ -140,6 +152,88 @@ def test_whole_epochs_give_the_weights_of_keras_own_steps(digits, settings, comp
     fast = train(make(**settings), X, y, compiled=compiled)
     plain = train_by_keras(make(keras.Sequential, **settings), X, y)
     assert_close_weights(fast, plain)
+
+
+# A small network's weights lie in one vector while it trains, a large one's do not.
+@BOTH_KINDS
+@pytest.mark.parametrize("optimizer", ["adam", "nadam", "sgd"])
+def test_layer_by_layer_gives_the_weights_of_keras_own_steps(
+    digits, own_engines, monkeypatch, optimizer, compiled
+):
+    monkeypatch.setattr(programs, "MAX_FLAT", 0)
+    fast = train(make(optimizer=optimizer), *digits, compiled=compiled)
+    plain = train_by_keras(make(keras.Sequential, optimizer=optimizer), *digits)
+    assert_close_weights(fast, plain)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_optimizers_by_name_work_on_one_vector(optimizer):
+    network = make(optimizer=optimizer)
+    network.optimizer.build(network.trainable_variables)
+    assert flat_layout(network, network.optimizer) is not None
+
+
+# Each looks at a variable as a whole, or keeps more about it than its states.
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"clipnorm": 0.1},
+        {"global_clipnorm": 0.1},
+        {"use_ema": True},
+        {"gradient_accumulation_steps": 2},
+    ],
+    ids=str,
+)
+def test_an_optimizer_that_sees_whole_variables_keeps_them_apart(digits, option):
+    optimizer = keras.optimizers.Adam(**option)
+    network = make(optimizer=optimizer)
+    network.optimizer.build(network.trainable_variables)
+    assert flat_layout(network, network.optimizer) is None
+    fast = train(make(optimizer=optimizer), *digits)
+    plain = train_by_keras(make(keras.Sequential, optimizer=optimizer), *digits)
+    plain.optimizer.finalize_variable_values(plain.trainable_weights)
+    assert_close_weights(fast, plain)
+
+
+def test_the_optimizer_goes_on_from_its_own_state(digits):
+    network = train(make(optimizer="adam"), *digits)
+    momenta = [v for v in network.optimizer.variables if "momentum" in v.name]
+    assert [v.shape for v in momenta] == [w.shape for w in network.get_weights()]
+    assert all(np.any(v.numpy()) for v in momenta)
+    assert int(network.optimizer.iterations) == 4 * EPOCHS
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class LateVariables(keras.optimizers.SGD):
+    """Makes a variable in its first update, which a loop in a program forbids."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        if not hasattr(self, "late"):
+            self.late = self.add_variable((), name="late")
+        super().update_step(gradient, variable, learning_rate)
+
+
+def test_what_cannot_be_one_program_trains_in_keras_own_loop(digits):
+    with pytest.warns(UserWarning, match="Keras' own loop"):
+        slow = train(make(optimizer=LateVariables()), *digits)
+    assert_close_weights(slow, train(make(), *digits))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Printing(keras.optimizers.SGD):
+    """Calls Python from the program, for which XLA has nothing."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        gradient.set_shape(variable.shape)
+        same = tf.py_function(lambda g: g, [gradient], gradient.dtype)
+        same.set_shape(variable.shape)
+        super().update_step(same, variable, learning_rate)
+
+
+def test_what_xla_refuses_trains_as_a_graph(digits, own_engines):
+    network = train(make(optimizer=Printing()), *digits, compiled=True)
+    assert_close_weights(network, train(make(), *digits))
+    assert [engine.shape for engine in own_engines.values()][:1] == [None]
 
 
 @BOTH_KINDS
@@ -361,8 +455,8 @@ def test_training_goes_on_after_the_engines_are_dropped(digits, monkeypatch):
     assert_equal_weights(kept, dropped)
 
 
-# Fits in threads take turns on one engine, epoch by epoch: whatever one left
-# there must not reach the other.
+# Fits in threads run one engine's programs at the same time: nothing of one may
+# reach the other.
 @BOTH_KINDS
 def test_threads_that_share_an_engine_learn_what_each_learns_alone(digits, compiled):
     def learn(seed):
