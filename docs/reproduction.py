@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from statistics import fmean, median
 
+from skmnist.folder import read_study
 from skmnist.report import (
     describe_final,
     markdown_table,
@@ -22,7 +23,6 @@ from skmnist.report import (
     reported_rows,
     to_reproduction,
 )
-from skmnist.study import read_study
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS / "results"

@@ -10,12 +10,13 @@ from sklearn.base import _fit_context
 from sklearn.callback._transport import close_listener, open_listener, send
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 __all__ = [
     "BaseSearchCV",
     "ChoosingSearchCV",
+    "HasMethods",
     "Interval",
     "StrOptions",
     "WeightBlindScorer",

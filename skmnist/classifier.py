@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
 import time
 from numbers import Integral, Real
 
@@ -11,13 +12,13 @@ from sklearn.base import ClassifierMixin
 from sklearn.callback import with_callbacks
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._compat import Interval, StrOptions, _fit_context
+from ._compat import HasMethods, Interval, StrOptions, _fit_context
 from .encoding import draw_seeds
-from .fitting import DTYPES, NetworkFitting
+from .fitting import DTYPES, OF_THE_DATA, NetworkFitting
 from .network import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES
 from .prediction import forward, network_layers
 from .saving import ModelFileError, read_archive, write_archive
-from .wrapping import deserialize_optimizer, serialize_optimizer, wrapper_arrays
+from .wrapping import deserialize_optimizer, serialize_optimizer
 
 # From this many samples on, early_stopping="auto" stops early, as in
 # scikit-learn's HistGradientBoostingClassifier.
@@ -90,6 +91,11 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         Weights of the classes, multiplied with the sample weights.
     callbacks : list of keras.callbacks.Callback, default=None
         Keras callbacks or classes of them; each fit works on copies.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder that keeps finished fits, as in `Pipeline`: the same network on the
+        same data, with an int `random_state`, is trained only once, in whatever
+        search asks for it. Fits with `callbacks` of yours, those that go on from
+        earlier weights, and `partial_fit` are not kept.
     warm_start : bool, default=False
         Whether `fit` goes on from the previous weights.
     random_state : int, RandomState instance or None, default=None
@@ -188,6 +194,7 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
         "callbacks": [list, tuple, keras.callbacks.Callback, type, None],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -220,6 +227,7 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         label_smoothing=0.0,
         class_weight=None,
         callbacks=None,
+        memory=None,
         warm_start=False,
         random_state=None,
         verbose=0,
@@ -248,6 +256,7 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.callbacks = callbacks
+        self.memory = memory
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -305,9 +314,19 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         if stop_early and held_out is None:
             rows, held_out = rows.hold_out(self.validation_split, seeds["split"])
         if not resume:
-            self._prepare(rows, seeds)
+            self._describe(rows, seeds)
+        cache = None if resume else self._cache()
+        key = cache and self._key(rows, held_out, stop_early)
+        kept = cache and cache.read(key)
+        if kept:
+            self._become(*kept)
+            return self
+        if not resume:
+            self._build()
         self._train(rows, held_out, stop_early, self.epochs)
         self.fit_time_ = time.perf_counter() - started
+        if cache:
+            cache.write(key, *self._fitted_state(without=OF_THE_DATA))
         return self
 
     @with_callbacks
@@ -336,7 +355,8 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         resume = hasattr(self, "_wrapper")
         rows = self._check_rows(X, y, sample_weight, classes, reset=not resume)
         if not resume:
-            self._prepare(rows, draw_seeds(self.random_state))
+            self._describe(rows, draw_seeds(self.random_state))
+            self._build()
         self._train(rows, None, False, 1)
         self.fit_time_ = time.perf_counter() - started
         return self
@@ -412,17 +432,11 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         params = {
             **self.get_params(deep=False),
             "optimizer": serialize_optimizer(self.optimizer),
+            # A folder of this machine's means nothing elsewhere.
+            "memory": None,
         }
-        learned = {
-            name: value for name, value in vars(self).items() if name.endswith("_")
-        }
-        description = {
-            "params": params,
-            "learned": learned,
-            "spec": self._spec,
-            "seeds": self._seeds,
-        }
-        write_archive(path, description, wrapper_arrays(self._wrapper))
+        described, arrays = self._fitted_state()
+        write_archive(path, {"params": params, **described}, arrays)
 
     @classmethod
     def load(cls, path):
@@ -450,12 +464,7 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
             params = description["params"]
             params["optimizer"] = deserialize_optimizer(params["optimizer"])
             classifier = cls(**params)
-            vars(classifier).update(
-                description["learned"],
-                _spec=description["spec"],
-                _seeds=description["seeds"],
-            )
-            classifier._restore(arrays)
+            classifier._become(description, arrays)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ModelFileError(
                 f"{path}: damaged, or of another version ({error})"

@@ -65,7 +65,7 @@ def _commands():
     default="study",
     show_default=True,
     metavar="DIR",
-    help="Folder to write, new or empty.",
+    help="Folder to write: new or empty, or with the same study, which goes on.",
 )
 @click.option(
     "--preset",
@@ -94,9 +94,17 @@ def _commands():
     type=click.IntRange(min=1),
     help="Most epochs of a fit.",
 )
+@click.option(
+    "--fresh",
+    is_flag=True,
+    help="Start over: where the folder exists, in a new one with a number behind.",
+)
 @click.option("--quiet", is_flag=True, help="Print the result only.")
-def study(out, quiet, **options):
+def study(out, quiet, fresh, **options):
     """Run the staged search and leave a report.
+
+    A study that was stopped goes on when the same command is given again: no fit
+    that was finished is repeated.
 
     \b
     Examples:
@@ -109,8 +117,10 @@ def study(out, quiet, **options):
 
     with _library_noise_apart():
         from .datasets import DataError
-        from .study import StudyConfig, StudyFolderError
+        from .folder import StudyFolderError, fresh_folder
+        from .study import StudyConfig
 
+        out = str(fresh_folder(out)) if fresh else out
         if options["n_jobs"] == 0:
             raise click.BadParameter("0 fits at once never end", param_hint="--n-jobs")
         screen = Console(quiet=quiet, highlight=False, soft_wrap=True)
@@ -123,7 +133,8 @@ def study(out, quiet, **options):
     from .report import describe_final
 
     click.echo(describe_final(finished.summary))
-    click.echo(f"Written to {out}: {', '.join(sorted(os.listdir(out)))}")
+    names = sorted(name for name in os.listdir(out) if not name.startswith("."))
+    click.echo(f"Written to {out}: {', '.join(names)}")
 
 
 @_commands.command()
@@ -141,8 +152,8 @@ def report(folder, reported):
     Example:
       skmnist report study > report.md
     """
+    from .folder import StudyFolderError, read_study
     from .report import to_markdown, to_reproduction
-    from .study import StudyFolderError, read_study
 
     try:
         found = read_study(folder)

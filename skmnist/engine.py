@@ -16,9 +16,11 @@ epoch, where it is smaller than the others, is always the graph's.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import json
+import os
 import threading
 from collections import OrderedDict
 
+import joblib
 import keras
 import numpy as np
 import tensorflow as tf
@@ -244,6 +246,19 @@ def pays_to_compile(n_parameters, n_rows, batch_size):
     """
     n_steps = USUAL_EPOCHS * -(-n_rows // batch_size)
     return n_steps * (GAIN_PER_STEP + n_parameters * GAIN_PER_WEIGHT) > COMPILING
+
+
+def n_threads():
+    """Return the threads that share the sums of a fit in this process.
+
+    Returns
+    -------
+    n_threads : int
+        As set in TensorFlow or the environment; else all cores.
+    """
+    chosen = tf.config.threading.get_intra_op_parallelism_threads()
+    chosen = chosen or int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0"))
+    return chosen or joblib.cpu_count()
 
 
 def engine_for(network, weighted, shape):

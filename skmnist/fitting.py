@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
+import warnings
 from difflib import get_close_matches
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -13,8 +15,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from ._compat import _check_sample_weight
+from .caching import fit_key, open_cache
 from .encoding import Rows, encode_labels
-from .engine import pays_to_compile
+from .engine import n_threads, pays_to_compile
 from .monitoring import EpochTicks, FiniteLoss, fresh_callbacks
 from .prediction import network_layers
 from .training import EpochOrder
@@ -27,6 +30,9 @@ from .wrapping import (
     wrapper_arrays,
 )
 
+# Learned from the data as they are given: a kept fit leaves them to each fit.
+OF_THE_DATA = ("classes_", "feature_names_in_", "n_features_in_")
+
 # The first is the one other types are brought to, as in MLPClassifier.
 DTYPES = (np.float64, np.float32)
 
@@ -38,6 +44,9 @@ class NetworkFitting(CallbackSupportMixin, BaseEstimator):
     (``_wrapper``), the plain data it was made from (``_spec``), the seeds of the fit
     (``_seeds``), and copies of the layers for predictions (``_layers``).
     """
+
+    # Tells a search that there is a parameter `memory`, and what it means.
+    keeps_fits = True
 
     def set_params(self, **params):
         """Set parameters, with a suggestion for a misspelt name.
@@ -105,8 +114,8 @@ class NetworkFitting(CallbackSupportMixin, BaseEstimator):
             sample_weight = weights * (1 if sample_weight is None else sample_weight)
         return Rows(X, encode_labels(y, self.classes_), sample_weight)
 
-    def _prepare(self, rows, seeds):
-        """Describe the network to build, and make its wrapper."""
+    def _describe(self, rows, seeds):
+        """Describe the network to build."""
         n_classes = len(self.classes_)
         self._spec = describe(
             self.get_params(deep=False),
@@ -121,12 +130,58 @@ class NetworkFitting(CallbackSupportMixin, BaseEstimator):
         self.n_layers_ = self.depth + 2
         self.t_ = self.n_iter_ = 0
         self.history_ = {}
-        self._wrapper = make_wrapper(self._spec, verbose=self.verbose)
         self._layers, self._shared, self._seeds = None, False, seeds
+
+    def _build(self):
+        """Make the wrapper of the network that is described."""
+        self._wrapper = make_wrapper(self._spec, verbose=self.verbose)
+
+    def _cache(self):
+        """Return the cache of this fit; None where it cannot be kept."""
+        cache = open_cache(self.memory)
+        # What a callback of the caller's does cannot be kept.
+        if cache is None or self.callbacks is not None:
+            return None
+        if not isinstance(self.random_state, Integral):
+            warnings.warn(
+                "memory keeps fits only where random_state is an int: other fits are "
+                "never the same again.",
+                stacklevel=4,
+            )
+            return None
+        return cache
+
+    def _key(self, rows, held_out, stop_early):
+        """Name this fit by all that it depends on."""
+        parts = {
+            "spec": self._spec,
+            "seeds": self._seeds,
+            "classes": [repr(label) for label in self.classes_.tolist()],
+            "stopping": stop_early and self._stopping_params(),
+        }
+        return fit_key(parts, [*rows, *(held_out or ())], n_threads())
+
+    def _fitted_state(self, without=()):
+        """Return what makes this a fitted classifier: plain data, and numbers."""
+        learned = {
+            name: value
+            for name, value in vars(self).items()
+            if name.endswith("_") and name not in without
+        }
+        described = {"learned": learned, "spec": self._spec, "seeds": self._seeds}
+        return described, wrapper_arrays(self._wrapper)
+
+    def _become(self, described, arrays):
+        """Take over what `_fitted_state` returned."""
+        vars(self).update(described["learned"])
+        self._spec, self._seeds = described["spec"], described["seeds"]
+        self._restore(arrays)
 
     def _train(self, rows, held_out, stop_early, epochs):
         """Train the wrapped network and record how it went."""
-        stopping = self._stopping() if stop_early else None
+        stopping = None
+        if stop_early:
+            stopping = ValidationEarlyStopping(**self._stopping_params())
         self._layers = None
         context = self._init_callback_context(max_subtasks=epochs)
         data = {
@@ -161,15 +216,16 @@ class NetworkFitting(CallbackSupportMixin, BaseEstimator):
             estimator=self, reconstruction_attributes=self._snapshot, **data
         )
 
-    def _stopping(self):
-        return ValidationEarlyStopping(
-            self.monitor,
-            patience=self.patience,
-            min_delta=self.min_delta,
-            min_train_loss=self.min_train_loss,
-            max_gap=self.max_gap,
-            restore_best_weights=self.restore_best_weights,
+    def _stopping_params(self):
+        names = (
+            "monitor",
+            "patience",
+            "min_delta",
+            "min_train_loss",
+            "max_gap",
+            "restore_best_weights",
         )
+        return {name: getattr(self, name) for name in names}
 
     def _snapshot(self):
         """Return what makes a copy of this estimator a fitted one as of now."""

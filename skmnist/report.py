@@ -5,7 +5,7 @@
 from importlib.resources import files
 from typing import NamedTuple
 
-from .study import read_rows
+from .folder import read_rows
 
 TITLES = {
     "depth_width": "Depth and width",

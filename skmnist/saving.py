@@ -108,7 +108,8 @@ def _write_zip(file, header, arrays):
         for i, array in enumerate(arrays):
             buffer = io.BytesIO()
             np.save(buffer, array, allow_pickle=False)
-            zip_.writestr(_entry(i), buffer.getvalue())
+            # Weights hardly shrink, and trying takes longer than an epoch.
+            zip_.writestr(_entry(i), buffer.getvalue(), zipfile.ZIP_STORED)
 
 
 def _entry(i):

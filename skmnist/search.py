@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
+import os
 
 import numpy as np
+from sklearn.base import clone
 
-from ._compat import BaseSearchCV, ChoosingSearchCV
+from ._compat import BaseSearchCV, ChoosingSearchCV, HasMethods
 from .results import Recorder
 from .running import SearchRun
 from .stages import Stage, StageResult
@@ -53,6 +55,10 @@ class StagedSearchCV(ChoosingSearchCV):
         The score of a fit that fails. A NaN never wins.
     return_train_score : bool, default=False
         Whether to compute training scores.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder in which every `KerasMLPClassifier` of the search, also inside a
+        pipeline, keeps its finished fits; see its `memory`. A search that was cut
+        off then goes on where it was, when it is run again.
     on_stage_end : callable, default=None
         ``on_stage_end(stage_result, cv_results)``, called in the main process
         after each stage with its `StageResult` and all rows so far. It is left
@@ -123,6 +129,7 @@ class StagedSearchCV(ChoosingSearchCV):
         "stages": [list, tuple],
         "refit": ["boolean", str],
         "random_state": ["random_state"],
+        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "on_stage_end": [callable, None],
     }
 
@@ -140,6 +147,7 @@ class StagedSearchCV(ChoosingSearchCV):
         random_state=None,
         error_score=np.nan,
         return_train_score=False,
+        memory=None,
         on_stage_end=None,
     ):
         super().__init__(
@@ -155,11 +163,46 @@ class StagedSearchCV(ChoosingSearchCV):
         )
         self.stages = stages
         self.random_state = random_state
+        self.memory = memory
         self.on_stage_end = on_stage_end
 
     def __getstate__(self):
         # scikit-learn sends the search itself to every process that fits.
         return {**super().__getstate__(), "on_stage_end": None}
+
+    def fit(self, X, y=None, **params):
+        """Run the stages, and fit the winner of the last one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training data.
+        y : array-like of shape (n_samples,), default=None
+            Their targets.
+        **params : dict
+            As for `GridSearchCV.fit`.
+
+        Returns
+        -------
+        self : StagedSearchCV
+            The fitted search.
+
+        Raises
+        ------
+        ValueError
+            If no candidate of a stage can be fitted, or if nothing in the estimator
+            knows what to do with `memory`.
+        """
+        if self.memory is None:
+            return super().fit(X, y, **params)
+        # The estimator as it was given stays as it is.
+        search = copy.copy(self)
+        search.estimator = _with_memory(self.estimator, self.memory)
+        search.memory = None
+        search.fit(X, y, **params)
+        own = {"estimator": self.estimator, "memory": self.memory}
+        vars(self).update({**vars(search), **own})
+        return self
 
     def choose_metric(self, names):
         """Name the metric that decides.
@@ -238,3 +281,17 @@ class StagedSearchCV(ChoosingSearchCV):
         self.best_params_ = run.results["params"][self.best_index_]
         means = run.results[f"mean_test_{run.metric}"]
         self.best_score_ = means[self.best_index_]
+
+
+def _with_memory(estimator, memory):
+    """Return an unfitted copy of which every part that keeps fits does so there."""
+    copied = clone(estimator)
+    parts = {"": copied, **copied.get_params()}
+    keeping = [name for name, p in parts.items() if getattr(p, "keeps_fits", False)]
+    if not keeping:
+        raise ValueError(
+            "memory keeps the fits of KerasMLPClassifier, and there is none in "
+            f"{estimator!r}."
+        )
+    names = [f"{name}__memory" if name else "memory" for name in keeping]
+    return copied.set_params(**dict.fromkeys(names, memory))

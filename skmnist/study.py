@@ -2,15 +2,12 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import csv
-import json
 import math
 import os
 import sys
 import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from platform import python_version
 
 import joblib
@@ -19,6 +16,17 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from .datasets import load_dataset
 from .experiment import PRESETS, report_base_params
+from .folder import (
+    MEASURED,
+    PARAMETERS,
+    Study,
+    check_same,
+    claim_folder,
+    hold_folder,
+    read_study,
+    write_json,
+    write_rows,
+)
 from .search import StagedSearchCV
 from .selection import record_scoring
 
@@ -29,26 +37,6 @@ PROTOCOLS = ("holdout", "report")
 # images as MNIST's test set has.
 JUDGING_PART = 1 / 6
 
-# The parameters a row of results.csv names, and the columns measured for it.
-PARAMETERS = (
-    "depth",
-    "widths",
-    "activations",
-    "batch_size",
-    "validation_split",
-    "initializers",
-    "output_initializer",
-    "optimizer",
-    "epochs",
-)
-MEASURED = {
-    "validation_accuracy": "mean_test_validation_accuracy",
-    "accuracy": "mean_test_accuracy",
-    "n_iter": "mean_test_n_iter",
-    "best_iter": "mean_test_best_iter",
-    "seconds": "mean_test_fit_seconds",
-    "n_parameters": "mean_test_n_parameters",
-}
 _PACKAGES = (
     "skmnist",
     "scikit-learn",
@@ -58,10 +46,6 @@ _PACKAGES = (
     "numpy",
     "joblib",
 )
-
-
-class StudyFolderError(ValueError):
-    """A folder cannot take a study, or holds none."""
 
 
 @dataclass(frozen=True)
@@ -97,29 +81,7 @@ class StudyConfig:
     epochs: int = 20
 
 
-@dataclass(frozen=True)
-class Study:
-    """A study as its folder keeps it.
-
-    Parameters
-    ----------
-    header : dict
-        The content of ``study.json``: configuration, data, versions.
-    rows : list of dict
-        One for each candidate, as in ``results.csv``.
-    stages : list of dict
-        For each stage its name, rule and reason.
-    summary : dict or None
-        The content of ``summary.json``; None while the study is not finished.
-    """
-
-    header: dict
-    rows: list
-    stages: list
-    summary: dict | None
-
-
-def pin_threads(n_jobs):
+def pin_threads(n_jobs, threads=None):
     """Give each fit its share of the cores, before TensorFlow starts.
 
     The sums inside a matrix product depend on the number of threads, and with
@@ -130,6 +92,8 @@ def pin_threads(n_jobs):
     ----------
     n_jobs : int
         Fits that run at once, as joblib counts them.
+    threads : int, default=None
+        Threads of a study that goes on; None for an equal share of the cores.
 
     Returns
     -------
@@ -140,37 +104,9 @@ def pin_threads(n_jobs):
     if "tensorflow" in sys.modules and "TF_NUM_INTRAOP_THREADS" not in os.environ:
         # Too late for this process, which uses all cores.
         share = joblib.cpu_count() if joblib.effective_n_jobs(n_jobs) == 1 else share
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(share))
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(threads or share))
     os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     return int(os.environ["TF_NUM_INTRAOP_THREADS"])
-
-
-def claim_folder(out):
-    """Refuse a folder that cannot take a new study; create nothing.
-
-    Parameters
-    ----------
-    out : path-like
-        The folder of the study.
-
-    Returns
-    -------
-    out : pathlib.Path
-        The same folder.
-
-    Raises
-    ------
-    StudyFolderError
-        If it holds something already, or is no folder.
-    """
-    out = Path(out)
-    if (out / "study.json").exists():
-        raise StudyFolderError(
-            f"{out} holds another study; name a new folder with --out"
-        )
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise StudyFolderError(f"{out} is not empty; name a new folder with --out")
-    return out
 
 
 def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
@@ -181,7 +117,8 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
     config : StudyConfig
         What to do.
     out : path-like
-        Folder to write; new or empty.
+        Folder to write: new or empty, or with the same study, which then goes on
+        where it was.
     on_data : callable, default=None
         ``on_data(header)``, called once the data are there.
     on_stage : callable, default=None
@@ -197,19 +134,33 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
     Raises
     ------
     StudyFolderError
-        If the folder is taken.
+        If the folder is taken by something else, or by a process that runs the
+        study now.
     skmnist.datasets.DataError
         If the data are not what they should be.
     """
     started = time.perf_counter()
     out = claim_folder(out)
-    threads = pin_threads(config.n_jobs)
+    going_on = (out / "study.json").exists()
+    kept = read_study(out).header["threads_per_fit"] if going_on else None
+    threads = pin_threads(config.n_jobs, kept)
     data = load_dataset(config.dataset, config.data)
     header = _header(config, data, threads)
-    out.mkdir(parents=True, exist_ok=True)
-    _write_json(out / "study.json", header)
-    if on_data is not None:
-        on_data(header)
+    if going_on:
+        check_same(out, header)
+    with hold_folder(out):
+        if not going_on:
+            write_json(out / "study.json", header)
+        if on_data is not None:
+            on_data(header)
+        study = _search_and_finish(config, out, data, header, on_stage, callbacks)
+        study.summary["seconds"] = time.perf_counter() - started
+        write_json(out / "summary.json", study.summary)
+    return study
+
+
+def _search_and_finish(config, out, data, header, on_stage, callbacks):
+    """Run the stages and the final model; return the study, not yet timed."""
     rows, stages = [], []
 
     def record(result, cv_results):
@@ -217,11 +168,12 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
         stages.append(_stage(result))
         rows.extend(new)
         write_rows(out / "results.csv", rows)
-        _write_json(out / "stages.json", stages)
+        write_json(out / "stages.json", stages)
         if on_stage is not None:
             on_stage(stages[-1], new)
 
-    classifier, base = _classifier(config)
+    # Fits that an earlier run has finished are taken from there.
+    classifier, base = _classifier(config, memory=str(out))
     search = _search(config, classifier, data, record)
     if callbacks:
         search.set_callbacks(*callbacks)
@@ -229,43 +181,7 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
     search.fit(data.data[judged], data.target[judged])
     final = _final_model(classifier, search.best_params_, data)
     final.save(out / "model.skmnist")
-    summary = _summary(search, final, data, header, time.perf_counter() - started)
-    _write_json(out / "summary.json", summary)
-    return Study(header, rows, stages, summary)
-
-
-def read_study(folder):
-    """Read a study's folder.
-
-    Parameters
-    ----------
-    folder : path-like
-        The folder.
-
-    Returns
-    -------
-    study : Study
-        What it holds so far.
-
-    Raises
-    ------
-    StudyFolderError
-        If there is no study in it.
-    """
-    folder = Path(folder)
-    if not (folder / "study.json").is_file():
-        raise StudyFolderError(f"{folder} holds no study (no study.json)")
-    try:
-        header = json.loads((folder / "study.json").read_text())
-        stages, summary = (
-            json.loads(path.read_text()) if path.is_file() else None
-            for path in (folder / "stages.json", folder / "summary.json")
-        )
-        path = folder / "results.csv"
-        rows = read_rows(path) if path.is_file() else []
-    except (ValueError, KeyError) as error:
-        raise StudyFolderError(f"{folder} holds a damaged study: {error}") from error
-    return Study(header, rows, stages or [], summary)
+    return Study(header, rows, stages, _summary(search, final, data, header))
 
 
 def stage_rows(result, cv_results, base, dataset):
@@ -305,32 +221,13 @@ def stage_rows(result, cv_results, base, dataset):
     return rows
 
 
-def write_rows(path, rows):
-    """Write rows as CSV; values of several layers are separated by spaces."""
-    lines = [{name: _cell(value) for name, value in row.items()} for row in rows]
-    temporary = Path(path).with_suffix(".tmp")
-    with open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(lines)
-    os.replace(temporary, path)
-
-
-def read_rows(path):
-    """Read what `write_rows` wrote."""
-    with open(path, newline="") as file:
-        return [
-            {name: _value(name, text) for name, text in line.items()}
-            for line in csv.DictReader(file)
-        ]
-
-
-def _classifier(config):
+def _classifier(config, memory):
     """Return the classifier before the first stage, and its parameters."""
     from .classifier import KerasMLPClassifier
 
     base = {**report_base_params(), "epochs": config.epochs}
-    return KerasMLPClassifier(**base, random_state=config.seed), base
+    classifier = KerasMLPClassifier(**base, random_state=config.seed, memory=memory)
+    return classifier, base
 
 
 def _search(config, classifier, data, on_stage_end):
@@ -390,7 +287,7 @@ def _stage(result):
     }
 
 
-def _summary(search, final, data, header, seconds):
+def _summary(search, final, data, header):
     X, y = data.data[data.test], data.target[data.test]
     accuracy = final.score(X, y)
     return {
@@ -410,7 +307,6 @@ def _summary(search, final, data, header, seconds):
         },
         "n_candidates": len(search.cv_results_["params"]),
         "n_fits": len(search.cv_results_["params"]) * search.n_splits_ + 1,
-        "seconds": seconds,
     }
 
 
@@ -425,29 +321,3 @@ def _plain(value):
     if isinstance(value, tuple | list | np.ndarray):
         return [_plain(v) for v in value]
     return value if isinstance(value, str | int | float | None) else str(value)
-
-
-def _cell(value):
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return repr(value) if isinstance(value, float) else value
-
-
-def _value(name, text):
-    """Read one cell of results.csv back."""
-    if not text:
-        return None
-    if name == "dataset":
-        return text
-    if name in ("winner", "incumbent"):
-        return text == "True"
-    if name in MEASURED or name in ("gap", "validation_split"):
-        return float(text)
-    parts = [int(part) if part.isdigit() else part for part in text.split()]
-    return parts[0] if len(parts) == 1 else parts
-
-
-def _write_json(path, content):
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)

@@ -53,7 +53,8 @@ def test_every_stage_ends_with_its_winner_and_why(quick):
 def test_end_names_the_files_that_are_there(quick):
     out, finished = quick
     named = finished.stdout.splitlines()[-1].split(": ")[1].split(", ")
-    assert sorted(named) == sorted(path.name for path in out.iterdir())
+    there = [path.name for path in out.iterdir() if not path.name.startswith(".")]
+    assert sorted(named) == sorted(there)
     assert "report.md" in named
 
 
@@ -63,12 +64,30 @@ def test_report_prints_the_page_that_the_study_left(quick, capsys):
     assert capsys.readouterr().out == (out / "report.md").read_text()
 
 
-def test_second_study_in_the_folder_is_refused(quick, capsys):
+def test_another_study_in_the_folder_is_refused(quick, capsys):
     out, _ = quick
     assert main(["study", "--dataset", "digits", "--out", str(out)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "holds another study" in error
+    assert "config.preset is 'quick' there and 'report' now" in error
+
+
+def test_the_same_command_again_prints_the_same_results(quick):
+    out, finished = quick
+    again = subprocess.run(
+        [*SKMNIST, *QUICK_STUDY, "--out", out], capture_output=True, text=True
+    )
+    assert again.returncode == 0
+    assert again.stdout == finished.stdout
+
+
+def test_fresh_starts_over_beside_the_study(quick, tmp_path):
+    before = {path.name for path in quick[0].parent.iterdir()}
+    command = [*SKMNIST, *QUICK_STUDY, "--fresh", "--out", quick[0], "--quiet"]
+    again = subprocess.run(command, capture_output=True, text=True)
+    assert again.returncode == 0
+    new = {path.name for path in quick[0].parent.iterdir()} - before
+    assert new == {"study-2"}
 
 
 @pytest.mark.parametrize(

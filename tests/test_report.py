@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from skmnist.folder import Study
 from skmnist.report import (
     Table,
     describe_data,
@@ -17,7 +18,6 @@ from skmnist.report import (
     to_markdown,
     to_reproduction,
 )
-from skmnist.study import Study
 
 
 def a_row(stage="batch_size", winner=False, **changes):

@@ -1,23 +1,25 @@
 """A study and its folder: what is written, read back, and refused."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from skmnist import KerasMLPClassifier, Stage, best_score, load_digits_28x28
+from skmnist import KerasMLPClassifier, Stage, best_score, fitting, load_digits_28x28
 from skmnist.datasets import DataError
-from skmnist.study import (
-    PRESETS,
-    StudyConfig,
+from skmnist.folder import (
     StudyFolderError,
     claim_folder,
-    pin_threads,
+    fresh_folder,
+    hold_folder,
     read_rows,
     read_study,
-    run_study,
     write_rows,
 )
+from skmnist.study import PRESETS, StudyConfig, pin_threads, run_study
 
 
 def tiny_stages():
@@ -49,7 +51,9 @@ def finished(config, tiny_preset, tmp_path_factory):
 def test_folder_holds_what_the_readme_says(finished):
     out, _ = finished
     assert {path.name for path in out.iterdir()} == {
+        ".lock",
         "model.skmnist",
+        "skmnist-fits",
         "results.csv",
         "stages.json",
         "study.json",
@@ -128,11 +132,95 @@ def test_report_protocol_judges_by_the_test_set(tmp_path):
     assert study.header["optimistic"]
 
 
-def test_folder_with_another_study_is_refused(finished, config):
-    before = (finished[0] / "results.csv").read_bytes()
-    with pytest.raises(StudyFolderError, match="holds another study"):
-        run_study(config, finished[0])
-    assert (finished[0] / "results.csv").read_bytes() == before
+def test_the_same_study_goes_on_and_trains_nothing_twice(finished, config, monkeypatch):
+    out, study = finished
+
+    def train(*args, **kwargs):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("skmnist.fitting.train_wrapper", train)
+    again = run_study(config, out)
+    assert again.rows == study.rows
+    assert again.stages == study.stages
+    same = {"seconds": None}
+    assert {**again.summary, **same} == {**study.summary, **same}
+
+
+class Stopped(BaseException):
+    """Somebody pulls the plug: no failure of a fit that a search could score."""
+
+
+@pytest.mark.parametrize("n_fits", [0, 1, 3])
+def test_a_study_that_was_stopped_ends_as_one_that_was_not(
+    finished, config, tmp_path, monkeypatch, n_fits
+):
+    train, n_trained = fitting.train_wrapper, []
+
+    def train_some(*args, **kwargs):
+        if len(n_trained) == n_fits:
+            raise Stopped
+        n_trained.append(1)
+        return train(*args, **kwargs)
+
+    def train_counted(*args, **kwargs):
+        n_trained.append(1)
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(fitting, "train_wrapper", train_some)
+    with pytest.raises(Stopped):
+        run_study(config, tmp_path / "study")
+    monkeypatch.setattr(fitting, "train_wrapper", train_counted)
+    resumed = run_study(config, tmp_path / "study")
+    timed = {"seconds": 0}
+    assert [{**row, **timed} for row in resumed.rows] == [
+        {**row, **timed} for row in finished[1].rows
+    ]
+    # The second stage has the first one's winner in it, which is not trained again.
+    assert len(n_trained) == len(list((finished[0] / "skmnist-fits").rglob("*.*"))) == 4
+
+
+def test_another_study_is_refused_with_what_differs(finished, config):
+    out, _ = finished
+    before = (out / "results.csv").read_bytes()
+    other = replace(config, seed=7, epochs=4)
+    with pytest.raises(
+        StudyFolderError, match=r"config.seed is 1 there and 7 now; config.epochs is 3"
+    ):
+        run_study(other, out)
+    assert (out / "results.csv").read_bytes() == before
+
+
+def test_a_study_goes_on_with_another_number_of_jobs(finished, config):
+    again = run_study(replace(config, n_jobs=2), finished[0])
+    assert again.rows == finished[1].rows
+
+
+def test_a_study_that_runs_elsewhere_is_refused(finished, config):
+    out = finished[0]
+    held = (
+        "import sys; from pathlib import Path; from skmnist.folder import hold_folder"
+    )
+    code = f"{held}\nwith hold_folder(Path(sys.argv[1])): print('held'); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, out],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StudyFolderError, match="another process"):
+            run_study(config, out)
+        process.kill()
+    with hold_folder(out):
+        pass
+
+
+def test_a_fresh_folder_is_one_that_does_not_exist(tmp_path):
+    out = tmp_path / "study"
+    assert fresh_folder(out) == out
+    out.mkdir()
+    (tmp_path / "study-2").mkdir()
+    assert fresh_folder(out) == tmp_path / "study-3"
 
 
 def test_folder_with_other_files_is_refused(tmp_path):

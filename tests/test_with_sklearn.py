@@ -318,12 +318,12 @@ def test_no_row_is_both_trained_on_and_validated_on_in_any_epoch(digits, monkeyp
     trained, validated = [], []
     train_epoch, evaluate = Engine.train_epoch, Engine.evaluate
 
-    def spy_train(self, network, rows, order, batch_size):
-        trained.append(rows.x.numpy()[order, 0])
-        return train_epoch(self, network, rows, order, batch_size)
+    def spy_train(self, network, vectors, rows, order, batch_size):
+        trained.append(rows.data[0].numpy()[order, 0])
+        return train_epoch(self, network, vectors, rows, order, batch_size)
 
     def spy_evaluate(self, network, rows):
-        validated.append(rows.x.numpy()[:, 0])
+        validated.append(rows.data[0].numpy()[:, 0])
         return evaluate(self, network, rows)
 
     monkeypatch.setattr(Engine, "train_epoch", spy_train)
