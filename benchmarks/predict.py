@@ -1,62 +1,77 @@
-"""Time predictions against scikit-learn's MLPClassifier, alternating in one run.
-
-    python benchmarks/predict.py
-
-Prints medians in milliseconds and their ratio for one row and for 10,000 rows of
-the report's final network, 784-600-200-10.
-"""
+"""Predictions of the report's final network, for one row and for 10,000."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import os
 import statistics
 import time
-import warnings
-from importlib.metadata import version
+from contextlib import ExitStack
+from dataclasses import replace
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+import peers
+from timing import Worker, compare, in_turns, spread, table
 
-import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
-
-from skmnist import KerasMLPClassifier
-
-SIZES = {1: 200, 10_000: 15}  # rows: repetitions
+TITLE = "Predictions"
+SIZES = {1: 10, 10_000: 1}  # rows: predictions in a turn
+ROUNDS = 15
+_FITTED = {}  # in the process of each peer
 
 
-def main():
-    """Fit both for one epoch, then time them in turns."""
+def measure(options):
+    """Fit everyone for one epoch, then predict in turns, each in its own process."""
+    present = peers.present(peers.PEERS)
+    seconds = {str(n_rows): {name: [] for name in present} for n_rows in SIZES}
+    with ExitStack() as stack:
+        workers = {name: stack.enter_context(Worker()) for name in present}
+        for name, worker in workers.items():
+            worker(prepare, name)
+        for turn, name in in_turns(present, 1 + (1 if options.quick else ROUNDS)):
+            for n_rows, repetitions in SIZES.items():
+                median = workers[name](predict, n_rows, repetitions)
+                if turn > 0:
+                    seconds[str(n_rows)][name].append(median)
+    return {"seconds": seconds, "skipped": sorted(set(peers.PEERS) - set(present))}
+
+
+def prepare(name):
+    """Fit this process' classifier."""
+    import numpy as np
+
     rng = np.random.default_rng(0)
     X = rng.random((10_000, 784), dtype=np.float32)
-    y = rng.integers(0, 10, len(X))
-    warnings.simplefilter("ignore", ConvergenceWarning)
-    models = {
-        "skmnist": KerasMLPClassifier(widths=(600, 200), epochs=1),
-        "MLPClassifier": MLPClassifier((600, 200), max_iter=1),
-    }
-    for model in models.values():
-        model.fit(X[:1000], y[:1000])
-    packages = ("skmnist", "scikit-learn", "keras", "tensorflow", "numpy")
-    print(", ".join(f"{package} {version(package)}" for package in packages))
-    print("| rows | skmnist, ms | MLPClassifier, ms | ratio |")
-    print("| --- | --- | --- | --- |")
-    for n_rows, repetitions in SIZES.items():
-        ours, theirs = medians(models, X[:n_rows], repetitions).values()
-        ratio = ours / theirs
-        print(f"| {n_rows:,} | {1e3 * ours:.2f} | {1e3 * theirs:.2f} | {ratio:.2f} |")
+    y = rng.integers(0, 10, 1000)
+    with peers.quiet():
+        classifier = peers.make(name, replace(peers.REPORT, epochs=1))
+        _FITTED["classifier"] = classifier.fit(X[:1000], y)
+    _FITTED["X"] = X
 
 
-def medians(models, X, repetitions):
-    """Return the median seconds of each model's `predict`."""
-    seconds = {name: [] for name in models}
+def predict(n_rows, repetitions):
+    """Return the median seconds of `predict`."""
+    X, classifier, seconds = _FITTED["X"][:n_rows], _FITTED["classifier"], []
     for _ in range(repetitions):
-        for name, model in models.items():
-            started = time.perf_counter()
-            model.predict(X)
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(times) for name, times in seconds.items()}
+        started = time.perf_counter()
+        classifier.predict(X)
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
 
 
-if __name__ == "__main__":
-    main()
+def summarize(samples):
+    """Bring the samples to a table and comparisons."""
+    rows, comparisons = [], []
+    for n_rows, seconds in samples["seconds"].items():
+        ours = dict(enumerate(seconds["skmnist"]))
+        for name, times in seconds.items():
+            comparison = compare(
+                f"predict, {int(n_rows):,} row{'s' if n_rows != '1' else ''}",
+                name,
+                ours,
+                dict(enumerate(times)),
+            )
+            ratio = ""
+            if name != "skmnist":
+                comparisons.append(comparison)
+                ratio = f"{comparison['ratio']:.2f}x"
+            rows.append([f"{int(n_rows):,}", name, spread(times, 1e3), ratio])
+    columns = ("rows", "", "ms", "slower than ours")
+    tables = [table("Network 784-600-200-10", columns, rows)]
+    return {"tables": tables, "comparisons": comparisons, "targets": []}
