@@ -89,7 +89,8 @@ def fit_once(name, setting, quick):
     classifier = peers.make(name, setting, timed=True)
     pause()
     times = peers.timed_fit(name, classifier, X_train, y_train, pause)
-    accuracy = float(classifier.score(X_test, y_test))
+    with peers.quiet():
+        accuracy = float(classifier.score(X_test, y_test))
     return {"epochs": setting.epochs, **times, "accuracy": accuracy}
 
 

@@ -75,11 +75,13 @@ its `fit_kwargs` when it is cloned, so the search passes them to `fit`.
 """,
     "study": """\
 Ours is the command `skmnist study --dataset mnist --preset report --protocol holdout`
-with all it does: start, loading, checking, search, the final model, the report; memory
-is the sum over its processes, pages that they share counted in each. Against it stand
-the same candidates through stock `GridSearchCV` over plain scikeras: same split, same
-20 epochs at most, Keras' `EarlyStopping(patience=1, restore_best_weights=True)` on
-Keras' own validation split; plus the final model. Imports are left out there.
+with all it does: start, loading, checking, search, the final model, the report. Memory
+is that of all its processes, a page that several share counted once; in the sum of the
+resident sets it is counted in each. Against it stand the same candidates through stock
+`GridSearchCV` over plain scikeras: same split, same 20 epochs at most, Keras'
+`EarlyStopping(patience=1, restore_best_weights=True)` on Keras' own validation split;
+plus the final model. Imports are left out there, and its memory is what it held after
+a fit.
 """,
     "jobs": """\
 Fits of the report's network on 20,000 rows, side by side in joblib's processes or one

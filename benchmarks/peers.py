@@ -8,6 +8,7 @@ process holds only the library that it measures.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
+import io
 import time
 import warnings
 from dataclasses import dataclass
@@ -255,7 +256,7 @@ def timed_fit(name, classifier, X, y, between=lambda: None):
     lines = contextlib.nullcontext()
     if name == "MLPClassifier":
         lines = contextlib.redirect_stdout(_TickingLines())
-    with lines, quiet():
+    with quiet(), lines:
         return clocked(lambda: classifier.fit(X, y), between)
 
 
@@ -270,10 +271,13 @@ def clocked(work, between=lambda: None):
 
 @contextlib.contextmanager
 def quiet():
-    """Silence the warnings of fits that end after a given number of epochs."""
+    """Silence `MLPClassifier`'s warnings that its epochs are over, and progress bars.
+
+    Keras' wrapper has no parameter for those of its predictions.
+    """
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
 

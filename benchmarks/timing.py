@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import logging
 import multiprocessing
 import os
 import platform
@@ -118,6 +119,8 @@ _TURNS = []
 
 def _begin(variables, go, stopped):
     os.environ.update(variables)
+    # Keras' networks of many shapes in one process make TensorFlow warn of each.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     _TURNS[:] = go, stopped
 
 
