@@ -1,12 +1,15 @@
 # make study   creates .venv, installs, runs the staged search, leaves a report
 # make test    creates .venv, installs, runs the tests
+# make bench   measures us and the peers, writes docs/performance.md
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= study
 STUDY_OPTIONS ?=
+BENCH_OPTIONS ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+BENCH_INSTALLED := $(VENV)/.bench-installed
 
 .PHONY: study test lint doctest bench reproduction clean
 
@@ -23,8 +26,11 @@ lint: $(INSTALLED)
 doctest: $(INSTALLED)
 	$(BIN)/python -m pytest --doctest-modules --doctest-glob='*.md' skmnist README.md
 
-bench: $(INSTALLED)
-	$(BIN)/python benchmarks/predict.py
+# More than an hour on two quiet cores; needs the MNIST files, and of torch its CPU
+# build is enough. BENCH_OPTIONS="--only fit startup" measures some of it.
+bench: $(BENCH_INSTALLED)
+	$(BIN)/python benchmarks/run.py $(BENCH_OPTIONS)
+	$(BIN)/python benchmarks/page.py
 
 # Some twenty minutes on two cores; needs the MNIST files.
 reproduction: $(INSTALLED)
@@ -36,4 +42,8 @@ clean:
 $(INSTALLED): setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
+
+$(BENCH_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
 	touch $@
