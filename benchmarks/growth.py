@@ -164,7 +164,7 @@ def _panel(axis, sizes, medians, kind, color):
     axis.set(xlabel=kind, ylabel="one epoch, s")
     if max(sizes) < 10 * min(sizes):
         axis.set_xticks(sizes, [str(size) for size in sizes])
-        axis.minorticks_off()
+        axis.xaxis.minorticks_off()
     axis.legend()
 
 

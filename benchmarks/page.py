@@ -69,9 +69,10 @@ work; it is that of the longest fits.
 of 32 or 64, and five learning rates. It goes through one search for each twelfth, in
 turns; the seconds are sums. The second grid has 60 different architectures, so that
 no network can use what another one has compiled. `MLPClassifier` has to train its 20
-epochs as well (`tol=0`). Slow peers are timed on the first part of a grid and
-on others drawn with a fixed seed; ratios are those of the same candidates. Keras' `SKLearnClassifier` loses
-its `fit_kwargs` when it is cloned, so the search passes them to `fit`.
+epochs as well (`tol=0`). Slow peers are timed on the first part of a grid and on
+others drawn with a fixed seed; ratios are those of the same candidates. Keras'
+`SKLearnClassifier` loses its `fit_kwargs` when it is cloned, so the search passes them
+to `fit`.
 """,
     "study": """\
 Ours is the command `skmnist study --dataset mnist --preset report --protocol holdout`
