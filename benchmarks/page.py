@@ -62,6 +62,17 @@ two for those of the inputs; no activations, no biases, no optimizer. NumPy's BL
 TensorFlow's matrix products are different libraries, so this bound is that of one of
 them. Accuracy, on 6,000 rows that were not trained on, shows that all do the same
 work; it is that of the longest fits.
+
+Why ours is not nearer to the products: an update also reads and writes the weights and
+Adam's two states, 17 MB for 593,210 weights, more than the processor's private caches
+hold. On two cores without AVX-512 that alone took 0.2 to 0.3 s an epoch at a batch of
+64, and the gather of the rows 0.1 s, where the products took 1.1 s; by itself, XLA's
+loop over the products took as long as NumPy's. What was tried and brought nothing
+beyond the noise: oneDNN, XNNPACK and YNNPACK for XLA's products, fast math, XLA's other
+scheduler, gathering the rows outside of XLA in blocks of 2 to 32 MB, and the same loop
+written without Keras. A target that would need an epoch faster than the products (a
+multiple of a peer that itself is nearly as fast as they are) cannot be met by doing
+the same arithmetic.
 """,
     "grid": """\
 `GridSearchCV` with `cv=3`, `n_jobs=1` and `refit=False` on scikit-learn's 8x8 digits,
