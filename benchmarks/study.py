@@ -182,7 +182,7 @@ def candidates(folder):
     A candidate that a stage has from an earlier one is there again: a grid
     search of that stage would fit it again.
     """
-    from skmnist.study import PARAMETERS, read_study
+    from skmnist.folder import PARAMETERS, read_study
 
     study = read_study(folder)
     rows = [{n: row[n] for n in ("stage", *PARAMETERS)} for row in study.rows]
