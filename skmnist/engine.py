@@ -34,7 +34,7 @@ MAX_ENGINES = 64
 # update, and for each weight in it (the optimizer's arithmetic is fused); against
 # the time it takes to compile. A wrong guess costs a second or two, never a result.
 GAIN_PER_STEP = 1e-4
-GAIN_PER_WEIGHT = 3e-9
+GAIN_PER_WEIGHT = 6e-9
 COMPILING = 1.5
 USUAL_EPOCHS = 10
 
