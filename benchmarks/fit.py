@@ -185,37 +185,22 @@ def _row(name, fits, found):
 
 
 def _targets(batch_size, found):
-    def ratio(kind, name, inverse=False):
-        comparison = found.get((kind, name))
-        if comparison is None:
-            return None
-        return 1 / comparison["ratio"] if inverse else comparison["ratio"]
+    def ratio(kind, name):
+        return found[kind, name]["ratio"] if (kind, name) in found else None
 
-    batch = f"batch {batch_size}"
+    def over_ours(kind, said, name, least):
+        text = f"batch {batch_size}: {said}, {name} over ours"
+        return target(text, ratio(kind, name), least=least)
+
+    products = ratio("one epoch", peers.PRODUCTS)
     return [
+        over_ours("one epoch", "epoch", "scikeras", 5),
+        over_ours("one epoch", "epoch", "MLPClassifier", 4),
         target(
-            f"{batch}: epoch, scikeras over ours",
-            ratio("one epoch", "scikeras"),
-            least=5,
-        ),
-        target(
-            f"{batch}: epoch, MLPClassifier over ours",
-            ratio("one epoch", "MLPClassifier"),
-            least=4,
-        ),
-        target(
-            f"{batch}: epoch, ours over the bare matrix products",
-            ratio("one epoch", peers.PRODUCTS, inverse=True),
+            f"batch {batch_size}: epoch, ours over the bare matrix products",
+            None if products is None else 1 / products,
             most=MOST_OF_PRODUCTS,
         ),
-        target(
-            f"{batch}: whole fit, scikeras over ours",
-            ratio("whole fit", "scikeras"),
-            least=3.5,
-        ),
-        target(
-            f"{batch}: whole fit, MLPClassifier over ours",
-            ratio("whole fit", "MLPClassifier"),
-            least=3,
-        ),
+        over_ours("whole fit", "whole fit", "scikeras", 3.5),
+        over_ours("whole fit", "whole fit", "MLPClassifier", 3),
     ]

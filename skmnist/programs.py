@@ -185,13 +185,11 @@ class Programs:
         zero = tf.zeros([], dtype_of(self.network))
         start = (tf.constant(0), zero, tf.constant(0))
         with standing_in(self.variables, variables):
-            if self.layout is not None:
-                self._pack(vectors)
+            self._pack(vectors)
             with standing_in(*self._flat(vectors)):
                 # Updates depend on one another; looking for parallel ones costs time.
                 sums = tf.while_loop(condition, body, start, parallel_iterations=1)
-            if self.layout is not None:
-                self._unpack(vectors)
+            self._unpack(vectors)
         return sums[1:]
 
     def _flat(self, vectors):
@@ -204,6 +202,8 @@ class Programs:
 
     def _groups(self):
         """List the variables that lie in each vector: weights, then states."""
+        if self.layout is None:
+            return []
         states = self.optimizer.variables[self.layout.states]
         n_states = self.layout.n_states
         groups = [states[i::n_states] for i in range(n_states)]
