@@ -73,9 +73,9 @@ class StageRows:
 class SearchRun:
     """One pass through the stages: what they evaluate and whom they carry on."""
 
-    def __init__(self, search, evaluate_candidates):
+    def __init__(self, search, evaluation):
         self.search = search
-        self.evaluate_candidates = evaluate_candidates
+        self.evaluation = evaluation
         self.parameters = search.estimator.get_params()
         check_stages(search.stages, self.parameters)
         self.folds = FixedFolds(search.checked_cv)
@@ -87,10 +87,9 @@ class SearchRun:
 
     def run(self, stage, search_ctx):
         """Evaluate a stage, choose its winner and carry it on."""
-        rows, full = self._plan(stage)
+        rows, full, note = self._plan(stage)
         if stage.grow is None:
             self._evaluate(stage, full, search_ctx, f"stage {stage.name}")
-            note = ""
         else:
             stage_ctx = search_ctx.subcontext(
                 task_name=f"stage {stage.name}", max_subtasks=None
@@ -106,7 +105,10 @@ class SearchRun:
     def _plan(self, stage):
         """List a stage's candidates and add the incumbent if it is not among them."""
         chosen = overlay(self.parameters, self.carried)
-        tried = candidates_of(stage, chosen, self.random_state)
+        tried, n_possible = candidates_of(stage, chosen, self.random_state)
+        note = ""
+        if n_possible is not None and len(tried) < n_possible:
+            note = f"; {len(tried)} of {n_possible} points of the grid were tried"
         full = [carry(self.carried, candidate) for candidate in tried]
         rows = StageRows(stage, len(self.results["params"]), tried)
         if self.done:
@@ -118,7 +120,7 @@ class SearchRun:
                 same = {name: chosen[name] for name in names if name in chosen}
                 tried.insert(0, same)
                 full.insert(0, {**same, **self.carried})
-        return rows, full
+        return rows, full, note
 
     def _evaluate(self, stage, full, parent_ctx, task_name):
         ctx = parent_ctx.subcontext(
@@ -127,11 +129,8 @@ class SearchRun:
             sequential_subtasks=False,
         ).call_on_fit_task_begin(estimator=self.search)
         try:
-            self.results = self.evaluate_candidates(
-                full,
-                cv=self.folds,
-                more_results={"stage": [stage.name] * len(full)},
-                callback_ctx=ctx,
+            self.results = self.evaluation.evaluate(
+                full, cv=self.folds, stage=stage.name, callback_ctx=ctx
             )
         except ValueError as error:
             cause = cause_of_failure(error)

@@ -4,11 +4,16 @@
 
 import copy
 import os
+import time
+import warnings
+from numbers import Real
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 
-from ._compat import BaseSearchCV, ChoosingSearchCV, HasMethods
+from ._compat import BaseSearchCV, ChoosingSearchCV, HasMethods, Interval
+from .evaluation import BudgetSpentError, Evaluation
 from .results import Recorder
 from .running import SearchRun
 from .stages import Stage, StageResult
@@ -59,10 +64,18 @@ class StagedSearchCV(ChoosingSearchCV):
         Folder in which every `KerasMLPClassifier` of the search, also inside a
         pipeline, keeps its finished fits; see its `memory`. A search that was cut
         off then goes on where it was, when it is run again.
+    time_budget : float, default=None
+        Seconds after which no fit starts. The stages that are finished then stand:
+        the winner of the last one is the search's; a stage that is not finished
+        does not count. Fitting the winner on all data comes on top.
     on_stage_end : callable, default=None
         ``on_stage_end(stage_result, cv_results)``, called in the main process
         after each stage with its `StageResult` and all rows so far. It is left
         out when the search is pickled, and so may hold an open file.
+    on_trial_end : callable, default=None
+        ``on_trial_end(trial)``, called in the main process after each fit and its
+        scores, in the order in which they finish, with a
+        `skmnist.evaluation.Trial`. Left out when the search is pickled.
 
     Attributes
     ----------
@@ -71,6 +84,8 @@ class StagedSearchCV(ChoosingSearchCV):
         ``stage``. ``params`` is complete: it has what earlier stages chose.
     stages_ : list of StageResult
         What each stage found, and why it chose so.
+    not_tried_ : list of str
+        Names of the stages that `time_budget` left no time for.
     best_index_ : int
         Row of the last stage's winner.
     best_params_ : dict
@@ -103,6 +118,12 @@ class StagedSearchCV(ChoosingSearchCV):
 
     Notes
     -----
+    Fits run where joblib's configuration says: in this process, in processes (the
+    default with `n_jobs`), or on a Dask cluster under
+    ``joblib.parallel_config("dask")``. A process that is killed takes no other fit
+    with it: what it fitted is tried again, alone, and after three deaths it is a fit
+    that failed.
+
     Two candidates are the same where all parameters of the estimator are equal;
     an incumbent that a stage tries anyway is not evaluated twice. An incumbent
     that is added comes first, so that it also wins ties.
@@ -130,7 +151,9 @@ class StagedSearchCV(ChoosingSearchCV):
         "refit": ["boolean", str],
         "random_state": ["random_state"],
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
+        "time_budget": [Interval(Real, 0, None, closed="neither"), None],
         "on_stage_end": [callable, None],
+        "on_trial_end": [callable, None],
     }
 
     def __init__(  # noqa: PLR0913
@@ -148,7 +171,9 @@ class StagedSearchCV(ChoosingSearchCV):
         error_score=np.nan,
         return_train_score=False,
         memory=None,
+        time_budget=None,
         on_stage_end=None,
+        on_trial_end=None,
     ):
         super().__init__(
             estimator=estimator,
@@ -164,11 +189,14 @@ class StagedSearchCV(ChoosingSearchCV):
         self.stages = stages
         self.random_state = random_state
         self.memory = memory
+        self.time_budget = time_budget
         self.on_stage_end = on_stage_end
+        self.on_trial_end = on_trial_end
 
     def __getstate__(self):
         # scikit-learn sends the search itself to every process that fits.
-        return {**super().__getstate__(), "on_stage_end": None}
+        told = {"on_stage_end": None, "on_trial_end": None}
+        return {**super().__getstate__(), **told}
 
     def fit(self, X, y=None, **params):
         """Run the stages, and fit the winner of the last one.
@@ -192,6 +220,8 @@ class StagedSearchCV(ChoosingSearchCV):
         ValueError
             If no candidate of a stage can be fitted, or if nothing in the estimator
             knows what to do with `memory`.
+        TimeoutError
+            If `time_budget` is spent before the first stage is finished.
         """
         if self.memory is None:
             return super().fit(X, y, **params)
@@ -263,24 +293,51 @@ class StagedSearchCV(ChoosingSearchCV):
         scoring = self.scoring if isinstance(self.scoring, dict) else {}
         return {name for name, s in scoring.items() if isinstance(s, Recorder)}
 
-    def _run_search(self, evaluate_candidates, *, callback_ctx=None):
-        run = SearchRun(self, evaluate_candidates)
-        search_ctx = callback_ctx.subcontext(
-            task_name="search", max_subtasks=len(self.stages)
-        ).call_on_fit_task_begin(estimator=self)
-        for stage in self.stages:
-            if self.verbose > 0:
-                print(f"Stage {len(run.done) + 1} of {len(self.stages)}: {stage.name}")
-            result = run.run(stage, search_ctx)
-            if self.on_stage_end is not None:
-                self.on_stage_end(result, run.results)
-        search_ctx.call_on_fit_task_end(estimator=self)
+    def run_search(self, X, y, scorers, *, callback_ctx, **given):
+        """Run the stages; see `ChoosingSearchCV`."""
+        deadline = self.time_budget and time.time() + self.time_budget
+        with Evaluation(self, X, y, scorers, given, deadline) as evaluation:
+            run = SearchRun(self, evaluation)
+            self._run_stages(run, callback_ctx)
         self.stages_ = run.done
         self.metric_ = run.metric
         self.best_index_ = run.done[-1].winner
         self.best_params_ = run.results["params"][self.best_index_]
         means = run.results[f"mean_test_{run.metric}"]
         self.best_score_ = means[self.best_index_]
+        return run.results, evaluation.outcomes[0]["test_scores"]
+
+    def _run_stages(self, run, callback_ctx):
+        context = callback_ctx.subcontext(
+            task_name="search", max_subtasks=len(self.stages)
+        ).call_on_fit_task_begin(estimator=self)
+        self.not_tried_ = []
+        for number, stage in enumerate(self.stages):
+            if self.verbose > 0:
+                print(f"Stage {number + 1} of {len(self.stages)}: {stage.name}")
+            try:
+                result = run.run(stage, context)
+            except BudgetSpentError as spent:
+                self._stop(number, spent)
+                break
+            if self.on_stage_end is not None:
+                self.on_stage_end(result, run.results)
+        context.call_on_fit_task_end(estimator=self)
+
+    def _stop(self, number, spent):
+        """Leave the stage that was not finished, and those behind it."""
+        self.not_tried_ = [stage.name for stage in self.stages[number:]]
+        message = (
+            f"time_budget of {self.time_budget:g} s is spent: {spent} in stage "
+            f"{self.not_tried_[0]!r}"
+        )
+        if number == 0:
+            raise TimeoutError(f"{message}, the first one, so that nothing is chosen")
+        warnings.warn(
+            f"{message}; not tried: {', '.join(self.not_tried_)}",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
 
 
 def _with_memory(estimator, memory):

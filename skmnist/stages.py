@@ -27,7 +27,8 @@ class Stage:
         `RandomizedSearchCV`. A function is given the parameters chosen so far, a
         dict of all parameters of the estimator, and returns such a grid.
     n_iter : int, default=None
-        Number of candidates to sample; None tries the whole grid.
+        Number of candidates to sample; None tries the whole grid, and so does a
+        number that the grid does not exceed.
     rule : callable, default=best_score
         ``rule(cv_results) -> index``, given the rows of this stage only. The
         columns of the metric in use are always named ``*_test_score`` there.
@@ -158,6 +159,8 @@ def candidates_of(stage, chosen, random_state):
     Returns
     -------
     candidates : list of dict
+    n_possible : int or None
+        Points of the grid they were drawn from; None for distributions.
     """
     params = stage.params
     if callable(params):
@@ -167,17 +170,24 @@ def candidates_of(stage, chosen, random_state):
             missing = UnknownParameterError(error.args[0], chosen)
             raise _error(stage, f"its function failed, {missing}") from error
     grids = _check_grids(stage, params)
-    if stage.n_iter is None:
-        candidates = list(ParameterGrid(grids))
-    else:
-        sampler = ParameterSampler(grids, stage.n_iter, random_state=random_state)
-        candidates = list(sampler)
+    candidates, n_possible = _draw(grids, stage.n_iter, random_state)
     for candidate in candidates:
         try:
             overlay(chosen, candidate)
         except UnknownParameterError as error:
             raise _error(stage, error) from None
-    return candidates
+    return candidates, n_possible
+
+
+def _draw(grids, n_iter, random_state):
+    """Draw candidates, or take the whole grid where it is small enough."""
+    n_possible = None
+    if not any(hasattr(v, "rvs") for grid in grids for v in grid.values()):
+        everything = ParameterGrid(grids)
+        n_possible = len(everything)
+        if n_iter is None or n_iter >= n_possible:
+            return list(everything), n_possible
+    return list(ParameterSampler(grids, n_iter, random_state=random_state)), n_possible
 
 
 def overlay(parameters, changes):
@@ -292,10 +302,6 @@ def _check_values(stage, grids):
     grid = ParameterGrid(
         [{n: [v] if hasattr(v, "rvs") else v for n, v in g.items()} for g in grids]
     )
-    if stage.n_iter is not None and not sampled and len(grid) < stage.n_iter:
-        raise ValueError(
-            f"n_iter={stage.n_iter} is more than the {len(grid)} points of the grid"
-        )
     if stage.grow is not None:
         values = [point[stage.grow] for point in grid if stage.grow in point]
         if not all(isinstance(v, Integral) for v in values) or len(set(values)) < 2:

@@ -8,6 +8,7 @@ copied, pickled and saved without Keras' archive format.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
 from collections import defaultdict
 from functools import partial
 
@@ -25,6 +26,9 @@ from .network import (
     build_optimizer,
 )
 from .training import EpochNetwork
+
+# The process in which TensorFlow has started.
+_STARTED_IN = []
 
 
 def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
@@ -107,6 +111,17 @@ _ACTIVATION = _one_of(ACTIVATIONS)
 _INITIALIZER = _one_of(INITIALIZERS)
 
 
+def _refuse_fork():
+    """Raise an error where TensorFlow would wait for threads that were not forked."""
+    if _STARTED_IN and _STARTED_IN[0] != os.getpid():
+        raise RuntimeError(
+            "this process was forked from one in which TensorFlow has started, and "
+            "would wait for its threads for ever; start processes by 'loky', joblib's "
+            "own choice, or by the method 'spawn' of multiprocessing"
+        )
+    _STARTED_IN[:] = [os.getpid()]
+
+
 def make_wrapper(spec, *, verbose=0):
     """Make a scikeras classifier from a spec, built but not trained.
 
@@ -123,7 +138,13 @@ def make_wrapper(spec, *, verbose=0):
     -------
     wrapper : scikeras.wrappers.KerasClassifier
         A classifier of class numbers.
+
+    Raises
+    ------
+    RuntimeError
+        In a process that was forked after TensorFlow had started.
     """
+    _refuse_fork()
     wrapper = KerasClassifier(
         model=partial(build_network, network_class=EpochNetwork, **spec["network"]),
         loss=build_loss(**spec["loss"]),

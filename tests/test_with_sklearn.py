@@ -351,3 +351,27 @@ def test_progress_bar_of_scikit_learn_through_a_search(digits, capsys):
     search = GridSearchCV(classifier(epochs=2), {"widths": [8, 16]}, cv=2)
     search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(X, y)
     assert "KerasMLPClassifier" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_forked_process_refuses_to_train_instead_of_waiting_for_ever():
+    # A process of its own: the fork copies whatever threads there are.
+    code = """
+import joblib, numpy as np
+from sklearn.model_selection import GridSearchCV
+from skmnist import KerasMLPClassifier
+X, y = np.random.default_rng(0).random((40, 3)), np.arange(40) % 2
+net = KerasMLPClassifier(depth=1, widths=4, epochs=1, random_state=0).fit(X, y)
+try:
+    with joblib.parallel_config("multiprocessing"):
+        GridSearchCV(net, {"widths": [2, 3]}, cv=2, n_jobs=2).fit(X, y)
+except ValueError as error:
+    print("RuntimeError: this process was forked" in str(error))
+"""
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert finished.stdout.strip() == "True", finished.stderr
