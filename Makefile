@@ -1,5 +1,6 @@
 # make study   creates .venv, installs, runs the staged search, leaves a report
 # make test    creates .venv, installs, runs the tests
+# make test-long   the tests that take minutes: studies killed at random moments
 # make bench   measures us and the peers, writes docs/performance.md
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,13 +12,16 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
 
-.PHONY: study test lint doctest bench reproduction clean
+.PHONY: study test test-long lint doctest bench reproduction clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+test-long: $(INSTALLED)
+	$(BIN)/python -m pytest -m long
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -3,9 +3,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
+import json
 import os
+import re
+import shlex
 import sys
 import tempfile
+import warnings
 
 import click
 
@@ -26,19 +30,49 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0, 2 for wrong use or bad data, 130 for Ctrl-C.
+        0, 2 for wrong use or bad data, 130 for Ctrl-C, 143 for a termination.
     """
     # TensorFlow reports the instructions of the processor unless told not to.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        _commands.main(args=argv, prog_name="skmnist", standalone_mode=False)
+        # The status of a command that ends early, else nothing.
+        status = _commands.main(args=argv, prog_name="skmnist", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         return INTERRUPTED
-    return 0
+    return status or 0
+
+
+class _Duration(click.ParamType):
+    """A time such as 90, 45s, 15m or 2h30m, in seconds."""
+
+    name = "duration"
+    form = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+
+    def convert(self, value, param, ctx):
+        """Read the time."""
+        found = self.form.fullmatch(str(value))
+        parts = [int(part or 0) for part in found.groups()] if found else []
+        seconds = sum(n * unit for n, unit in zip(parts, (3600, 60, 1), strict=False))
+        if not seconds:
+            self.fail(f"{value!r} is no time such as 90, 15m or 2h30m", param, ctx)
+        return float(seconds)
+
+
+class _Limit(click.ParamType):
+    """A number of candidates, of every stage or, as STAGE=N, of one."""
+
+    name = "limit"
+
+    def convert(self, value, param, ctx):
+        """Read the limit as (stage or None, number)."""
+        stage, _, number = str(value).rpartition("=")
+        if not (number.isdigit() and int(number)):
+            self.fail(f"{value!r} is neither N nor STAGE=N", param, ctx)
+        return stage or None, int(number)
 
 
 @click.group(
@@ -86,6 +120,32 @@ def _commands():
 @click.option(
     "--n-jobs", default=1, show_default=True, help="Fits at once; -1 for all cores."
 )
+@click.option(
+    "--backend",
+    type=click.Choice(["loky", "dask"]),
+    default="loky",
+    show_default=True,
+    help="Fit in processes of this machine, or on the workers of a Dask cluster.",
+)
+@click.option(
+    "--scheduler",
+    metavar="tcp://HOST:PORT",
+    help="The cluster's scheduler, for --backend dask.",
+)
+@click.option(
+    "--time-budget",
+    type=_Duration(),
+    metavar="TIME",
+    help="Start no fit of the search after this time (90, 15m, 2h30m); the stages "
+    "done stand.",
+)
+@click.option(
+    "--n-iter",
+    type=_Limit(),
+    multiple=True,
+    metavar="N|STAGE=N",
+    help="Draw at most N candidates from the grid of every stage, or of one.",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.option(
     "--epochs",
@@ -112,29 +172,39 @@ def study(out, quiet, fresh, **options):
       skmnist study --dataset mnist --data ~/mnist --out mnist-study
       skmnist study --dataset digits --preset quick --n-jobs 2
       skmnist study --dataset my-images.npz --seed 1
+      skmnist study --time-budget 30m --n-iter depth_width=6
+      skmnist study --backend dask --scheduler tcp://10.0.0.1:8786
     """
-    from rich.console import Console
-
-    with _library_noise_apart():
-        from .datasets import DataError
-        from .folder import StudyFolderError, fresh_folder
-        from .study import StudyConfig
-
-        out = str(fresh_folder(out)) if fresh else out
-        if options["n_jobs"] == 0:
-            raise click.BadParameter("0 fits at once never end", param_hint="--n-jobs")
-        screen = Console(quiet=quiet, highlight=False, soft_wrap=True)
-        try:
-            finished = _run(StudyConfig(**options), out, screen)
-        except (DataError, StudyFolderError) as error:
-            raise click.ClickException(str(error)) from error
-        except OSError as error:
-            raise click.ClickException(f"{error}") from error
+    config = _config(options)
+    asked, out = out, _fresh(out) if fresh else out
+    with _resumable(out, asked), _library_noise_apart():
+        finished = _run_or_explain(config, out, quiet)
     from .report import describe_final
 
     click.echo(describe_final(finished.summary))
     names = sorted(name for name in os.listdir(out) if not name.startswith("."))
     click.echo(f"Written to {out}: {', '.join(names)}")
+
+
+@_commands.command()
+@click.argument("folder", metavar="DIR")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def status(folder, as_json):
+    """Tell how far a study is, while it runs or afterwards.
+
+    \b
+    Examples:
+      skmnist status study
+      watch -n 10 skmnist status study
+    """
+    from .folder import StudyFolderError
+    from .status import describe_status, study_status
+
+    try:
+        found = study_status(folder)
+    except StudyFolderError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(found) if as_json else describe_status(found))
 
 
 @_commands.command()
@@ -161,6 +231,86 @@ def report(folder, reported):
     except (StudyFolderError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(page, nl=False)
+
+
+def _fresh(out):
+    from .folder import fresh_folder
+
+    return str(fresh_folder(out))
+
+
+def _config(options):
+    """Bring what was asked for to a configuration; refuse what cannot be."""
+    if options["n_jobs"] == 0:
+        raise click.BadParameter("0 fits at once never end", param_hint="--n-jobs")
+    if options["scheduler"] and options["backend"] != "dask":
+        raise click.BadParameter("is for --backend dask", param_hint="--scheduler")
+    limits = dict(options.pop("n_iter"))
+    n_iter = limits.pop(None, None) if limits.keys() == {None} else limits or None
+    if isinstance(n_iter, dict) and None in n_iter:
+        raise click.BadParameter(
+            "give one number for all stages, or STAGE=N for some", param_hint="--n-iter"
+        )
+    from .study import StudyConfig, stages_of
+
+    config = StudyConfig(**options, n_iter=n_iter)
+    try:
+        stages_of(config)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--n-iter") from error
+    return config
+
+
+def _run_or_explain(config, out, quiet):
+    """Run a study; what can go wrong becomes a line that says what to do."""
+    from rich.console import Console
+
+    from .datasets import DataError
+    from .folder import StudyFolderError
+    from .running import AllFailedError
+    from .workers import ClusterError
+
+    screen = Console(quiet=quiet, highlight=False, soft_wrap=True)
+    # joblib replaces workers that have grown; that is no news.
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
+    try:
+        return _run(config, out, screen)
+    except TimeoutError as error:
+        raise click.ClickException(
+            f"{error}. The fits that are finished are kept: the same command with a "
+            "larger --time-budget goes on"
+        ) from error
+    except (DataError, StudyFolderError, AllFailedError, ClusterError) as error:
+        raise click.ClickException(str(error)) from error
+    except OSError as error:
+        raise click.ClickException(
+            f"{error}. What {out} held before is as it was; the same command goes on "
+            "from there"
+        ) from error
+
+
+@contextlib.contextmanager
+def _resumable(out, asked):
+    """Say on Ctrl-C or termination how to go on, and end with the usual status."""
+    from .stopping import StoppedError, stoppable
+
+    words = [word for word in sys.argv[1:] if word != "--fresh"]
+    # The last --out counts.
+    command = shlex.join(["skmnist", *words, *(["--out", out] if out != asked else [])])
+    terminal = os.dup(2)
+
+    def say():
+        said = f"Stopped; every finished fit is kept. To go on:\n  {command}\n"
+        # Standard error may be on its way to somewhere else.
+        os.write(terminal, said.encode())
+
+    try:
+        with stoppable(say):
+            yield
+    except StoppedError as stopped:
+        raise click.exceptions.Exit(stopped.status) from stopped
+    finally:
+        os.close(terminal)
 
 
 def _run(config, out, screen):

@@ -8,13 +8,25 @@ import fcntl
 import itertools
 import json
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from platform import node
+
+import numpy as np
 
 LOCK = ".lock"
-# What the results of a study do not depend on: the fits at once, where the data were
-# found, and why others stand in for them.
-MAY_DIFFER = ("config.n_jobs", "config.data", "data.note")
+LOOKS = 5
+# What the results of a study do not depend on: where its fits run and how many at
+# once, the time it is given, where the data were found, and why others stand in.
+MAY_DIFFER = (
+    "config.n_jobs",
+    "config.backend",
+    "config.scheduler",
+    "config.time_budget",
+    "config.data",
+    "data.note",
+)
 
 # The parameters a row of results.csv names, and the columns measured for it.
 PARAMETERS = (
@@ -131,15 +143,50 @@ def hold_folder(out):
     """
     out.mkdir(parents=True, exist_ok=True)
     with open(out / LOCK, "a") as lock:
-        try:
-            # Let go by the system, however the process ends.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        # Let go by the system, however the process ends.
+        if not _lock(lock):
             raise StudyFolderError(
-                f"{out}: another process runs this study; wait for it, or name a new "
-                "folder with --out"
-            ) from None
+                f"{out}: another process runs this study ({holder(out)}); wait for it, "
+                "or name a new folder with --out"
+            )
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {node()}\n")
+        lock.flush()
         yield
+
+
+def _lock(lock):
+    """Lock a file; whoever only looks at it lets go of it at once."""
+    for _ in range(LOOKS):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def holder(out):
+    """Tell which process runs a study in a folder now.
+
+    Parameters
+    ----------
+    out : path-like
+        The folder.
+
+    Returns
+    -------
+    holder : str or None
+        Its process and machine; None if there is none.
+    """
+    try:
+        with open(Path(out) / LOCK) as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return lock.read().strip() or "a process"
+    except FileNotFoundError:
+        pass
+    return None
 
 
 def check_same(out, header):
@@ -259,3 +306,24 @@ def write_json(path, content):
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=2) + "\n")
     os.replace(temporary, path)
+
+
+def plain(value):
+    """Bring a parameter to JSON.
+
+    Parameters
+    ----------
+    value : object
+        The parameter.
+
+    Returns
+    -------
+    value : None, bool, int, float, str or list
+        Sequences and arrays become lists, NumPy's scalars Python's, anything else
+        the text that describes it.
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | list | np.ndarray):
+        return [plain(v) for v in value]
+    return value if isinstance(value, str | int | float | None) else str(value)

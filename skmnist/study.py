@@ -2,11 +2,12 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
 import math
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from platform import python_version
 
@@ -15,6 +16,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from .datasets import load_dataset
+from .evaluation import versions
 from .experiment import PRESETS, report_base_params
 from .folder import (
     MEASURED,
@@ -23,12 +25,16 @@ from .folder import (
     check_same,
     claim_folder,
     hold_folder,
+    plain,
     read_study,
     write_json,
     write_rows,
 )
 from .search import StagedSearchCV
 from .selection import record_scoring
+from .trials import FILE as TRIALS
+from .trials import TrialFile
+from .workers import ClusterError
 
 SCHEMA = 1
 PROTOCOLS = ("holdout", "report")
@@ -65,7 +71,16 @@ class StudyConfig:
         trained nor stopped it, or the test set, as the source report did, which
         makes the results optimistic.
     n_jobs : int, default=1
-        Fits that run at once.
+        Fits that run at once, on this machine.
+    backend : {"loky", "dask"}, default="loky"
+        Where they run: in processes of this machine, or on the workers of a Dask
+        cluster, a fit on each.
+    scheduler : str, default=None
+        Address of the cluster's scheduler, as in ``"tcp://host:8786"``.
+    time_budget : float, default=None
+        Seconds after which no fit of the search starts.
+    n_iter : int or dict of str to int, default=None
+        Most candidates that are drawn from a stage's grid; a dict names stages.
     seed : int, default=0
         Seed of the folds and of every fit.
     epochs : int, default=20
@@ -77,6 +92,10 @@ class StudyConfig:
     preset: str = "report"
     protocol: str = "holdout"
     n_jobs: int = 1
+    backend: str = "loky"
+    scheduler: str | None = None
+    time_budget: float | None = None
+    n_iter: int | dict | None = None
     seed: int = 0
     epochs: int = 20
 
@@ -138,11 +157,17 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
         study now.
     skmnist.datasets.DataError
         If the data are not what they should be.
+    skmnist.workers.ClusterError
+        If the cluster's workers would give other results, or none answers.
+    TimeoutError
+        If the time is over before the first stage is finished.
     """
     started = time.perf_counter()
     out = claim_folder(out)
     going_on = (out / "study.json").exists()
     kept = read_study(out).header["threads_per_fit"] if going_on else None
+    # A worker of a cluster has one thread, and so has the final fit here.
+    kept = kept or (1 if config.backend == "dask" else None)
     threads = pin_threads(config.n_jobs, kept)
     data = load_dataset(config.dataset, config.data)
     header = _header(config, data, threads)
@@ -153,28 +178,54 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
             write_json(out / "study.json", header)
         if on_data is not None:
             on_data(header)
-        study = _search_and_finish(config, out, data, header, on_stage, callbacks)
+        with _workers(config, header), TrialFile(out / TRIALS) as trials:
+            told = {"on_stage": on_stage, "on_trial": trials.add}
+            study = _search_and_finish(config, out, data, header, told, callbacks)
         study.summary["seconds"] = time.perf_counter() - started
         write_json(out / "summary.json", study.summary)
     return study
 
 
-def _search_and_finish(config, out, data, header, on_stage, callbacks):
+@contextlib.contextmanager
+def _workers(config, header):
+    """Open the place where the fits run."""
+    if config.backend != "dask":
+        yield
+        return
+    try:
+        from .cluster import open_cluster
+    except ImportError as error:
+        raise ClusterError(
+            f"a Dask cluster needs the package distributed ({error}); install it with "
+            "'pip install skmnist[dask]'"
+        ) from error
+    with open_cluster(
+        config.scheduler,
+        n_threads=header["threads_per_fit"],
+        expected=versions(),
+    ):
+        yield
+
+
+def _search_and_finish(config, out, data, header, told, callbacks):
     """Run the stages and the final model; return the study, not yet timed."""
     rows, stages = [], []
+    n_kept = len(read_study(out).rows)
 
     def record(result, cv_results):
         new = stage_rows(result, cv_results, base, data.name)
         stages.append(_stage(result))
         rows.extend(new)
-        write_rows(out / "results.csv", rows)
-        write_json(out / "stages.json", stages)
-        if on_stage is not None:
-            on_stage(stages[-1], new)
+        if len(rows) >= n_kept:  # what an earlier run wrote stays until then
+            write_rows(out / "results.csv", rows)
+            write_json(out / "stages.json", stages)
+        if told["on_stage"] is not None:
+            told["on_stage"](stages[-1], new)
 
     # Fits that an earlier run has finished are taken from there.
-    classifier, base = _classifier(config, memory=str(out))
-    search = _search(config, classifier, data, record)
+    classifier, base = _classifier(config, memory=str(out.resolve()))
+    search = _search(config, classifier, data)
+    search.set_params(on_stage_end=record, on_trial_end=told["on_trial"])
     if callbacks:
         search.set_callbacks(*callbacks)
     judged = data.train if config.protocol == "holdout" else slice(None)
@@ -182,6 +233,39 @@ def _search_and_finish(config, out, data, header, on_stage, callbacks):
     final = _final_model(classifier, search.best_params_, data)
     final.save(out / "model.skmnist")
     return Study(header, rows, stages, _summary(search, final, data, header))
+
+
+def stages_of(config):
+    """List the stages of a study.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        Its configuration.
+
+    Returns
+    -------
+    stages : list of Stage
+        Those of the preset; those that ``n_iter`` names draw their candidates.
+
+    Raises
+    ------
+    ValueError
+        If ``n_iter`` names a stage that there is not.
+    """
+    stages, n_iter = PRESETS[config.preset](), config.n_iter
+    if n_iter is None:
+        return stages
+    names = [stage.name for stage in stages]
+    most = n_iter if isinstance(n_iter, dict) else dict.fromkeys(names, n_iter)
+    if unknown := sorted(most.keys() - set(names)):
+        raise ValueError(f"no stage {unknown[0]!r}; the stages are {', '.join(names)}")
+    return [
+        replace(stage, n_iter=most[stage.name], grow=None)
+        if stage.name in most
+        else stage
+        for stage in stages
+    ]
 
 
 def stage_rows(result, cv_results, base, dataset):
@@ -211,7 +295,7 @@ def stage_rows(result, cv_results, base, dataset):
             {
                 "dataset": dataset,
                 "stage": result.name,
-                **{name: _plain(params[name]) for name in PARAMETERS},
+                **{name: plain(params[name]) for name in PARAMETERS},
                 **measured,
                 "gap": measured["validation_accuracy"] - measured["accuracy"],
                 "winner": i == result.winner,
@@ -230,7 +314,7 @@ def _classifier(config, memory):
     return classifier, base
 
 
-def _search(config, classifier, data, on_stage_end):
+def _search(config, classifier, data):
     n_train = data.train.stop
     if config.protocol == "holdout":
         cv = StratifiedShuffleSplit(1, test_size=JUDGING_PART, random_state=config.seed)
@@ -238,14 +322,15 @@ def _search(config, classifier, data, on_stage_end):
         cv = [(np.arange(n_train), np.arange(n_train, len(data.target)))]
     return StagedSearchCV(
         classifier,
-        PRESETS[config.preset](),
+        stages_of(config),
         scoring=record_scoring(),
         cv=cv,
         n_jobs=config.n_jobs,
         # The final model trains on the training data of either protocol, which
         # are not the data of the search under "report".
         refit=False,
-        on_stage_end=on_stage_end,
+        random_state=config.seed,
+        time_budget=config.time_budget,
     )
 
 
@@ -268,6 +353,7 @@ def _header(config, data, threads):
             "n_test": len(data.target) - data.train.stop,
             "n_features": data.data.shape[1],
         },
+        "stages": [stage.name for stage in stages_of(config)],
         "optimistic": config.protocol == "report",
         "threads_per_fit": threads,
         "versions": {
@@ -283,7 +369,7 @@ def _stage(result):
         "rule": result.rule,
         "reason": result.reason,
         "tried": sorted(result.params, key=_position),
-        "best_params": {name: _plain(v) for name, v in result.best_params.items()},
+        "best_params": {name: plain(v) for name, v in result.best_params.items()},
     }
 
 
@@ -293,7 +379,7 @@ def _summary(search, final, data, header):
     return {
         "data": header["data"],
         "protocol": header["config"]["protocol"],
-        "best_params": {name: _plain(v) for name, v in search.best_params_.items()},
+        "best_params": {name: plain(v) for name, v in search.best_params_.items()},
         "winners": {stage.name: stage.reason for stage in search.stages_},
         "final": {
             "test_accuracy": accuracy,
@@ -305,6 +391,7 @@ def _summary(search, final, data, header):
             "n_parameters": final.n_parameters_,
             "seconds": final.fit_time_,
         },
+        "not_tried": search.not_tried_,
         "n_candidates": len(search.cv_results_["params"]),
         "n_fits": len(search.cv_results_["params"]) * search.n_splits_ + 1,
     }
@@ -312,12 +399,3 @@ def _summary(search, final, data, header):
 
 def _position(name):
     return PARAMETERS.index(name) if name in PARAMETERS else len(PARAMETERS)
-
-
-def _plain(value):
-    """Bring a parameter to JSON: layers become lists, NumPy's scalars Python's."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, tuple | list | np.ndarray):
-        return [_plain(v) for v in value]
-    return value if isinstance(value, str | int | float | None) else str(value)

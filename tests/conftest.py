@@ -1,9 +1,14 @@
 """What all tests share: a quiet TensorFlow, few threads, small real data."""
 
+import contextlib
 import os
+import subprocess
+import uuid
 from pathlib import Path
 
+import psutil
 import pytest
+from processes import Cluster, processes_of, study_command, study_environment
 
 # Before TensorFlow is imported anywhere, here or in a worker process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -19,3 +24,52 @@ def mnist_home():
     if not home or not Path(home).is_dir():
         pytest.skip("SKMNIST_DATA names no folder with the MNIST files")
     return Path(home)
+
+
+@pytest.fixture(scope="session")
+def as_reported(tmp_path_factory):
+    """A finished study of 48 candidates on the bundled digits, as quick as can be.
+
+    Its fits have one thread, as everywhere where two of them run side by side.
+    """
+    out = tmp_path_factory.mktemp("as-reported") / "study"
+    subprocess.run(study_command(out), env=study_environment(), check=True)
+    return out
+
+
+@pytest.fixture
+def mark():
+    """A mark for the processes of a test; none of them outlives it."""
+    mark = uuid.uuid4().hex
+    yield mark
+    for process in processes_of(mark):
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+@contextlib.contextmanager
+def running_cluster(folder):
+    """Run a Dask cluster of two workers on this machine."""
+    pytest.importorskip("distributed")
+    folder.mkdir()
+    cluster = Cluster(folder)
+    try:
+        for name in ("one", "two"):
+            cluster.add_worker(name)
+        yield cluster
+    finally:
+        cluster.close()
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A Dask cluster for one test."""
+    with running_cluster(tmp_path / "cluster") as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def shared_cluster(tmp_path_factory):
+    """A Dask cluster for tests that leave it as it was."""
+    with running_cluster(tmp_path_factory.mktemp("dask") / "cluster") as cluster:
+        yield cluster

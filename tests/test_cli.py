@@ -1,8 +1,6 @@
 """The command line as a user meets it: real processes, exit codes, both streams."""
 
-import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -151,32 +149,6 @@ def test_help_needs_no_heavy_import():
         [sys.executable, "-c", command], capture_output=True, text=True
     )
     assert finished.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.slow
-def test_ctrl_c_ends_with_130_and_keeps_the_configuration(tmp_path):
-    out = tmp_path / "study"
-    running = subprocess.Popen(
-        [*SKMNIST, "study", "--dataset", "digits", "--out", str(out)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell's background job, as these tests may be, ignores Ctrl-C and hands
-        # that down; a study in a terminal does not.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while not (out / "study.json").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        running.send_signal(signal.SIGINT)
-        _, errors = running.communicate(timeout=60)
-    finally:
-        running.kill()
-    assert running.returncode == 130
-    assert errors.splitlines()[-1] == "Stopped."
-    assert "Traceback" not in errors
-    assert json.loads((out / "study.json").read_text())["config"]["dataset"] == "digits"
 
 
 @pytest.mark.slow

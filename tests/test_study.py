@@ -58,6 +58,7 @@ def test_folder_holds_what_the_readme_says(finished):
         "stages.json",
         "study.json",
         "summary.json",
+        "trials.jsonl",
     }
 
 

@@ -1,0 +1,77 @@
+"""Real processes for the tests: studies, and a Dask cluster."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+
+import psutil
+
+
+def study_command(out, *options):
+    """Return the command of a study of 48 fits."""
+    study = ["study", "--preset", "as-reported", "--dataset", "digits", "--epochs", "1"]
+    return [sys.executable, "-m", "skmnist", *study, "--quiet", "--out", out, *options]
+
+
+def study_environment(mark=""):
+    """Return an environment with one thread for a fit, marked for `processes_of`."""
+    return {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "SKMNIST_TEST": mark}
+
+
+def processes_of(mark):
+    """List the processes whose environment bears a mark."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("SKMNIST_TEST") == mark:
+                found.append(process)
+    return found
+
+
+class Cluster:
+    """A scheduler and two workers of Dask's, in processes of their own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.processes = {}
+        self.start("scheduler", "dask_scheduler", "--port", "0", "--no-dashboard")
+        self.address = self._wait_for_address()
+
+    def _wait_for_address(self):
+        path, deadline = self.folder / "scheduler.json", time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                return json.loads(path.read_text())["address"]
+            time.sleep(0.1)
+        raise TimeoutError("the scheduler did not start")
+
+    def start(self, name, module, *options):
+        """Start a process of the cluster."""
+        command = [sys.executable, "-m", f"distributed.cli.{module}"]
+        file = ["--scheduler-file", self.folder / "scheduler.json"]
+        with open(self.folder / f"{name}.log", "w") as log:
+            self.processes[name] = subprocess.Popen(
+                [*command, *file, "--host", "127.0.0.1", *options],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+
+    def add_worker(self, name, *options):
+        """Start a worker with one thread."""
+        fixed = ["--nthreads", "1", "--no-dashboard", "--memory-limit", "0"]
+        self.start(name, "dask_worker", *fixed, "--name", name, *options)
+
+    def close(self):
+        """End all processes."""
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
