@@ -17,6 +17,7 @@ SECTIONS = (
     "grid",
     "study",
     "jobs",
+    "cluster",
     "memory",
     "growth",
     "startup",
@@ -100,6 +101,15 @@ Fits of the report's network on 20,000 rows, side by side in joblib's processes 
 after another. Threads are set in the environment before TensorFlow starts. Every
 process has trained the network once before the clock starts. joblib hands the data to
 its processes memory-mapped; each reports what it was given.
+""",
+    "cluster": """\
+One stage of a staged search, the report's network on 54,000 rows, each fit on one
+thread, in fresh processes. The first time there are processes to start, TensorFlow to
+load, 169 MB of data to send and a program to compile in each; the second time there
+are not. What a fit costs its worker beside the fit is the time of the stage, times the
+workers, divided by the fits, less the time of one: scoring, taking the rows of the
+fold, waiting for the last one. All workers are on one machine here: a network between
+them adds its own time for the data, once to each.
 """,
     "memory": """\
 Resident set of one process after each of many fits on the 8x8 digits, over a mix of

@@ -30,6 +30,7 @@ BENCHMARKS = (
     "fit",
     "grid",
     "jobs",
+    "cluster",
     "memory",
     "growth",
     "study",
