@@ -2,12 +2,15 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import contextlib
+import functools
 import os
-import sys
-import tempfile
+from dataclasses import asdict
 
 import click
+
+from .completion import complete_dataset, completion
+from .picture_commands import fit, predict
+from .terminal import echo_json, library_noise_apart, one_line
 
 # Heavy modules are imported by the commands that need them, so that --help and
 # a mistyped option answer at once.
@@ -26,19 +29,20 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0, 2 for wrong use or bad data, 130 for Ctrl-C.
+        0, 1 where some of several pictures could not be read, 2 for wrong use or
+        bad data, 130 for Ctrl-C.
     """
     # TensorFlow reports the instructions of the processor unless told not to.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        _commands.main(args=argv, prog_name="skmnist", standalone_mode=False)
+        status = _commands.main(args=argv, prog_name="skmnist", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        click.echo(one_line(error), err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
         return INTERRUPTED
-    return 0
+    return status if isinstance(status, int) else 0
 
 
 @click.group(
@@ -50,12 +54,17 @@ def _commands():
     """Search the parameters of a multilayer perceptron in stages."""
 
 
+for _command in (fit, predict, completion):
+    _commands.add_command(_command)
+
+
 @_commands.command()
 @click.option(
     "--dataset",
     default="auto",
     show_default=True,
     metavar="auto|mnist|digits|FILE.npz",
+    shell_complete=complete_dataset,
     help="auto is MNIST where it is found or can be fetched, else the digits "
     "that ship with scikit-learn.",
 )
@@ -100,7 +109,13 @@ def _commands():
     help="Start over: where the folder exists, in a new one with a number behind.",
 )
 @click.option("--quiet", is_flag=True, help="Print the result only.")
-def study(out, quiet, fresh, **options):
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the study as one JSON document, and all else to standard error.",
+)
+def study(out, quiet, fresh, as_json, **options):
     """Run the staged search and leave a report.
 
     A study that was stopped goes on when the same command is given again: no fit
@@ -115,7 +130,7 @@ def study(out, quiet, fresh, **options):
     """
     from rich.console import Console
 
-    with _library_noise_apart():
+    with library_noise_apart():
         from .datasets import DataError
         from .folder import StudyFolderError, fresh_folder
         from .study import StudyConfig
@@ -123,7 +138,7 @@ def study(out, quiet, fresh, **options):
         out = str(fresh_folder(out)) if fresh else out
         if options["n_jobs"] == 0:
             raise click.BadParameter("0 fits at once never end", param_hint="--n-jobs")
-        screen = Console(quiet=quiet, highlight=False, soft_wrap=True)
+        screen = Console(quiet=quiet, stderr=as_json, highlight=False, soft_wrap=True)
         try:
             finished = _run(StudyConfig(**options), out, screen)
         except (DataError, StudyFolderError) as error:
@@ -132,12 +147,15 @@ def study(out, quiet, fresh, **options):
             raise click.ClickException(f"{error}") from error
     from .report import describe_final
 
+    if as_json:
+        return echo_json({"folder": out, **asdict(finished)})
     click.echo(describe_final(finished.summary))
     names = sorted(name for name in os.listdir(out) if not name.startswith("."))
     click.echo(f"Written to {out}: {', '.join(names)}")
 
 
 @_commands.command()
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON instead.")
 @click.argument("folder", metavar="DIR")
 @click.option(
     "--reported",
@@ -145,18 +163,21 @@ def study(out, quiet, fresh, **options):
     help="Set the source report's figures beside the measured ones; for studies "
     "with --preset as-reported.",
 )
-def report(folder, reported):
+def report(folder, reported, as_json):
     """Print a study as Markdown.
 
     \b
-    Example:
+    Examples:
       skmnist report study > report.md
+      skmnist report study --json > study.json
     """
     from .folder import StudyFolderError, read_study
     from .report import to_markdown, to_reproduction
 
     try:
         found = read_study(folder)
+        if as_json:
+            return echo_json({"folder": folder, **asdict(found)})
         page = to_reproduction(found) if reported else to_markdown(found)
     except (StudyFolderError, ValueError) as error:
         raise click.ClickException(str(error)) from error
@@ -167,14 +188,16 @@ def _run(config, out, screen):
     """Run a study with its progress on the terminal; write the page it leaves."""
     from rich.console import Console
 
+    from .lines import StudyLines
     from .progress import StudyProgress
     from .report import OPTIMISTIC, describe_data, overview_table, to_markdown
     from .study import run_study
 
     errors = Console(stderr=True)
-    progress = (
-        [StudyProgress(errors)] if errors.is_terminal and not screen.quiet else []
-    )
+    progress = []
+    if not screen.quiet:
+        lines = StudyLines(functools.partial(click.echo, err=True))
+        progress = [StudyProgress(errors) if errors.is_terminal else lines]
     counter = iter(range(1, 1000))
 
     def on_data(header):
@@ -218,32 +241,3 @@ def _rich(table, heading):
     for i, row in enumerate(table.rows):
         drawn.add_row(*row, style="bold green" if i == table.winner else None)
     return drawn
-
-
-@contextlib.contextmanager
-def _library_noise_apart():
-    """Keep what TensorFlow's C++ code prints at its start off the terminal.
-
-    It writes to the file descriptor, in this process and in its workers, before
-    any setting can stop it. Python's own messages still reach the terminal; the
-    rest is shown if the block ends in an unexpected error.
-    """
-    sys.stderr.flush()
-    terminal, python_stderr = os.dup(2), sys.stderr
-    with (
-        tempfile.TemporaryFile() as noise,
-        open(terminal, "w", encoding="utf-8", buffering=1) as sys.stderr,
-    ):
-        os.dup2(noise.fileno(), 2)
-        try:
-            yield
-        except (click.ClickException, KeyboardInterrupt):
-            raise
-        except BaseException:
-            noise.seek(0)
-            sys.stderr.write(noise.read().decode(errors="replace"))
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(terminal, 2)
-            sys.stderr = python_stderr

@@ -119,6 +119,37 @@ def normalize_digit(picture):
     return _normalized(_scaled(picture))
 
 
+def reduce_to_8x8(digit):
+    """Reduce a picture to the 8 x 8 pixels of scikit-learn's digits.
+
+    This reverses :func:`load_digits_28x28`: the digit, in the middle of its square
+    of 20 pixels, is averaged over 8 x 8 equal areas.
+
+    Parameters
+    ----------
+    digit : ndarray of shape (28, 28)
+        Grey values from 0 to 1 of a digit that fits a square of 20.
+
+    Returns
+    -------
+    small : float32 ndarray of shape (8, 8)
+        Grey values from 0 to 1; those of `load_digits` are 16 times as large.
+
+    Examples
+    --------
+    >>> from skmnist import load_digits_28x28
+    >>> reduce_to_8x8(load_digits_28x28().data[0].reshape(28, 28)).shape
+    (8, 8)
+    """
+    for axis in (0, 1):
+        filled = np.flatnonzero(digit.any(axis=1 - axis))
+        # The square of 20 with the digit in its middle, as far as there is room.
+        first = (filled[0] + filled[-1] + 1 - BOX) // 2
+        square = range(np.clip(first, 0, SIDE - BOX), SIDE)[:BOX]
+        digit = digit.take(square, axis)
+    return resized(digit, (8, 8))
+
+
 def _normalized(grey):
     """Bring grey values from 0 to 1 to the form of MNIST."""
     if min(grey.shape) < _SMALLEST_SIDE:
@@ -272,5 +303,7 @@ def _placed(small):
         # In MNIST it is in the pixel below and to the right of the middle.
         corner.append(int(np.clip(np.ceil(SIDE / 2 - mean), 0, room)))
     top, left = corner
+    # The averages of ones may be a rounding error above one.
+    small = np.minimum(small, 1)
     digit[top : top + small.shape[0], left : left + small.shape[1]] = small
     return digit

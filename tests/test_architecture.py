@@ -42,7 +42,13 @@ ORDER = (
     "progress",
     "report",
     "plots",
+    "ink",
+    "marks",
     "images",
+    "terminal",
+    "completion",
+    "lines",
+    "picture_commands",
     "cli",
 )
 
