@@ -13,8 +13,10 @@ from .ink import (
     PictureError,
     darkness_of,
     ink_is_dark,
+    otsu_threshold,
     resized,
     shape_within,
+    without_specks,
 )
 from .marks import digit_mask
 
@@ -29,9 +31,9 @@ _WORKING_SIDE, _COARSE_SIDE = 1024, 512
 _SMALLEST_SIDE = 5
 # Opaque pixels of a wider range than this are of paper and of ink.
 _BIMODAL = 0.25
-# Mean widths of strokes in pixels: those in MNIST are from 1.5 to 6, 98 % of them
-# from 1.7 to 4.8. Others become as wide as the second pair.
-_KNOWN_WIDTHS, _USUAL_WIDTHS = (1.5, 6.0), (2.2, 4.5)
+# Mean widths of strokes in pixels: in MNIST none is finer than the first and 98 % are
+# wider than the second, which finer ones get.
+_FINEST, _FINE = 1.5, 1.8
 
 
 def read_digit(path):
@@ -83,8 +85,8 @@ def normalize_digit(picture):
     The lighting is estimated and divided out, the ink told from the paper by Otsu's
     threshold, specks, frames and what touches the edge are removed, and the digit is
     cut out, scaled to fit a square of 20 pixels with its proportions kept, and
-    placed in a square of 28 with its centre of mass in the middle. Strokes much
-    finer or bolder than those of MNIST get the widths it has.
+    placed in a square of 28 with its centre of mass in the middle. Strokes finer
+    than those of MNIST are made wider.
 
     Parameters
     ----------
@@ -117,6 +119,29 @@ def normalize_digit(picture):
     np.float32(1.0)
     """
     return _normalized(_scaled(picture))
+
+
+def place_digit(ink):
+    """Scale and place a digit as MNIST has it, without looking for it.
+
+    Parameters
+    ----------
+    ink : ndarray of shape (height, width)
+        Grey values from 0 (background) to 1 (ink) of one digit and nothing else.
+
+    Returns
+    -------
+    digit : float32 ndarray of shape (28, 28)
+        The digit in a square of 20, its centre of mass in the middle, as
+        :func:`normalize_digit` gives it.
+
+    Examples
+    --------
+    >>> from skmnist import load_digits_28x28
+    >>> place_digit(load_digits_28x28().data[0].reshape(28, 28)).shape
+    (28, 28)
+    """
+    return _placed(_fitted(_ink(ink, ink > otsu_threshold(ink))))
 
 
 def reduce_to_8x8(digit):
@@ -154,6 +179,7 @@ def _normalized(grey):
     """Bring grey values from 0 to 1 to the form of MNIST."""
     if min(grey.shape) < _SMALLEST_SIDE:
         raise PictureError(f"{grey.shape[1]} x {grey.shape[0]} pixels show no digit")
+    grey = without_specks(grey)
     if not ink_is_dark(grey):
         grey = 1 - grey
     # A digit that is small in its picture is found first, then looked at closely.
@@ -264,22 +290,20 @@ def _ink(darkness, mask):
     outside = ndimage.distance_transform_edt(~mask)
     ink = np.clip(darkness / np.quantile(darkness[mask], 0.75), 0, 1)
     ink[(outside > max(1, 0.05 * max(_extents(mask)))) | (ink < 0.1)] = 0
-    ink = _with_known_strokes(ink, mask)
+    ink = _with_usual_strokes(ink, mask)
     rows, columns = (np.flatnonzero((ink > 0.3).any(axis=axis)) for axis in (1, 0))
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _with_known_strokes(ink, mask):
-    """Make strokes wider or narrower that MNIST does not have."""
+def _with_usual_strokes(ink, mask):
+    """Make strokes wider that are finer than those of MNIST."""
     inside = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     pixel = max(_extents(mask)) / BOX
     # In a bar of width w the distance to its edge is w / 4 on average.
     width = 4 * inside[mask].mean() / pixel
-    if _KNOWN_WIDTHS[0] <= width <= _KNOWN_WIDTHS[1]:
+    if width >= _FINEST:
         return ink
-    by = (np.clip(width, *_USUAL_WIDTHS) - width) / 2 * pixel
-    if by < 0:
-        return ink * np.clip(inside + by, 0, 1)
+    by = (_FINE - width) / 2 * pixel
     room = int(by) + 1
     outside = ndimage.distance_transform_edt(~np.pad(mask, room))
     return np.maximum(np.pad(ink, room), np.clip(1 + by - outside, 0, 1))

@@ -9,6 +9,7 @@ from scipy import ndimage
 _LIGHT_SIDE, _PAPER_SIDE = 64, 32
 # Marks fainter than this, as a fraction of the paper's brightness, are the paper's own.
 _FAINTEST = 0.08
+_NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 
 
 class PictureError(ValueError):
@@ -37,6 +38,28 @@ def ink_is_dark(grey):
     window = [n // 2 | 1 for n in small.shape]
     difference = small - ndimage.median_filter(small, window, mode="reflect")
     return (difference**3).sum() < 0
+
+
+def without_specks(grey):
+    """Replace single pixels that are like none of their neighbours.
+
+    Parameters
+    ----------
+    grey : ndarray of shape (height, width)
+        Grey values.
+
+    Returns
+    -------
+    clean : ndarray of shape (height, width)
+        The same, but the median of its neighbourhood where a pixel is farther from
+        that than from the nearest of its neighbours, by half. A line of one pixel
+        stays: each of its pixels has neighbours like itself.
+    """
+    median = ndimage.median_filter(grey, 3, mode="nearest")
+    brightest = ndimage.maximum_filter(grey, footprint=_NEIGHBOURS, mode="nearest")
+    darkest = ndimage.minimum_filter(grey, footprint=_NEIGHBOURS, mode="nearest")
+    lonely = np.maximum(grey - brightest, darkest - grey)
+    return np.where(lonely > np.abs(grey - median) / 2, median, grey)
 
 
 def darkness_of(grey):

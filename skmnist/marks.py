@@ -13,8 +13,9 @@ from .ink import NOTHING, PictureError, ink_threshold
 _TOUCHING = np.ones((3, 3), bool)
 # Smallest extent of a digit, in pixels and as a part of the picture's shorter side.
 _FEWEST, _PART = 5, 0.03
-# Parts nearer than this, in heights of the digit, are one digit.
-_GAP = 0.08
+# Marks nearer than this, in extents of the digit, are one; and small ones above or
+# below it that are nearer than that, too.
+_GAP, _NEAR = 0.08, 0.25
 # No digit of MNIST is wider than this many of its heights.
 _WIDEST = 2.0
 
@@ -121,26 +122,31 @@ def _one_digit(labels):
     near = ndimage.distance_transform_edt(~ink) <= _GAP * extent / 2
     labels = np.where(ink, ndimage.label(near, _TOUCHING)[0], 0)
     marks = _Marks.of(labels)
-    main = np.argmax(marks.areas)
-    rivals = (marks.heights >= 0.5 * marks.heights[main]) & (
-        marks.areas >= 0.2 * marks.areas[main]
-    )
-    if rivals.sum() > 1:
+    large = marks.heights >= 0.5 * marks.heights.max()
+    main = np.argmax(np.where(large, marks.areas, 0))
+    large &= marks.areas >= 0.2 * marks.areas[main]
+    if large.sum() > 1:
         raise PictureError(
-            f"shows {rivals.sum()} digits or other marks; cut out the one to be read"
+            f"shows {large.sum()} digits or other marks; cut out the one to be read"
         )
-    if marks.widths[main] > _WIDEST * marks.heights[main]:
+    digit = marks.where(_parts(marks, main))
+    height = digit.bottoms.max() - digit.tops.min()
+    if digit.rights.max() - digit.lefts.min() > _WIDEST * height:
         raise PictureError(
             "shows several digits, or a mark that is none; cut out the one to be read"
         )
-    return np.isin(labels, marks.ids[_parts(marks, main)])
+    return np.isin(labels, digit.ids)
 
 
 def _parts(marks, main):
     """Tell which marks belong to the main one, such as the detached bar of a 5."""
-    lefts = np.maximum(marks.lefts, marks.lefts[main])
-    rights = np.minimum(marks.rights, marks.rights[main])
-    above = marks.tops - marks.bottoms[main]
-    below = marks.tops[main] - marks.bottoms
-    gaps = np.maximum(above, below)
-    return (rights - lefts >= marks.widths / 2) & (gaps <= 0.1 * marks.extents[main])
+    across = np.minimum(marks.rights, marks.rights[main]) - np.maximum(
+        marks.lefts, marks.lefts[main]
+    )
+    down = np.minimum(marks.bottoms, marks.bottoms[main]) - np.maximum(
+        marks.tops, marks.tops[main]
+    )
+    near = np.minimum(across, down) >= -_NEAR * marks.extents[main]
+    # What stands side by side is another digit, or the dot behind this one.
+    beside = (across < 0) & (down >= np.minimum(marks.heights, marks.heights[main]) / 2)
+    return near & ~beside

@@ -118,7 +118,8 @@ def _others(ctx, param, values):
 def fit(out, quiet, as_json, **options):
     """Train one classifier, say how good it is, and save it.
 
-    Pictures are read with it by: skmnist predict MODEL PICTURE...
+    Pictures are read with it by: skmnist predict MODEL PICTURE... The digits of
+    scikit-learn are placed as MNIST places its own, which is how pictures are read.
 
     \b
     Examples:
@@ -179,6 +180,8 @@ def _fit_and_save(out, options, quiet, as_json):
     }
     if not quiet:
         click.echo(describe_data({"data": described}), err=as_json)
+    if data.name == "digits":
+        data.data = _placed_like_mnist(data.data)
     classifier = _classifier(options, data.train.stop)
     with _epochs_shown(quiet) as progress:
         classifier.set_callbacks(*progress)
@@ -195,6 +198,15 @@ def _fit_and_save(out, options, quiet, as_json):
         "stop_reason": classifier.stop_reason_,
         "seconds": classifier.fit_time_,
     }
+
+
+def _placed_like_mnist(X):
+    """Bring scikit-learn's digits to the form in which pictures are read."""
+    import numpy as np
+
+    from .images import SIDE, place_digit
+
+    return np.stack([place_digit(row.reshape(SIDE, SIDE)).ravel() for row in X])
 
 
 def _classifier(options, n_samples):
