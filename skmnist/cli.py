@@ -46,7 +46,11 @@ def main(argv=None):
 
 
 @click.group(
-    epilog="Example: skmnist study --dataset mnist --out my-study",
+    epilog="""\b
+    Examples:
+      skmnist study --dataset mnist --out my-study
+      skmnist fit --out model.skmnist
+      skmnist predict model.skmnist photograph.jpg""",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="skmnist", prog_name="skmnist")

@@ -9,7 +9,7 @@ import click
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(ctx, shell):
-    """Print the script that lets a shell complete commands, options and files.
+    """Print a shell's completion script: for commands, options and files.
 
     \b
     Examples:

@@ -116,10 +116,11 @@ def _others(ctx, param, values):
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def fit(out, quiet, as_json, **options):
-    """Train one classifier, say how good it is, and save it.
+    """Train one classifier and save it.
 
-    Pictures are read with it by: skmnist predict MODEL PICTURE... The digits of
-    scikit-learn are placed as MNIST places its own, which is how pictures are read.
+    Its accuracy on the test data is printed; skmnist predict reads pictures with it.
+    The digits of scikit-learn are placed as MNIST places its own, which is how
+    pictures are read.
 
     \b
     Examples:
@@ -278,12 +279,14 @@ def _epochs_shown(quiet):
     "of skmnist, 16 for scikit-learn's load_digits, 255 for bytes.",
 )
 def predict(model, pictures, as_json, show, save_seen, ink):
-    """Read pictures of one digit each: photographs or scans, PNG, JPEG or TIFF.
+    """Read pictures of one digit each.
 
-    MODEL is a file that skmnist fit or skmnist study left, or a study's folder. The
-    ink may be dark on light or light on dark, anywhere in the picture. What cannot
-    be read is named on standard error, the others are read; the exit status is then
-    1, else 0.
+    They are photographs or scans: PNG, JPEG, TIFF, WebP, GIF or BMP. The ink may be
+    dark on light or light on dark, anywhere in the picture. MODEL is a file that
+    skmnist fit or skmnist study left, or a study's folder.
+
+    What cannot be read is named on standard error, and the others are read; the exit
+    status is then 1, else 0.
 
     \b
     Examples:
@@ -435,7 +438,7 @@ def as_text(digit):
     Examples
     --------
     >>> import numpy as np
-    >>> print(as_text(np.array([[1.0, 0.0, 0.5], [0.0, 1.0, 0.1]])))
+    >>> print(as_text(np.array([[1.0, 0.0, 0.6], [0.0, 1.0, 0.1]])))
     @@  ++
       @@..
     """
