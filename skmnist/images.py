@@ -18,7 +18,7 @@ from .ink import (
     shape_within,
     without_specks,
 )
-from .marks import digit_mask
+from .marks import digit_mask, is_sheet
 
 # MNIST: the digit fits a square of 20, its centre of mass is that of a square of 28.
 SIDE, BOX = 28, 20
@@ -183,11 +183,19 @@ def _normalized(grey):
     if not ink_is_dark(grey):
         grey = 1 - grey
     # A digit that is small in its picture is found first, then looked at closely.
-    coarse = resized(grey, shape_within(grey.shape, _COARSE_SIDE))
-    found = digit_mask(darkness_of(coarse))
-    grey = grey[_with_margin(found, grey.shape)]
+    found = _found(grey)
+    if is_sheet(found):  # on a table of the other brightness
+        grey = 1 - grey[_box(found, grey.shape, -0.03)]
+        found = _found(grey)
+    grey = grey[_box(found, grey.shape, 0.4)]
     darkness = darkness_of(grey)
     return _placed(_fitted(_ink(darkness, digit_mask(darkness))))
+
+
+def _found(grey):
+    """Find the digit in a coarse copy of a picture of dark ink; return its mask."""
+    coarse = resized(grey, shape_within(grey.shape, _COARSE_SIDE))
+    return digit_mask(darkness_of(coarse))
 
 
 def _read_grey(path):
@@ -267,9 +275,12 @@ def _scaled(picture):
     return grey / next((full for full in (1, 255) if top <= full), top)
 
 
-def _with_margin(mask, shape):
-    """Return the slices, for a picture of that shape, of a mask with paper around."""
-    margin = 0.4 * max(_extents(mask))
+def _box(mask, shape, margin):
+    """Return the slices, for a picture of that shape, of a mask's box with a margin.
+
+    The margin is a fraction of the mask's extent.
+    """
+    margin = margin * max(_extents(mask))
     slices = []
     for axis in (0, 1):
         filled = np.flatnonzero(mask.any(axis=1 - axis))

@@ -16,6 +16,8 @@ _FEWEST, _PART = 5, 0.03
 # Marks nearer than this, in extents of the digit, are one; and small ones above or
 # below it that are nearer than that, too.
 _GAP, _NEAR = 0.08, 0.25
+# A sheet of paper fills its box to more than this; no digit of MNIST with a hole does.
+_RECTANGLE = 0.88
 # No digit of MNIST is wider than this many of its heights.
 _WIDEST = 2.0
 
@@ -46,6 +48,25 @@ def digit_mask(darkness):
     marks = _without_frames(_off_the_edge(marks, darkness.shape))
     marks = marks.where(marks.areas >= 0.03 * marks.areas.max())
     return _one_digit(np.where(np.isin(labels, marks.ids), labels, 0))
+
+
+def is_sheet(mask):
+    """Tell a sheet of paper with something on it from a digit.
+
+    Parameters
+    ----------
+    mask : bool ndarray of shape (height, width)
+        As `digit_mask` gives it.
+
+    Returns
+    -------
+    sheet : bool
+        Whether it is a rectangle but for a few holes, larger than a digit would be.
+    """
+    filled = ndimage.binary_fill_holes(mask)
+    box = np.ptp(np.argwhere(mask), axis=0) + 1
+    holes = (filled & ~mask).sum() / filled.sum()
+    return bool(filled.sum() > _RECTANGLE * box.prod() and 0.005 < holes < 0.25)
 
 
 class _Marks(NamedTuple):

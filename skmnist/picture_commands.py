@@ -28,7 +28,7 @@ DEFAULTS = {
     "batch_normalization": True,
 }
 # Many passes over few rows take as long as few over many.
-EPOCHS, EPOCHS_IF_FEW, FEW = 15, 60, 10_000
+EPOCHS, EPOCHS_IF_FEW, FEW = 12, 60, 10_000
 
 
 def _layers(ctx, param, value):

@@ -235,6 +235,14 @@ def test_what_else_is_on_the_paper_is_removed(add):
     assert apart(normalize_digit(picture), expected) < 0.05
 
 
+@pytest.mark.parametrize("text", DIGITS)
+def test_a_small_sheet_on_a_dark_table(text):
+    picture = drawn(text)
+    photographed = np.pad(picture, ((90, 110), (120, 80)), constant_values=50)
+    digit = normalize_digit(noised(photographed, 5))
+    assert apart(digit, normalize_digit(picture)) < 0.06
+
+
 def test_a_stroke_that_broke_stays_one_digit():
     picture = drawn("5")
     expected = normalize_digit(picture)
