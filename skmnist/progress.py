@@ -53,6 +53,7 @@ class StudyProgress:
             level: self._bars.add_task(level, total=None, visible=False)
             for level in ("stages", "candidates", "epochs")
         }
+        self._best = 0.0  # validation accuracy
         self._handle = open_listener(self._draw)
         self._bars.start()
 
@@ -71,6 +72,9 @@ class StudyProgress:
         """Tick the bar of the task that this one is a part of."""
         if context.parent is not None:
             level = _level(context.parent)
+            score = getattr(estimator, "best_validation_score_", None)
+            if level == "candidates" and score is not None:
+                self._send("score", level, score, None)
             if level is not None:
                 self._send("tick", level, None, None)
 
@@ -84,7 +88,11 @@ class StudyProgress:
     def _draw(self, event):
         kind, level, title, total = event
         task = self._tasks[level]
-        if kind == "tick":
+        if kind == "score":
+            self._best = max(self._best, title)
+            best = f"stages, best {100 * self._best:.2f} %"
+            self._bars.update(self._tasks["stages"], description=best)
+        elif kind == "tick":
             self._bars.advance(task)
         else:
             self._bars.reset(task, total=total, description=title, visible=True)

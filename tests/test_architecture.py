@@ -47,8 +47,16 @@ ORDER = (
     "progress",
     "report",
     "plots",
+    "ink",
+    "marks",
     "images",
+    "terminal",
+    "completion",
+    "lines",
     "stopping",
+    "options",
+    "picture_commands",
+    "study_commands",
     "cli",
 )
 

@@ -1,6 +1,7 @@
 """The command line as a user meets it: real processes, exit codes, both streams."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -35,7 +36,9 @@ def quick(tmp_path_factory):
 def test_study_succeeds_and_keeps_library_noise_off_the_terminal(quick):
     _, finished = quick
     assert finished.returncode == 0
-    assert finished.stderr == ""
+    # Nothing but a line about the progress now and then.
+    for line in finished.stderr.splitlines():
+        assert re.match(r"stage \S+.* fits, .* left in it", line), line
 
 
 def test_first_line_names_the_data(quick):
@@ -60,6 +63,27 @@ def test_report_prints_the_page_that_the_study_left(quick, capsys):
     out, _ = quick
     assert main(["report", str(out)]) == 0
     assert capsys.readouterr().out == (out / "report.md").read_text()
+
+
+def test_report_as_json_is_what_the_folder_holds(quick, capsys):
+    out, _ = quick
+    assert main(["report", str(out), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["folder"] == str(out)
+    assert document["header"] == json.loads((out / "study.json").read_text())
+    assert document["summary"] == json.loads((out / "summary.json").read_text())
+    assert len(document["rows"]) == document["summary"]["n_candidates"]
+
+
+def test_study_as_json_is_one_document_and_its_progress_is_apart(quick):
+    out, _ = quick
+    # The study is finished: the same command reads it from its folder.
+    again = subprocess.run(
+        [*SKMNIST, *QUICK_STUDY, "--out", out, "--json"], capture_output=True, text=True
+    )
+    document = json.loads(again.stdout)
+    assert document["summary"]["final"]["test_accuracy"] > 0.5
+    assert again.stderr.startswith("Data: digits")
 
 
 def test_another_study_in_the_folder_is_refused(quick, capsys):
