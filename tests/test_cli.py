@@ -1,5 +1,6 @@
 """The command line as a user meets it: real processes, exit codes, both streams."""
 
+import json
 import os
 import re
 import subprocess
