@@ -16,6 +16,8 @@ _HOMES = {
     "best_score": "selection",
     "fetch_mnist": "datasets",
     "load_digits_28x28": "datasets",
+    "log_search": "tensorboard",
+    "log_study": "tensorboard",
     "one_standard_error": "selection",
     "prefer": "selection",
     "record_scoring": "selection",

@@ -163,6 +163,30 @@ def report(folder, reported):
     click.echo(page, nl=False)
 
 
+@_commands.command()
+@click.argument("folder", metavar="DIR")
+@click.argument("logdir", metavar="LOGDIR")
+def tensorboard(folder, logdir):
+    """Write a study's candidates as runs of TensorBoard's HParams plugin.
+
+    LOGDIR is new or empty. Needs TensorBoard: pip install "skmnist[tensorboard]".
+
+    \b
+    Example:
+      skmnist tensorboard study study-log
+      tensorboard --logdir study-log
+    """
+    with _library_noise_apart():
+        from .folder import StudyFolderError
+        from .tensorboard import log_study
+
+        try:
+            runs = log_study(folder, logdir)
+        except (StudyFolderError, OSError, ImportError) as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(f"{len(runs)} runs written. See them: tensorboard --logdir {logdir}")
+
+
 def _run(config, out, screen):
     """Run a study with its progress on the terminal; write the page it leaves."""
     from rich.console import Console

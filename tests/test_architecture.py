@@ -41,6 +41,7 @@ ORDER = (
     "study",
     "progress",
     "report",
+    "tensorboard",
     "plots",
     "images",
     "cli",
