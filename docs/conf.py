@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -30,8 +31,6 @@ extensions = [
 ]
 exclude_patterns = ["_build", "results", "**/*.ipynb"]
 templates_path = ["_templates"]
-# A pattern in a table of contents is a page that another version may have.
-suppress_warnings = ["toc.empty_glob"]
 
 # -- Pages ---------------------------------------------------------------------
 myst_enable_extensions = ["colon_fence"]
@@ -40,12 +39,16 @@ nitpicky = True
 # Types in words, and what other projects document: nothing is downloaded to link it.
 nitpick_ignore_regex = [
     (r"py:.*", r"(keras|joblib|numpy|pandas|pathlib|scikeras|scipy|tensorboard)\..*"),
+    # What is learned has no page of its own.
+    (r"py:obj", r"\w+_"),
 ]
 
 # -- API -----------------------------------------------------------------------
 autosummary_generate = True
 autodoc_default_options = {"members": True, "inherited-members": True}
 autodoc_member_order = "bysource"
+# Types are in the docstrings, for people.
+autodoc_typehints = "none"
 add_module_names = False
 numpydoc_show_class_members = False
 numpydoc_validation_checks = {
@@ -59,6 +62,8 @@ numpydoc_validation_checks = {
     "ES01",
     "SA01",
     "SA04",
+    # scikit-learn begins with a small letter.
+    "SA03",
     "EX01",
     # A class is a thing, so that its summary starts with a noun.
     "SS05",
@@ -66,6 +71,8 @@ numpydoc_validation_checks = {
     # "self : KerasMLPClassifier" and "default=2" are scikit-learn's conventions.
     "RT02",
 }
+# Hooks whose arguments are said where they are called.
+numpydoc_validation_exclude = {r"\.explain$", r"\.on_[a-z_]+$"}
 
 # -- Gallery -------------------------------------------------------------------
 sphinx_gallery_conf = {
@@ -74,7 +81,6 @@ sphinx_gallery_conf = {
     # All examples run, also those that draw nothing.
     "filename_pattern": r"\.py$",
     "within_subsection_order": "gallery.LessonOrder",
-    "abort_on_example_error": True,
     "reference_url": {"skmnist": None},
     "doc_module": ("skmnist",),
     "backreferences_dir": "generated/backreferences",
@@ -123,15 +129,32 @@ def own_name(name, rawtext, text, lineno, inliner, options=None, content=()):
 
 
 default_role = "own"
+SCIKIT_LEARN = "https://scikit-learn.org/stable"
 
 
-def link_scikit_learn(app, env, node, contnode):
-    """Link what scikit-learn documents; its pages are named after their objects."""
+def link_elsewhere(app, env, node, contnode):
+    """Link public names used in any module, and what scikit-learn documents."""
     target = node.get("reftarget", "")
-    if not target.startswith("sklearn."):
+    if node.get("reftype") == "term":
+        page = f"{SCIKIT_LEARN}/glossary.html#term-{target}"
+    elif target.startswith("sklearn."):
+        page = f"{SCIKIT_LEARN}/modules/generated/{target}.html"
+    elif target in skmnist.__all__:
+        return env.get_domain("py").resolve_xref(
+            env, node["refdoc"], app.builder, "obj", f"skmnist.{target}", node, contnode
+        )
+    else:
         return None
-    page = f"https://scikit-learn.org/stable/modules/generated/{target}.html"
     return nodes.reference("", "", contnode, refuri=page, internal=False)
+
+
+def quote_learned_names(app, what, name, obj, options, lines):
+    """Write "shape (n_iter_,)" such that reStructuredText sees no link in it."""
+
+    def quoted(shape):
+        return re.sub(r"(?<!`)\b(\w+_)(?=[,)])", r"``\1``", shape[0])
+
+    lines[:] = [re.sub(r"shape \(.*?\)", quoted, line) for line in lines]
 
 
 def skip_foreign(app, what, name, obj, skip, options):
@@ -146,5 +169,7 @@ def setup(app):
     from docutils.parsers.rst import roles
 
     roles.register_local_role("own", own_name)
-    app.connect("missing-reference", link_scikit_learn)
+    app.connect("missing-reference", link_elsewhere)
+    # Before numpydoc, whose priority is 500.
+    app.connect("autodoc-process-docstring", quote_learned_names, priority=400)
     app.connect("autodoc-skip-member", skip_foreign)

@@ -90,9 +90,8 @@ keras.utils.set_random_seed(0)
 model = keras.Sequential(
     [keras.Input((784,)), keras.layers.Dense(64, "relu"), keras.layers.Dense(10)]
 )
-model.compile(
-    "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), ["accuracy"]
-)
+loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+model.compile("adam", loss, metrics=["accuracy"])
 stopping = ValidationEarlyStopping(patience=2, min_train_loss=0.1)
 model.fit(
     X_train,

@@ -26,7 +26,7 @@ _CURVES = {
 class LoggedRun(NamedTuple):
     """A candidate as TensorBoard shows it.
 
-    Attributes
+    Parameters
     ----------
     name : str
         The run's folder below the log's, such as ``"02-batch_size/03"``.

@@ -52,10 +52,10 @@ def read_run(folder):
         for tag in run.Tags()["tensors"]
         if run.SummaryMetadata(tag).plugin_data.plugin_name == "scalars"
     }
-    plugin = {
-        tag: HParamsPluginData.FromString(content)
-        for tag, content in run.PluginTagToContent("hparams").items()
-    }
+    plugin = {}
+    with contextlib.suppress(KeyError):  # a run without parameters
+        contents = run.PluginTagToContent("hparams")
+        plugin = {n: HParamsPluginData.FromString(c) for n, c in contents.items()}
     return scalars, plugin
 
 
