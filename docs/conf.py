@@ -97,6 +97,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "skmnist"
 html_show_sourcelink = False
 html_copy_source = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "navbar_align": "left",
