@@ -50,6 +50,7 @@ autodoc_member_order = "bysource"
 # Types are in the docstrings, for people.
 autodoc_typehints = "none"
 add_module_names = False
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_validation_checks = {
     "all",
@@ -95,6 +96,8 @@ warnings.filterwarnings("ignore", message="FigureCanvasAgg is non-interactive")
 # -- HTML ----------------------------------------------------------------------
 html_theme = "pydata_sphinx_theme"
 html_title = "skmnist"
+html_static_path = ["_static"]
+html_css_files = ["skmnist.css"]
 html_show_sourcelink = False
 html_copy_source = False
 html_context = {"default_mode": "auto"}

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
 """
 A search on a Dask cluster
 ==========================
@@ -5,8 +7,6 @@ A search on a Dask cluster
 scikit-learn's searches run their fits through joblib, and joblib can hand them to a
 Dask cluster. Nothing in the search changes.
 """
-
-# SPDX-License-Identifier: BSD-3-Clause
 
 # %%
 # Dask is an extra (``pip install "skmnist[dask]"``); without it, this lesson ends

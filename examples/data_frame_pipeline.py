@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
 """
 A pipeline with a DataFrame
 ===========================
@@ -5,8 +7,6 @@ A pipeline with a DataFrame
 The classifier as the last step of a ``Pipeline`` whose data are a pandas DataFrame
 with named columns and text labels, searched through the pipeline.
 """
-
-# SPDX-License-Identifier: BSD-3-Clause
 
 # %%
 # The digits as scikit-learn has them: 64 columns with names, values from 0 to 16.

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
 """
 Early stopping in slow motion
 =============================
@@ -5,8 +7,6 @@ Early stopping in slow motion
 When should training stop? `ValidationEarlyStopping` decides after every epoch. Here
 each of its decisions is looked at.
 """
-
-# SPDX-License-Identifier: BSD-3-Clause
 
 # %%
 # A small training set and a large network, so that it overfits soon, trained without

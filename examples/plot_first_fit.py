@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
 """
 First fit
 =========
@@ -5,8 +7,6 @@ First fit
 Train a network on the digits that ship with scikit-learn, see when it stops, and
 look at what it learned.
 """
-
-# SPDX-License-Identifier: BSD-3-Clause
 
 # %%
 # The data come as scikit-learn gives its own: a matrix, labels, and which rows are
@@ -45,7 +45,8 @@ plt.show()
 
 # %%
 # So are the weights, one matrix per layer. Those of the first layer are pictures:
-# what a unit wants to see (red) and not to see (blue).
+# what a unit wants to see (red) and not to see (blue). The noise around it are the
+# weights of pixels without any ink: they stay as they were drawn at the start.
 print([weights.shape for weights in classifier.coefs_])
 fig, axes = plt.subplots(2, 8, figsize=(8, 2.2), layout="constrained")
 limit = abs(classifier.coefs_[0]).max() / 2

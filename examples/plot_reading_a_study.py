@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
 """
 Reading a study
 ===============
@@ -5,8 +7,6 @@ Reading a study
 ``skmnist study`` leaves a folder of plain files. Here a small study is run and its
 folder read: what was tried, what won each stage and why, and what it cost.
 """
-
-# SPDX-License-Identifier: BSD-3-Clause
 
 # %%
 # The eight stages of the report in their small form, three epochs a fit. On the

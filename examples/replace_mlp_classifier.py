@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
 """
 Replace MLPClassifier in a grid search
 ======================================
@@ -5,8 +7,6 @@ Replace MLPClassifier in a grid search
 scikit-learn's own ``MLPClassifier`` and ours in the same `GridSearchCV`. A script
 that has the one needs little change for the other, and can search more.
 """
-
-# SPDX-License-Identifier: BSD-3-Clause
 
 # %%
 # A grid search with scikit-learn's network, as it is found in many scripts. It warns

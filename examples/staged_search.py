@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
 """
 The staged search in one call
 =============================
@@ -5,8 +7,6 @@ The staged search in one call
 The three stages of the lesson before as a `StagedSearchCV`, which carries each
 winner into the next stage, lets it take part there, and says why it was chosen.
 """
-
-# SPDX-License-Identifier: BSD-3-Clause
 
 # %%
 # A `Stage` has a name and a grid; with ``n_iter``, distributions to draw from; and a

@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
 """
 The staged search by hand
 =========================
@@ -6,8 +8,6 @@ A few parameters at a time, each stage from the winner of the one before, with
 nothing but scikit-learn's ``GridSearchCV`` and ``RandomizedSearchCV``. The next
 lesson does the same in one call.
 """
-
-# SPDX-License-Identifier: BSD-3-Clause
 
 # %%
 # All combinations of three widths, two activations and three batch sizes are 18

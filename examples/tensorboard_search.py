@@ -1,3 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
 """
 Browse a search in TensorBoard
 ==============================
@@ -5,8 +7,6 @@ Browse a search in TensorBoard
 A search as runs of TensorBoard's HParams plugin: a table of the candidates that can
 be sorted and filtered, parallel coordinates, and the curves of the winner.
 """
-
-# SPDX-License-Identifier: BSD-3-Clause
 
 # %%
 # TensorBoard is an extra (``pip install "skmnist[tensorboard]"``); without it, this
