@@ -23,7 +23,7 @@ X, y = load_digits_28x28(return_X_y=True)
 
 theirs = GridSearchCV(
     MLPClassifier(max_iter=10, batch_size=64, random_state=0),
-    {"hidden_layer_sizes": [(64,), (64, 32)], "learning_rate_init": [0.001, 0.003]},
+    {"hidden_layer_sizes": [(64,), (64, 32)], "learning_rate_init": [0.002]},
     cv=2,
 )
 with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
@@ -38,8 +38,8 @@ print(theirs.best_params_, round(theirs.best_score_, 3))
 ours = GridSearchCV(
     KerasMLPClassifier(epochs=10, batch_size=64, random_state=0),
     [
-        {"depth": [1], "widths": [64], "learning_rate": [0.001, 0.003]},
-        {"depth": [2], "widths": [(64, 32)], "learning_rate": [0.001, 0.003]},
+        {"depth": [1], "widths": [64], "learning_rate": [0.002]},
+        {"depth": [2], "widths": [(64, 32)], "learning_rate": [0.002]},
     ],
     cv=2,
 )
