@@ -162,10 +162,10 @@ def quote_learned_names(app, what, name, obj, options, lines):
 
 
 def skip_foreign(app, what, name, obj, skip, options):
-    """Leave out what a class inherits from other packages, and documents there."""
+    """Leave out what a class inherits from other packages, or has for our own use."""
     function = getattr(obj, "fget", obj)
-    is_own = str(getattr(function, "__module__", None)).startswith("skmnist")
-    return None if is_own else True
+    home = str(getattr(function, "__module__", None))
+    return None if re.match(r"skmnist\.[a-z]", home) else True
 
 
 def setup(app):

@@ -56,7 +56,7 @@ widths = search.cv_results_["param_widths"].astype(int)
 accuracy = search.cv_results_["mean_test_score"]
 error = search.cv_results_["std_test_score"] / np.sqrt(search.n_splits_ - 1)
 
-fig, ax = plt.subplots(layout="constrained")
+fig, ax = plt.subplots(figsize=(8, 5), layout="constrained")
 ax.errorbar(widths, accuracy, error, marker="o", capsize=3)
 for row in set(chosen.values()):
     names = [name for name, index in chosen.items() if index == row]
