@@ -1,6 +1,7 @@
 # make study   creates .venv, installs, runs the staged search, leaves a report
 # make test    creates .venv, installs, runs the tests
 # make test-long   the tests that take minutes: studies killed at random moments
+# make docs    creates .venv, installs, builds docs/_build/html
 # make bench   measures us and the peers, writes docs/performance.md
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,8 +12,9 @@ BENCH_OPTIONS ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
+DOCS_INSTALLED := $(VENV)/.docs-installed
 
-.PHONY: study test test-long lint doctest bench reproduction clean
+.PHONY: study test test-long lint doctest docs bench reproduction clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -28,7 +30,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 doctest: $(INSTALLED)
-	$(BIN)/python -m pytest --doctest-modules --doctest-glob='*.md' skmnist README.md
+	$(BIN)/python -m pytest --doctest-modules --doctest-glob='*.md' skmnist README.md docs/*.md docs/guide
+
+# Warnings are errors, references that lead nowhere among them; needs no network.
+docs: $(DOCS_INSTALLED)
+	$(BIN)/python -m sphinx -n -W --keep-going --quiet docs docs/_build/html
 
 # More than an hour on two quiet cores; needs the MNIST files, and of torch its CPU
 # build is enough. BENCH_OPTIONS="--only fit startup" measures some of it.
@@ -41,11 +47,15 @@ reproduction: $(INSTALLED)
 	$(BIN)/python docs/reproduction.py --run
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build *.egg-info docs/_build docs/auto_examples docs/generated
 
 $(INSTALLED): setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	touch $@
 
 $(BENCH_INSTALLED): $(INSTALLED)

@@ -16,6 +16,8 @@ _HOMES = {
     "best_score": "selection",
     "fetch_mnist": "datasets",
     "load_digits_28x28": "datasets",
+    "log_search": "tensorboard",
+    "log_study": "tensorboard",
     "normalize_digit": "images",
     "one_standard_error": "selection",
     "prefer": "selection",

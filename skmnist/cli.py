@@ -8,7 +8,7 @@ import click
 
 from .completion import completion
 from .picture_commands import fit, predict
-from .study_commands import report, status, study
+from .study_commands import report, status, study, tensorboard
 from .terminal import one_line
 
 INTERRUPTED = 130
@@ -55,5 +55,5 @@ def _commands():
     """Search the parameters of a multilayer perceptron in stages."""
 
 
-for _command in (study, status, report, fit, predict, completion):
+for _command in (study, status, report, tensorboard, fit, predict, completion):
     _commands.add_command(_command)

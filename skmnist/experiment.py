@@ -228,6 +228,7 @@ def activation_pairs(chosen, pairs=PAIRS):
     Returns
     -------
     grid : dict
+        Candidates for `activations`.
 
     Examples
     --------
@@ -259,6 +260,7 @@ def node_distributions(chosen, slopes=SLOPES):
     Returns
     -------
     grid : dict
+        Candidates for `widths`, without repetitions.
 
     Examples
     --------

@@ -245,6 +245,7 @@ class StagedSearchCV(ChoosingSearchCV):
         Returns
         -------
         name : str
+            The metric that the rules read.
         """
         if isinstance(self.refit, str) and self.refit in names:
             return self.refit

@@ -303,6 +303,11 @@ def explain(rule: Callable, cv_results: Mapping, index: int) -> str:
     index : int
         The row that it chose.
 
+    Returns
+    -------
+    reason : str
+        Without a full stop.
+
     Examples
     --------
     >>> from skmnist.selection import best_score, explain

@@ -1,4 +1,4 @@
-"""`skmnist study`, `skmnist status` and `skmnist report`."""
+"""`skmnist study`, `status`, `report` and `tensorboard`."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -182,6 +182,30 @@ def report(folder, reported, as_json):
     except (StudyFolderError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(page, nl=False)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+@click.argument("logdir", metavar="LOGDIR")
+def tensorboard(folder, logdir):
+    """Write a study's candidates as runs of TensorBoard's HParams plugin.
+
+    LOGDIR is new or empty. Needs TensorBoard: pip install "skmnist[tensorboard]".
+
+    \b
+    Example:
+      skmnist tensorboard study study-log
+      tensorboard --logdir study-log
+    """
+    with library_noise_apart():
+        from .folder import StudyFolderError
+        from .tensorboard import log_study
+
+        try:
+            runs = log_study(folder, logdir)
+        except (StudyFolderError, OSError, ImportError) as error:
+            raise click.ClickException(str(error)) from error
+    click.echo(f"{len(runs)} runs written. See them: tensorboard --logdir {logdir}")
 
 
 def _fresh(out):

@@ -71,7 +71,7 @@ def split_validation(y, validation_split, *, random_state):
 class StopDecision:
     """Whether to stop after an epoch, why, and which epoch was the best.
 
-    Attributes
+    Parameters
     ----------
     reason : str or None
         Why training should stop now; None to go on.

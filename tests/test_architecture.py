@@ -46,6 +46,7 @@ ORDER = (
     "status",
     "progress",
     "report",
+    "tensorboard",
     "plots",
     "ink",
     "marks",

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+
+"""
+A pipeline with a DataFrame
+===========================
+
+The classifier as the last step of a ``Pipeline`` whose data are a pandas DataFrame
+with named columns and text labels, searched through the pipeline.
+"""
+
+# %%
+# The digits as scikit-learn has them: 64 columns with names, values from 0 to 16.
+# As labels we take words, and one column more has text in it.
+import numpy as np
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_digits
+from sklearn.feature_selection import VarianceThreshold
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
+
+from skmnist import KerasMLPClassifier
+
+frame, digits = load_digits(return_X_y=True, as_frame=True)
+labels = digits.map(lambda digit: f"digit {digit}")
+ink = frame.sum(axis="columns")
+frame["pen"] = np.where(ink > ink.median(), "thick", "thin")
+X_train, X_test, y_train, y_test = train_test_split(
+    frame, labels, stratify=labels, random_state=0
+)
+print(X_train.iloc[:3, -4:])
+
+# %%
+# Pixels are scaled, the text becomes two columns of zeros and ones, pixels without
+# any ink are dropped. All steps pass DataFrames on.
+columns = make_column_transformer(
+    (OneHotEncoder(sparse_output=False), ["pen"]),
+    remainder=MinMaxScaler(),
+    verbose_feature_names_out=False,
+)
+pipeline = Pipeline(
+    [
+        ("columns", columns),
+        ("used", VarianceThreshold()),
+        ("network", KerasMLPClassifier(depth=1, epochs=15, random_state=0)),
+    ]
+).set_output(transform="pandas")
+
+# %%
+# Parameters of any step are searched under ``<step>__<parameter>``.
+search = GridSearchCV(
+    pipeline,
+    {"network__widths": [16, 64], "network__batch_size": [32, 64]},
+    cv=2,
+)
+search.fit(X_train, y_train)
+print(search.best_params_)
+print(f"Test accuracy: {search.score(X_test, y_test):.3f}")
+print(search.predict(X_test.iloc[:4]), "were", y_test.iloc[:4].tolist())
+
+# %%
+# The network knows the names of its inputs, and refuses others.
+network = search.best_estimator_["network"]
+print(f"{network.n_features_in_} inputs: {network.feature_names_in_[:4]} ...")
+try:
+    network.predict(X_test)
+except ValueError as error:
+    print(str(error).splitlines()[0])
