@@ -9,17 +9,25 @@ milliseconds and starts neither TensorFlow nor scikit-learn.
 from importlib import import_module
 
 _HOMES = {
+    "Comparison": "differences",
     "KerasMLPClassifier": "classifier",
     "Stage": "search",
     "StagedSearchCV": "search",
     "ValidationEarlyStopping": "validation",
     "best_score": "selection",
+    "compare": "significance",
+    "compare_candidates": "gains",
+    "corrected_resampled_t_test": "differences",
     "fetch_mnist": "datasets",
+    "find_overlap": "overlap",
+    "holm": "significance",
     "load_digits_28x28": "datasets",
+    "mcnemar_test": "differences",
     "one_standard_error": "selection",
     "prefer": "selection",
     "record_scoring": "selection",
     "report_stages": "experiment",
+    "significantly_better": "gains",
     "smallest": "selection",
     "within_gap": "selection",
 }
