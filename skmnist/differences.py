@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
@@ -52,7 +52,7 @@ class Comparison:
     standard_error: float
     interval: tuple
     p_value: float
-    counts: dict = field(default_factory=dict)
+    counts: dict
     confidence: float = 0.95
 
     def significant(self, alpha=0.05):
