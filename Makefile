@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
 
-.PHONY: study test lint doctest bench reproduction clean
+.PHONY: study test lint doctest bench reproduction findings clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -35,6 +35,10 @@ bench: $(BENCH_INSTALLED)
 # Some twenty minutes on two cores; needs the MNIST files.
 reproduction: $(INSTALLED)
 	$(BIN)/python docs/reproduction.py --run
+
+# About an hour on one core; needs the MNIST files. Goes on where it was stopped.
+findings: $(INSTALLED)
+	$(BIN)/python docs/findings.py --run
 
 clean:
 	rm -rf $(VENV) build *.egg-info

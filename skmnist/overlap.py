@@ -82,6 +82,10 @@ def find_overlap(train, validation):
     by a digest of 128 bits, so that memory for 70,000 digests is needed besides the
     data, and a false alarm is out of the question.
 
+    The 70,000 pictures of MNIST are all different, so that a row which its training
+    and test data share comes from the program, not from MNIST. To look for the 10,000
+    among the 60,000 takes about a second.
+
     It does not find near duplicates, such as the same picture shifted or saved
     again, nor two pictures of one writer or patient.
 
