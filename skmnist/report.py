@@ -48,7 +48,7 @@ class Table(NamedTuple):
     winner: int | None
 
 
-def stage_table(stage, rows, protocol):
+def stage_table(stage, rows, protocol, extra=None):
     """Show a stage as the source report shows its own.
 
     Parameters
@@ -59,6 +59,9 @@ def stage_table(stage, rows, protocol):
         Its candidates.
     protocol : {"holdout", "report"}
         Names the accuracy that judged.
+    extra : dict of str to list of str, default=None
+        Further columns, each with a cell for each row; they come after the accuracy
+        that judged.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def stage_table(stage, rows, protocol):
         seconds, and number of parameters.
     """
     judged = "test" if protocol == "report" else "held-out"
-    extra = significance_columns(rows)
+    extra = extra or {}
     columns = [
         *stage["tried"],
         "validation accuracy",
@@ -192,7 +195,9 @@ def to_markdown(study):
     if study.header["optimistic"]:
         parts.append(f"**{OPTIMISTIC}**")
     for number, stage in enumerate(study.stages, 1):
-        table = stage_table(stage, rows_of(study, stage), config["protocol"])
+        rows = rows_of(study, stage)
+        extra = significance_columns(rows)
+        table = stage_table(stage, rows, config["protocol"], extra)
         parts += [
             f"## {number}. {title(stage)}",
             markdown_table(table),

@@ -14,6 +14,7 @@ from skmnist.report import (
     overview_table,
     reported_rows,
     reproduction_table,
+    significance_columns,
     stage_table,
     to_markdown,
     to_reproduction,
@@ -118,7 +119,7 @@ def test_stage_table_shows_how_sure_the_accuracies_are():
         a_row(standard_error=0.00143, p_value=0.00024),
         a_row(accuracy=math.nan, standard_error=None, p_value=None),
     ]
-    table = stage_table(STAGE, rows, "holdout")
+    table = stage_table(STAGE, rows, "holdout", significance_columns(rows))
     assert table.columns[3:5] == ["standard error", "p"]
     assert [row[3:5] for row in table.rows] == [
         ["0.14 pp", ""],
