@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
 DOCS_INSTALLED := $(VENV)/.docs-installed
 
-.PHONY: study test test-long lint doctest docs bench reproduction clean
+.PHONY: study test test-long lint doctest docs bench reproduction findings clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -45,6 +45,10 @@ bench: $(BENCH_INSTALLED)
 # Some twenty minutes on two cores; needs the MNIST files.
 reproduction: $(INSTALLED)
 	$(BIN)/python docs/reproduction.py --run
+
+# About an hour on one core; needs the MNIST files. Goes on where it was stopped.
+findings: $(INSTALLED)
+	$(BIN)/python docs/findings.py --run
 
 clean:
 	rm -rf $(VENV) build *.egg-info docs/_build docs/auto_examples docs/generated

@@ -48,6 +48,8 @@ MEASURED = {
     "seconds": "mean_test_fit_seconds",
     "n_parameters": "mean_test_n_parameters",
 }
+# Columns of results.csv that hold numbers, besides those measured.
+DERIVED = ("gap", "standard_error", "p_value")
 
 
 class StudyFolderError(ValueError):
@@ -295,7 +297,7 @@ def _value(name, text):
         return text
     if name in ("winner", "incumbent"):
         return text == "True"
-    if name in MEASURED or name in ("gap", "validation_split"):
+    if name in MEASURED or name in DERIVED or name == "validation_split":
         return float(text)
     parts = [int(part) if part.isdigit() else part for part in text.split()]
     return parts[0] if len(parts) == 1 else parts

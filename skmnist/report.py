@@ -22,6 +22,13 @@ OPTIMISTIC = (
     "accuracies are therefore optimistic."
 )
 
+WHAT_P_IS = (
+    "*p* tells of each candidate whether it differs from the stage's winner by more "
+    "than other images would make it: McNemar's test on the images that judged, "
+    "adjusted after Holm for the stage's comparisons. What another seed would change "
+    "is not part of it."
+)
+
 
 class Table(NamedTuple):
     """A table ready to be drawn.
@@ -41,7 +48,7 @@ class Table(NamedTuple):
     winner: int | None
 
 
-def stage_table(stage, rows, protocol):
+def stage_table(stage, rows, protocol, extra=None):
     """Show a stage as the source report shows its own.
 
     Parameters
@@ -52,6 +59,9 @@ def stage_table(stage, rows, protocol):
         Its candidates.
     protocol : {"holdout", "report"}
         Names the accuracy that judged.
+    extra : dict of str to list of str, default=None
+        Further columns, each with a cell for each row; they come after the accuracy
+        that judged.
 
     Returns
     -------
@@ -60,10 +70,12 @@ def stage_table(stage, rows, protocol):
         seconds, and number of parameters.
     """
     judged = "test" if protocol == "report" else "held-out"
+    extra = extra or {}
     columns = [
         *stage["tried"],
         "validation accuracy",
         f"{judged} accuracy",
+        *extra,
         "gap",
         "epochs trained",
         "seconds",
@@ -74,14 +86,41 @@ def stage_table(stage, rows, protocol):
             *(_text(row[name]) for name in stage["tried"]),
             _percent(row["validation_accuracy"]),
             _percent(row["accuracy"]),
+            *(column[i] for column in extra.values()),
             _points(row["gap"]),
             f"{row['n_iter']:.0f}",
             f"{row['seconds']:.1f}",
             f"{row['n_parameters']:,.0f}",
         ]
-        for row in rows
+        for i, row in enumerate(rows)
     ]
     return Table(columns, cells, [row["winner"] for row in rows].index(True))
+
+
+def significance_columns(rows):
+    """Show how sure the accuracies of a stage are.
+
+    Parameters
+    ----------
+    rows : list of dict
+        The stage's candidates.
+
+    Returns
+    -------
+    columns : dict of str to list of str
+        The standard error of each accuracy, and the p-value of the difference from
+        the winner (McNemar's test on the rows that judged, adjusted after Holm).
+        Empty for a study from before these were kept.
+    """
+    if "p_value" not in rows[0]:
+        return {}
+    return {
+        "standard error": [
+            "" if row["standard_error"] is None else _points(row["standard_error"])
+            for row in rows
+        ],
+        "p": ["" if row["p_value"] is None else _p(row["p_value"]) for row in rows],
+    }
 
 
 def overview_table(study):
@@ -156,12 +195,16 @@ def to_markdown(study):
     if study.header["optimistic"]:
         parts.append(f"**{OPTIMISTIC}**")
     for number, stage in enumerate(study.stages, 1):
-        table = stage_table(stage, rows_of(study, stage), config["protocol"])
+        rows = rows_of(study, stage)
+        extra = significance_columns(rows)
+        table = stage_table(stage, rows, config["protocol"], extra)
         parts += [
             f"## {number}. {title(stage)}",
             markdown_table(table),
             f"Chosen by `{stage['rule']}`: {stage['reason']}.",
         ]
+    if any("p_value" in row for row in study.rows):
+        parts.append(WHAT_P_IS)
     parts += ["## All stages", markdown_table(overview_table(study))]
     if study.summary is None:
         parts.append("The study is not finished.")
@@ -308,6 +351,10 @@ def _text(value):
 
 def _percent(value):
     return "" if value is None or value != value else f"{100 * value:.2f} %"
+
+
+def _p(value):
+    return f"{value:.2g}" if value >= 0.001 else "< 0.001"
 
 
 def _points(value):

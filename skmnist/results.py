@@ -112,17 +112,24 @@ def standard_error(cv_results):
     splits = split_scores(cv_results, best)
     if len(splits) > 1:
         return float(np.std(splits, ddof=1) / np.sqrt(len(splits)))
-    if "mean_test_n_test" not in cv_results:
-        raise ValueError(
-            "the standard error of a single split needs the column "
-            "mean_test_n_test: pass scoring=record_scoring() to the search"
-        )
+    n_test = n_judging(cv_results, best)
     p = scores[best]
     if not 0 <= p <= 1:
         raise ValueError(
             f"a single split has a standard error only for an accuracy, not for {p:g}"
         )
-    return float(np.sqrt(p * (1 - p) / cv_results["mean_test_n_test"][best]))
+    return float(np.sqrt(p * (1 - p) / n_test))
+
+
+def n_judging(cv_results, index):
+    """Look up how many rows judged a candidate in a split."""
+    for name in ("mean_test_n_test", "n_test"):
+        if name in cv_results:
+            return float(cv_results[name][index])
+    raise ValueError(
+        "the standard error of a single split needs the column "
+        "mean_test_n_test: pass scoring=record_scoring() to the search"
+    )
 
 
 def column(cv_results, key):

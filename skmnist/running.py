@@ -196,9 +196,21 @@ class SearchRun:
             warnings.warn(message, stacklevel=2)
             return False
 
+    def _shown(self, rows):
+        """Return the table that a stage's rule reads."""
+        table = take_rows(self.results, rows.indices, self.metric)
+        n_train, n_test = self.folds.sizes
+        n_rows = len(rows.indices)
+        return {
+            **table,
+            "n_train": np.full(n_rows, n_train),
+            "n_test": np.full(n_rows, n_test),
+            "incumbent": np.arange(n_rows) == rows.incumbent,
+        }
+
     def _choose(self, rows, note):
         stage = rows.stage
-        table = take_rows(self.results, rows.indices, self.metric)
+        table = self._shown(rows)
         scores = table["mean_test_score"]
         if np.isnan(scores).all():
             raise AllFailedError(

@@ -9,8 +9,9 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
+from .gains import significant_gain as significant_gain
+from .gains import significantly_better as significantly_better
 from .results import (
     ROUNDING,
     Words,
@@ -326,74 +327,6 @@ def explain(rule: Callable, cv_results: Mapping, index: int) -> str:
         f"{written(rule)} chose candidate {index + 1} of {table.rows}, whose "
         f"{table.noun} is {table.score(index)}; the best is {table.best}"
     )
-
-
-def significant_gain(scores, baseline, *, n_train, n_test, alpha=0.05):
-    """Tell whether scores are better than a baseline by more than chance.
-
-    With two or more splits this is the corrected resampled t-test of Nadeau and
-    Bengio [1]_ on the paired differences: the training sets of the splits
-    overlap, and the plain t-test would find far too many gains. With one split
-    it is the two-proportion z-test on accuracies, which does not use that both
-    models saw the same test rows and therefore errs on the side of no gain.
-
-    Parameters
-    ----------
-    scores, baseline : float or array-like of shape (n_splits,)
-        Scores of the two models, split by split.
-    n_train, n_test : float
-        Rows in the training and in the test part of a split.
-    alpha : float, default=0.05
-        Level of the one-sided test.
-
-    Returns
-    -------
-    significant : bool
-        Never true where a score is NaN.
-
-    References
-    ----------
-    .. [1] C. Nadeau, Y. Bengio, "Inference for the Generalization Error",
-       Machine Learning 52, 239-281, 2003. https://doi.org/10.1023/A:1024068626366
-
-    Examples
-    --------
-    >>> from skmnist.selection import significant_gain
-    >>> significant_gain(0.9814, 0.9753, n_train=60_000, n_test=10_000)
-    True
-    >>> significant_gain(0.9814, 0.9783, n_train=60_000, n_test=10_000)
-    False
-    """
-    scores, baseline = np.atleast_1d(scores), np.atleast_1d(baseline)
-    if scores.shape != baseline.shape:
-        raise ValueError(
-            f"scores and baseline must have one value per split each; "
-            f"got {len(scores)} and {len(baseline)}"
-        )
-    if not (n_train > 0 and n_test > 0):
-        raise ValueError(f"n_train={n_train} and n_test={n_test} must be positive")
-    if len(scores) == 1:
-        return _is_larger_proportion(scores[0], baseline[0], n_test, alpha)
-    gains = scores - baseline
-    if not gains.mean() > 0:
-        return False
-    spread = np.sqrt(gains.var(ddof=1) * (1 / len(gains) + n_test / n_train))
-    return bool(
-        spread == 0 or stats.t.sf(gains.mean() / spread, len(gains) - 1) < alpha
-    )
-
-
-def _is_larger_proportion(p, q, n, alpha):
-    if not p > q:
-        return False
-    if p > 1 or q < 0:
-        raise ValueError(
-            f"one split can only be tested on accuracies between 0 and 1; "
-            f"got {p:g} and {q:g}"
-        )
-    pooled = (p + q) / 2
-    z = (p - q) / np.sqrt(pooled * (1 - pooled) * 2 / n)
-    return bool(stats.norm.sf(z) < alpha)
 
 
 def _check(rule, *, name=None, bound=None):

@@ -31,7 +31,10 @@ class Stage:
         number that the grid does not exceed.
     rule : callable, default=best_score
         ``rule(cv_results) -> index``, given the rows of this stage only. The
-        columns of the metric in use are always named ``*_test_score`` there.
+        columns of the metric in use are always named ``*_test_score`` there, and
+        there are three more: ``n_train`` and ``n_test``, the mean numbers of rows in
+        the parts of a split, and ``incumbent``, which tells of each row whether the
+        stage started from it.
     grow : str, default=None
         A whole-number parameter of the grid. After the grid the stage goes on
         with its next value, and the other parameters that its largest value

@@ -13,7 +13,8 @@ from platform import python_version
 
 import joblib
 import numpy as np
-from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedShuffleSplit, check_cv
 
 from .datasets import load_dataset
 from .evaluation import versions
@@ -30,6 +31,7 @@ from .folder import (
     write_json,
     write_rows,
 )
+from .gains import stage_significance
 from .search import StagedSearchCV
 from .selection import record_scoring
 from .trials import FILE as TRIALS
@@ -214,6 +216,7 @@ def _search_and_finish(config, out, data, header, told, callbacks):
 
     def record(result, cv_results):
         new = stage_rows(result, cv_results, base, data.name)
+        add_significance(new, _right(search, cv_results, result.indices, X, y))
         stages.append(_stage(result))
         rows.extend(new)
         if len(rows) >= n_kept:  # what an earlier run wrote stays until then
@@ -229,7 +232,8 @@ def _search_and_finish(config, out, data, header, told, callbacks):
     if callbacks:
         search.set_callbacks(*callbacks)
     judged = data.train if config.protocol == "holdout" else slice(None)
-    search.fit(data.data[judged], data.target[judged])
+    X, y = data.data[judged], data.target[judged]
+    search.fit(X, y)
     final = _final_model(classifier, search.best_params_, data)
     final.save(out / "model.skmnist")
     return Study(header, rows, stages, _summary(search, final, data, header))
@@ -305,6 +309,41 @@ def stage_rows(result, cv_results, base, dataset):
     return rows
 
 
+def add_significance(rows, right):
+    """Add to the rows of a stage how sure their accuracies are.
+
+    Parameters
+    ----------
+    rows : list of dict
+        From `stage_rows`. Each gets ``standard_error``, that of its accuracy, and
+        ``p_value``: whether it differs from the stage's winner, by McNemar's test
+        and adjusted after Holm; see `skmnist.gains.stage_significance`.
+    right : ndarray of bool of shape (n_candidates, n_judging)
+        Whether each candidate read each of the rows right that judged.
+    """
+    winner = [row["winner"] for row in rows].index(True)
+    columns = stage_significance(
+        [row["accuracy"] for row in rows], winner, n_test=right.shape[1], right=right
+    )
+    for row, column in zip(rows, columns, strict=True):
+        row.update(column)
+
+
+def _right(search, cv_results, indices, X, y):
+    """Tell of some candidates whether they read each judging row right."""
+    train, judging = next(iter(check_cv(search.cv).split(X, y)))
+    X_train, y_train, X_judging = X[train], y[train], X[judging]
+    right = np.zeros((len(indices), len(judging)), dtype=bool)
+    for i, row in enumerate(indices):
+        if np.isnan(cv_results["mean_test_accuracy"][row]):
+            continue
+        candidate = clone(search.estimator).set_params(**cv_results["params"][row])
+        # The fit is kept in the study's folder: this reads it, and trains nothing.
+        predicted = candidate.fit(X_train, y_train).predict(X_judging)
+        right[i] = predicted == y[judging]
+    return right
+
+
 def _classifier(config, memory):
     """Return the classifier before the first stage, and its parameters."""
     from .classifier import KerasMLPClassifier
@@ -335,8 +374,6 @@ def _search(config, classifier, data):
 
 
 def _final_model(classifier, best_params, data):
-    from sklearn.base import clone
-
     final = clone(classifier).set_params(**best_params)
     return final.fit(data.data[data.train], data.target[data.train])
 

@@ -18,6 +18,7 @@ FOLDER = Path(skmnist.__file__).parent
 ORDER = (
     "_compat",
     "datasets",
+    "overlap",
     "network",
     "programs",
     "engine",
@@ -32,6 +33,9 @@ ORDER = (
     "fitting",
     "classifier",
     "results",
+    "differences",
+    "significance",
+    "gains",
     "selection",
     "stages",
     "workers",

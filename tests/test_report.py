@@ -14,6 +14,7 @@ from skmnist.report import (
     overview_table,
     reported_rows,
     reproduction_table,
+    significance_columns,
     stage_table,
     to_markdown,
     to_reproduction,
@@ -109,6 +110,29 @@ def test_stage_table_has_the_columns_of_the_report():
         [["64", "98.85 %", "98.08 %", "0.77 pp", "7", "12.3", "593,210"]],
         0,
     )
+
+
+def test_stage_table_shows_how_sure_the_accuracies_are():
+    rows = [
+        a_row(standard_error=0.00135, p_value=None, winner=True),
+        a_row(standard_error=0.00143, p_value=0.2424),
+        a_row(standard_error=0.00143, p_value=0.00024),
+        a_row(accuracy=math.nan, standard_error=None, p_value=None),
+    ]
+    table = stage_table(STAGE, rows, "holdout", significance_columns(rows))
+    assert table.columns[3:5] == ["standard error", "p"]
+    assert [row[3:5] for row in table.rows] == [
+        ["0.14 pp", ""],
+        ["0.14 pp", "0.24"],
+        ["0.14 pp", "< 0.001"],
+        ["", ""],
+    ]
+
+
+def test_page_says_what_p_is_where_there_is_any():
+    rows = [a_row(winner=True, standard_error=0.001, p_value=None)]
+    assert "McNemar's test" in to_markdown(a_study(rows=rows))
+    assert "McNemar's test" not in to_markdown(a_study())
 
 
 def test_accuracy_of_the_holdout_protocol_is_called_held_out():

@@ -17,7 +17,6 @@ from skmnist.selection import (
     one_standard_error,
     prefer,
     record_scoring,
-    significant_gain,
     smallest,
     within_gap,
 )
@@ -465,65 +464,6 @@ def test_another_function_is_explained_by_its_name():
 def test_scores_that_are_no_accuracies_are_not_per_cent():
     table = {"mean_test_score": [-2.5, -1.25]}
     assert explain(best_score, table, 1) == "-1.25 is the highest score of 2 candidates"
-
-
-# significant_gain
-
-
-def test_the_corrected_t_test_by_hand():
-    # The gains 0.01, 0.02, 0.03 have mean 0.02 and variance 0.0001; with
-    # n_test / n_train = 1/2 the t is 0.02 / sqrt(0.0001 * (1/3 + 1/2)) = 2.19, and
-    # with two degrees of freedom p = 1/2 - t / (2 * sqrt(2 + t**2)) = 0.0799. The
-    # uncorrected test would have p = 0.037.
-    gain = {"n_train": 100, "n_test": 50}
-    scores, baseline = [0.91, 0.92, 0.93], [0.90, 0.90, 0.90]
-    assert significant_gain(scores, baseline, **gain, alpha=0.0800)
-    assert not significant_gain(scores, baseline, **gain, alpha=0.0798)
-
-
-def test_the_test_of_two_proportions_by_hand():
-    # 98.14 % against 97.83 % of 10,000: pooled p = 0.97985, so
-    # z = 0.0031 / sqrt(0.97985 * 0.02015 * 2 / 10000) = 1.5601, p = 0.0594.
-    size = {"n_train": 60_000, "n_test": 10_000}
-    assert significant_gain(0.9814, 0.9783, **size, alpha=0.0595)
-    assert not significant_gain(0.9814, 0.9783, **size, alpha=0.0593)
-
-
-@pytest.mark.parametrize("scores", [[0.9, 0.9, 0.9], [0.8, 0.9, 0.8], [0.9], [0.1]])
-def test_no_gain_is_never_significant(scores):
-    baseline = [0.9] * len(scores)
-    assert not significant_gain(scores, baseline, n_train=90, n_test=10, alpha=0.999)
-
-
-@pytest.mark.parametrize("scores", [[0.99, NAN], [NAN]])
-def test_nan_is_never_a_gain(scores):
-    baseline = [0.1] * len(scores)
-    assert not significant_gain(scores, baseline, n_train=90, n_test=10)
-
-
-def test_the_same_gain_in_every_split_is_significant():
-    assert significant_gain([0.75, 0.75], [0.5, 0.5], n_train=90, n_test=10)
-
-
-def test_a_gain_and_its_reverse_are_never_both_significant():
-    for seed in range(50):
-        a, b = np.random.default_rng(seed).uniform(0.5, 1, (2, 5))
-        forth = significant_gain(a, b, n_train=80, n_test=20, alpha=0.4)
-        back = significant_gain(b, a, n_train=80, n_test=20, alpha=0.4)
-        assert not (forth and back)
-
-
-@pytest.mark.parametrize(
-    "args, sizes, message",
-    [
-        (([0.9, 0.8], [0.9]), (90, 10), "got 2 and 1"),
-        ((0.9, 0.8), (90, 0), "n_train=90 and n_test=0 must be positive"),
-        ((-1.0, -2.0), (90, 10), "accuracies between 0 and 1; got -1 and -2"),
-    ],
-)
-def test_a_gain_that_cannot_be_tested_is_refused(args, sizes, message):
-    with pytest.raises(ValueError, match=message):
-        significant_gain(*args, n_train=sizes[0], n_test=sizes[1])
 
 
 # record_scoring

@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.model_selection import StratifiedShuffleSplit
 
 from skmnist import KerasMLPClassifier, Stage, best_score, fitting, load_digits_28x28
 from skmnist.datasets import DataError
+from skmnist.differences import mcnemar_test
 from skmnist.folder import (
+    PARAMETERS,
     StudyFolderError,
     claim_folder,
     fresh_folder,
@@ -19,7 +22,14 @@ from skmnist.folder import (
     read_study,
     write_rows,
 )
-from skmnist.study import PRESETS, StudyConfig, pin_threads, run_study
+from skmnist.study import (
+    JUDGING_PART,
+    PRESETS,
+    StudyConfig,
+    add_significance,
+    pin_threads,
+    run_study,
+)
 
 
 def tiny_stages():
@@ -85,6 +95,41 @@ def test_rows_have_one_winner_a_stage(finished):
 def test_gap_is_validation_minus_judged_accuracy(finished):
     for row in finished[1].rows:
         assert row["gap"] == row["validation_accuracy"] - row["accuracy"]
+
+
+def test_rows_have_the_significance_of_what_the_kept_fits_predict(finished, config):
+    # The fits are trained again here, by hand, on the study's own split.
+    out, study = finished
+    digits = load_digits_28x28()
+    X, y = digits.data[digits.train], digits.target[digits.train]
+    split = StratifiedShuffleSplit(1, test_size=JUDGING_PART, random_state=config.seed)
+    train, judging = next(split.split(X, y))
+    rows = [row for row in study.rows if row["stage"] == "batch"]
+    right = []
+    for row in rows:
+        params = {name: row[name] for name in PARAMETERS}
+        network = KerasMLPClassifier(
+            **params, early_stopping=True, random_state=config.seed
+        )
+        right.append(network.fit(X[train], y[train]).predict(X[judging]) == y[judging])
+    assert [np.mean(one) for one in right] == [row["accuracy"] for row in rows]
+    winner = [row["winner"] for row in rows].index(True)
+    (other,) = {0, 1} - {winner}
+    assert rows[winner]["p_value"] is None
+    found = mcnemar_test(right[other], right[winner])
+    assert rows[other]["p_value"] == found.p_value
+    accuracy = rows[other]["accuracy"]
+    error = np.sqrt(accuracy * (1 - accuracy) / len(judging))
+    assert rows[other]["standard_error"] == pytest.approx(error)
+
+
+def test_a_failed_candidate_has_no_significance():
+    rows = [
+        {"accuracy": 0.5, "winner": True},
+        {"accuracy": float("nan"), "winner": False},
+    ]
+    add_significance(rows, np.array([[True, False], [False, False]]))
+    assert rows[1]["p_value"] is rows[1]["standard_error"] is None
 
 
 def test_saved_model_has_the_accuracy_of_the_summary(finished):
