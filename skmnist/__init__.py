@@ -9,8 +9,13 @@ milliseconds and starts neither TensorFlow nor scikit-learn.
 from importlib import import_module
 
 _HOMES = {
+    "FirstLayerDisplay": "pictures",
+    "FitCurveDisplay": "curves",
+    "GapDisplay": "scores",
     "KerasMLPClassifier": "classifier",
+    "MisreadDigitsDisplay": "pictures",
     "Stage": "search",
+    "StageScoresDisplay": "scores",
     "StagedSearchCV": "search",
     "ValidationEarlyStopping": "validation",
     "best_score": "selection",

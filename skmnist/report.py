@@ -2,10 +2,12 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from importlib.resources import files
+import math
+import re
+from collections import Counter
 from typing import NamedTuple
 
-from .folder import read_rows
+from .study import JUDGING_PART
 
 TITLES = {
     "depth_width": "Depth and width",
@@ -21,6 +23,11 @@ OPTIMISTIC = (
     "Candidates were judged by the test set, as the source report did; its "
     "accuracies are therefore optimistic."
 )
+
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|]")
+# Two-sided, at the level of 5 %.
+SIGNIFICANT = 1.96
 
 
 class Table(NamedTuple):
@@ -41,7 +48,7 @@ class Table(NamedTuple):
     winner: int | None
 
 
-def stage_table(stage, rows, protocol):
+def stage_table(stage, rows, protocol, extra=None):
     """Show a stage as the source report shows its own.
 
     Parameters
@@ -52,6 +59,9 @@ def stage_table(stage, rows, protocol):
         Its candidates.
     protocol : {"holdout", "report"}
         Names the accuracy that judged.
+    extra : dict of str to list of str, default=None
+        Further columns, each with a cell for each row; they come after the accuracy
+        that judged.
 
     Returns
     -------
@@ -59,11 +69,12 @@ def stage_table(stage, rows, protocol):
         Parameters that the stage tried, accuracies in percent, epochs trained,
         seconds, and number of parameters.
     """
-    judged = "test" if protocol == "report" else "held-out"
+    extra = extra or {}
     columns = [
         *stage["tried"],
         "validation accuracy",
-        f"{judged} accuracy",
+        f"{judged_by(protocol)} accuracy",
+        *extra,
         "gap",
         "epochs trained",
         "seconds",
@@ -71,15 +82,16 @@ def stage_table(stage, rows, protocol):
     ]
     cells = [
         [
-            *(_text(row[name]) for name in stage["tried"]),
-            _percent(row["validation_accuracy"]),
-            _percent(row["accuracy"]),
-            _points(row["gap"]),
-            f"{row['n_iter']:.0f}",
-            f"{row['seconds']:.1f}",
-            f"{row['n_parameters']:,.0f}",
+            *(as_text(row[name]) for name in stage["tried"]),
+            as_percent(row["validation_accuracy"]),
+            as_percent(row["accuracy"]),
+            *(column[i] for column in extra.values()),
+            as_points(row["gap"]),
+            as_number(row["n_iter"], ".0f"),
+            as_number(row["seconds"], ".1f"),
+            as_number(row["n_parameters"], ",.0f"),
         ]
-        for row in rows
+        for i, row in enumerate(rows)
     ]
     return Table(columns, cells, [row["winner"] for row in rows].index(True))
 
@@ -88,13 +100,164 @@ def overview_table(study):
     """Show all stages at a glance: the winner of each and its accuracy."""
     rows = []
     for stage in study.stages:
-        winner = next(row for row in rows_of(study, stage) if row["winner"])
-        chosen = ", ".join(f"{n}={_text(winner[n])}" for n in stage["tried"])
-        n_candidates = len(rows_of(study, stage))
+        lead = lead_of(study, stage)
+        chosen = {name: lead.winner[name] for name in stage["tried"]}
         rows.append(
-            [title(stage), str(n_candidates), chosen, _percent(winner["accuracy"])]
+            [
+                title(stage),
+                str(len(rows_of(study, stage))),
+                candidate_name(chosen),
+                as_percent(lead.winner["accuracy"]),
+                as_points(standard_error(study, lead.winner)),
+                f"{100 * lead.difference:+.2f} ± {100 * lead.error:.2f} pp"
+                if lead.rival
+                else "",
+            ]
         )
-    return Table(["stage", "candidates", "chosen", "accuracy"], rows, None)
+    columns = ["stage", "candidates", "chosen", "accuracy", "standard error"]
+    return Table([*columns, "before the best other"], rows, None)
+
+
+class Lead(NamedTuple):
+    """How far a stage's winner is before the best of the other candidates.
+
+    Attributes
+    ----------
+    winner, rival : dict
+        Their rows; no rival (None) where there is no other candidate with a score.
+    difference : float
+        Accuracy of the winner minus that of the rival; negative where the rule has
+        chosen a less accurate one.
+    error : float
+        Standard error of the difference, as if the two had read different samples;
+        they have read the same ones, so it errs on the side of "noise".
+    """
+
+    winner: dict
+    rival: dict | None
+    difference: float
+    error: float
+
+    @property
+    def is_noise(self):
+        """Whether the difference is none that could be told from chance."""
+        return not abs(self.difference) > SIGNIFICANT * self.error
+
+
+def lead_of(study, stage):
+    """Compare a stage's winner with the best of the other candidates.
+
+    Parameters
+    ----------
+    study : Study
+    stage : dict
+        One of its stages.
+
+    Returns
+    -------
+    lead : Lead
+    """
+    rows = rows_of(study, stage)
+    winner = next(row for row in rows if row["winner"])
+    others = [r for r in rows if not r["winner"] and not math.isnan(r["accuracy"])]
+    rival = max(others, key=lambda row: row["accuracy"], default=None)
+    if rival is None:
+        return Lead(winner, None, math.nan, math.nan)
+    errors = (standard_error(study, row) for row in (winner, rival))
+    return Lead(
+        winner, rival, winner["accuracy"] - rival["accuracy"], math.hypot(*errors)
+    )
+
+
+def describe_lead(study, stage):
+    """Say in one sentence whether a stage's winner differs from the best other."""
+    lead = lead_of(study, stage)
+    if lead.rival is None:
+        return "There was no other candidate."
+    name = candidate_name({n: lead.rival[n] for n in stage["tried"]})
+    verdict = (
+        "no more than noise"
+        if lead.is_noise
+        else "more than noise explains (5 % level)"
+    )
+    return (
+        f"The best other candidate ({name}) has {as_percent(lead.rival['accuracy'])}: "
+        f"the winner differs from it by {100 * lead.difference:+.2f} pp, with a "
+        f"standard error of {as_points(lead.error)}: {verdict}."
+    )
+
+
+def standard_error(study, row):
+    """Estimate the standard error of the accuracy that judged a candidate.
+
+    Parameters
+    ----------
+    study : Study
+    row : dict
+        A row of the study.
+
+    Returns
+    -------
+    standard_error : float
+        That of a proportion, ``sqrt(p * (1 - p) / n)`` over the `n` samples that
+        judged; NaN where there is no accuracy.
+    """
+    p = row["accuracy"]
+    return math.sqrt(p * (1 - p) / n_judging(study.header))
+
+
+def n_judging(header):
+    """Count the samples that judged each candidate of a study."""
+    if header["config"]["protocol"] == "report":
+        return header["data"]["n_test"]
+    return math.ceil(header["data"]["n_train"] * JUDGING_PART)
+
+
+def judged_by(protocol):
+    """Name the samples that judged the candidates."""
+    return "test" if protocol == "report" else "held-out"
+
+
+def candidate_name(params):
+    """Write parameters in a line, as in ``depth=2, widths=600 200``."""
+    return ", ".join(f"{name}={as_text(value)}" for name, value in params.items())
+
+
+def candidate_names(candidates):
+    """Name candidates by what differs among them, as short as can be.
+
+    Parameters
+    ----------
+    candidates : list of dict
+        Their parameters, the same names in each.
+
+    Returns
+    -------
+    names : list of str
+        ``name=value, ...``; the value alone where a single parameter differs.
+    common : str
+        The name of that parameter, or nothing.
+
+    Examples
+    --------
+    >>> from skmnist.report import candidate_names
+    >>> candidate_names([{"a": 1, "b": [2, 3]}, {"a": 1, "b": [3, 2]}])
+    (['2 3', '3 2'], 'b')
+    >>> candidate_names([{"a": 1, "b": 2}])
+    (['a=1, b=2'], '')
+    """
+    first = candidates[0]
+    differing = [n for n in first if any(c[n] != first[n] for c in candidates)]
+    if len(differing) == 1:
+        return [as_text(c[differing[0]]) for c in candidates], differing[0]
+    names = differing or list(first)
+    return [candidate_name({n: c[n] for n in names}) for c in candidates], ""
+
+
+def error_column(study, stage):
+    """Return the column of standard errors, for `stage_table`."""
+    errors = [standard_error(study, row) for row in rows_of(study, stage)]
+    return {"standard error": [as_points(error) for error in errors]}
 
 
 def rows_of(study, stage):
@@ -122,167 +285,88 @@ def describe_final(summary):
     final = summary["final"]
     return (
         f"Final model on {summary['data']['name']}: "
-        f"{_percent(final['test_accuracy'])} on the test set "
-        f"(standard error {_points(final['standard_error'])}), "
+        f"{as_percent(final['test_accuracy'])} on the test set "
+        f"(standard error {as_points(final['standard_error'])}), "
         f"{final['n_parameters']:,} parameters, epoch {final['best_iter']} of "
         f"{final['n_iter']} ({final['stop_reason']}), {final['seconds']:.1f} s; "
         f"the study: {summary['n_fits']} fits in {summary['seconds']:.0f} s"
     )
 
 
-def to_markdown(study):
+def to_markdown(study, evidence=None):
     """Write a study as a Markdown page.
 
     Parameters
     ----------
     study : Study
         A study, finished or not.
+    evidence : Evidence, default=None
+        What its folder has besides; adds what the final model misreads.
 
     Returns
     -------
     page : str
         Markdown with a table for each stage.
     """
-    config = study.header["config"]
     parts = [
         "# A staged search of a multilayer perceptron",
-        describe_data(study.header),
+        _MARKUP.sub(r"\\\g<0>", describe_data(study.header)),
+        describe_config(study.header),
     ]
-    parts.append(
-        f"Preset `{config['preset']}`, protocol `{config['protocol']}`, seed "
-        f"{config['seed']}, {study.header['threads_per_fit']} threads per fit. "
-        + _versions(study.header)
-    )
     if study.header["optimistic"]:
         parts.append(f"**{OPTIMISTIC}**")
     for number, stage in enumerate(study.stages, 1):
-        table = stage_table(stage, rows_of(study, stage), config["protocol"])
+        table = stage_table(
+            stage,
+            rows_of(study, stage),
+            study.header["config"]["protocol"],
+            error_column(study, stage),
+        )
         parts += [
             f"## {number}. {title(stage)}",
             markdown_table(table),
-            f"Chosen by `{stage['rule']}`: {stage['reason']}.",
+            f"Chosen by `{stage['rule']}`: {stage['reason']}. "
+            + describe_lead(study, stage),
         ]
     parts += ["## All stages", markdown_table(overview_table(study))]
+    parts.append(f"{describe_noise(study.header)} ± is one standard error.")
     if study.summary is None:
         parts.append("The study is not finished.")
     else:
         parts.append(f"**{describe_final(study.summary)}.**")
+    if evidence is not None and evidence.predictions is not None:
+        parts.append(describe_misread(evidence.predictions))
     return "\n\n".join(parts) + "\n"
 
 
-def reported_rows():
-    """Return the 48 rows of the source report, as published.
-
-    Returns
-    -------
-    rows : list of dict
-        ``stage``, the candidate's parameters where the report gives them, and
-        ``reported_validation_accuracy``, ``reported_test_accuracy`` and
-        ``reported_stop_epoch``, None where it gives none.
-    """
-    rows = read_rows(files("skmnist") / "reported.csv")
-    accuracies = ("reported_validation_accuracy", "reported_test_accuracy")
-    for row in rows:
-        for name in accuracies:
-            row[name] = None if row[name] is None else float(row[name])
-    return rows
-
-
-def to_reproduction(study):
-    """Write a study of the report's own candidates beside the report's figures.
-
-    Parameters
-    ----------
-    study : Study
-        A study with the preset ``as-reported``.
-
-    Returns
-    -------
-    page : str
-        Markdown: a table for each stage, and how far the two are apart.
-
-    Raises
-    ------
-    ValueError
-        If the study's candidates are not the report's.
-    """
-    reported = reported_rows()
-    if [row["stage"] for row in study.rows] != [row["stage"] for row in reported]:
-        raise ValueError(
-            "the study's candidates are not those of the source report; run one "
-            "with --preset as-reported"
-        )
-    parts = [describe_data(study.header), _versions(study.header)]
-    for number, stage in enumerate(study.stages, 1):
-        theirs = [row for row in reported if row["stage"] == stage["name"]]
-        parts += [
-            f"## {number}. {title(stage)}",
-            markdown_table(reproduction_table(stage, rows_of(study, stage), theirs)),
-        ]
-    return "\n\n".join([*parts, _distances(study.rows, reported)]) + "\n"
-
-
-def _distances(rows, reported):
-    """Say how far measured and reported accuracies are apart, on average."""
-    pairs = list(zip(rows, reported, strict=True))
-    test = [r["accuracy"] - t["reported_test_accuracy"] for r, t in pairs]
-    gaps = [
-        (r["gap"], t["reported_validation_accuracy"] - t["reported_test_accuracy"])
-        for r, t in pairs
-        if t["reported_validation_accuracy"] is not None
-    ]
-    ours, theirs = (sum(column) / len(gaps) for column in zip(*gaps, strict=True))
+def describe_config(header):
+    """Say in a line how a study was run."""
+    config = header["config"]
     return (
-        f"Over all {len(test)} rows the measured test accuracy is "
-        f"{100 * sum(test) / len(test):+.2f} pp from the reported one on average "
-        f"(from {100 * min(test):+.2f} to {100 * max(test):+.2f} pp). Validation "
-        f"accuracy exceeds test accuracy by {_points(ours)} measured, "
-        f"{_points(theirs)} reported, on average of the {len(gaps)} rows where the "
-        "report gives both."
+        f"Preset `{config['preset']}`, protocol `{config['protocol']}`, seed "
+        f"{config['seed']}, {header['threads_per_fit']} threads per fit. "
+        + describe_versions(header)
     )
 
 
-def reproduction_table(stage, rows, reported):
-    """Show a stage's measured accuracies beside the reported ones, row by row.
+def describe_noise(header):
+    """Say what the standard errors of a study are."""
+    judges = judged_by(header["config"]["protocol"])
+    return (
+        f"Each candidate was judged by {n_judging(header):,} {judges} samples; the "
+        "standard errors are those of a proportion of so many. What another seed "
+        "would change comes on top."
+    )
 
-    Parameters
-    ----------
-    stage : dict
-        A stage of a study whose candidates are the report's.
-    rows : list of dict
-        Its candidates, in the report's order.
-    reported : list of dict
-        The report's rows of the same stage.
 
-    Returns
-    -------
-    table : Table
-        Parameters, then reported and measured accuracies in percent.
-    """
-    columns = [
-        *stage["tried"],
-        "reported validation",
-        "measured validation",
-        "reported test",
-        "measured test",
-        "difference",
-        "reported epochs",
-        "measured epochs",
-    ]
-    cells = [
-        [
-            *(_text(row[name]) for name in stage["tried"]),
-            _percent(theirs["reported_validation_accuracy"]),
-            _percent(row["validation_accuracy"]),
-            _percent(theirs["reported_test_accuracy"]),
-            _percent(row["accuracy"]),
-            f"{100 * (row['accuracy'] - theirs['reported_test_accuracy']):+.2f}",
-            _text(theirs["reported_stop_epoch"]),
-            f"{row['n_iter']:.0f}",
-        ]
-        for row, theirs in zip(rows, reported, strict=True)
-    ]
-    return Table(columns, cells, [row["winner"] for row in rows].index(True))
+def describe_misread(predictions, most=5):
+    """Say in a line how many test samples were misread, and as what."""
+    wrong = predictions.true != predictions.predicted
+    pairs = zip(predictions.true[wrong], predictions.predicted[wrong], strict=True)
+    frequent = Counter((str(a), str(b)) for a, b in pairs).most_common(most)
+    named = ", ".join(f"{a} as {b} ({count})" for (a, b), count in frequent)
+    line = f"It misreads {int(wrong.sum()):,} of {len(wrong):,} test samples"
+    return f"{line}; most often {named}." if frequent else f"{line}."
 
 
 def markdown_table(table):
@@ -291,24 +375,34 @@ def markdown_table(table):
     for i, row in enumerate(table.rows):
         mark = "**" if i == table.winner else ""
         lines.append([f"{mark}{cell}{mark}" if cell else cell for cell in row])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    escaped = [[cell.replace("|", "\\|") for cell in cells] for cells in lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
 
 
-def _versions(header):
+def describe_versions(header):
+    """Name the versions that a study was run with."""
     versions = header["versions"]
     named = ", ".join(f"{name} {number}" for name, number in versions.items())
     return f"Versions: {named}."
 
 
-def _text(value):
+def as_text(value):
+    """Write a parameter; values of several layers are separated by spaces."""
     if isinstance(value, list):
         return " ".join(map(str, value))
     return "" if value is None else str(value)
 
 
-def _percent(value):
+def as_number(value, form):
+    """Write a number in a format; nothing where there is none."""
+    return "" if value != value else format(value, form)
+
+
+def as_percent(value):
+    """Write an accuracy in percent; nothing where there is none."""
     return "" if value is None or value != value else f"{100 * value:.2f} %"
 
 
-def _points(value):
+def as_points(value):
+    """Write a difference of accuracies in percentage points, likewise."""
     return "" if value != value else f"{100 * value:.2f} pp"

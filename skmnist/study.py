@@ -12,9 +12,17 @@ from platform import python_version
 
 import joblib
 import numpy as np
-from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedShuffleSplit, check_cv
 
 from .datasets import load_dataset
+from .evidence import (
+    CURVES,
+    PREDICTIONS,
+    fit_curve,
+    predict_test_set,
+    write_predictions,
+)
 from .experiment import PRESETS, report_base_params
 from .folder import (
     MEASURED,
@@ -161,7 +169,7 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
 
 def _search_and_finish(config, out, data, header, on_stage, callbacks):
     """Run the stages and the final model; return the study, not yet timed."""
-    rows, stages = [], []
+    rows, stages, curves = [], [], {}
 
     def record(result, cv_results):
         new = stage_rows(result, cv_results, base, data.name)
@@ -169,6 +177,8 @@ def _search_and_finish(config, out, data, header, on_stage, callbacks):
         rows.extend(new)
         write_rows(out / "results.csv", rows)
         write_json(out / "stages.json", stages)
+        curves[result.name] = _winners_curve(search, result.best_params, X, y)
+        write_json(out / CURVES, {"stages": curves, "final": None})
         if on_stage is not None:
             on_stage(stages[-1], new)
 
@@ -178,9 +188,12 @@ def _search_and_finish(config, out, data, header, on_stage, callbacks):
     if callbacks:
         search.set_callbacks(*callbacks)
     judged = data.train if config.protocol == "holdout" else slice(None)
-    search.fit(data.data[judged], data.target[judged])
+    X, y = data.data[judged], data.target[judged]
+    search.fit(X, y)
     final = _final_model(classifier, search.best_params_, data)
     final.save(out / "model.skmnist")
+    write_json(out / CURVES, {"stages": curves, "final": fit_curve(final)})
+    write_predictions(out / PREDICTIONS, predict_test_set(final, data))
     return Study(header, rows, stages, _summary(search, final, data, header))
 
 
@@ -249,9 +262,15 @@ def _search(config, classifier, data, on_stage_end):
     )
 
 
-def _final_model(classifier, best_params, data):
-    from sklearn.base import clone
+def _winners_curve(search, best_params, X, y):
+    """Return the learning curve of a stage's winner, in the first fold."""
+    train, _ = next(iter(check_cv(search.cv).split(X, y)))
+    # The fit is kept in the study's folder: this reads it, and trains nothing.
+    winner = clone(search.estimator).set_params(**best_params)
+    return fit_curve(winner.fit(X[train], y[train]))
 
+
+def _final_model(classifier, best_params, data):
     final = clone(classifier).set_params(**best_params)
     return final.fit(data.data[data.train], data.target[data.train])
 

@@ -52,7 +52,9 @@ def test_folder_holds_what_the_readme_says(finished):
     out, _ = finished
     assert {path.name for path in out.iterdir()} == {
         ".lock",
+        "curves.json",
         "model.skmnist",
+        "predictions.npz",
         "skmnist-fits",
         "results.csv",
         "stages.json",
