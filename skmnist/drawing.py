@@ -9,9 +9,9 @@ therefore do not draw, as those of scikit-learn do.
 
 from importlib import import_module
 
-# Okabe and Ito's blue and vermilion, for readers who cannot tell red from green;
-# both can be seen on white and on black.
-BLUE, VERMILION, GREY = "#0072b2", "#d55e00", "#808080"
+# Blue and orange, for readers who cannot tell red from green; all three stand out from
+# white and from black by more than 3 to 1.
+BLUE, VERMILION, GREY = "#2487c7", "#d55e00", "#808080"
 
 
 class NoMatplotlibError(ImportError):
@@ -35,12 +35,12 @@ def import_matplotlib(module):
         ) from error
 
 
-def legend_above(ax):
+def legend_above(ax, n_columns=3):
     """Put the legend above the axes, where it covers no point."""
     ax.legend(
         loc="lower left",
         bbox_to_anchor=(0, 1),
-        ncols=4,
+        ncols=n_columns,
         frameon=False,
         borderaxespad=0.2,
         columnspacing=1.2,

@@ -55,7 +55,7 @@ def stage_figure(study, stage):
 
     def draw(figure):
         display.plot(figure.add_subplot())
-        display.ax_.set_title("")
+        display.ax_.set_title("", loc="left")
         display.ax_.grid(axis="y", visible=False)
         _in_percent(display.ax_.xaxis)
 
@@ -110,12 +110,12 @@ def gap_figure(study, max_gap):
         display.plot(figure.add_subplot())
         x, y = frame["score"], frame["validation_score"]
         low, high = _focus(np.concatenate([x, y]))
-        display.ax_.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+        display.ax_.set(xlim=(low, high), ylim=(low, high))
         _in_percent(display.ax_.xaxis)
         _in_percent(display.ax_.yaxis)
         _note_outside(display.ax_, (x < low) | (y < low) | (x > high) | (y > high))
 
-    return _svg(draw, "Validation accuracy against the accuracy that judged", 4.6)
+    return _svg(draw, "Validation accuracy against the accuracy that judged", 3.9)
 
 
 def cost_figure(study, column, name):
@@ -179,7 +179,7 @@ def path_figure(study):
             for row in rows_of(study, stage)
         ]
         x, y = np.array(tried).T
-        ax.scatter(x, y, c=BLUE, s=18, alpha=0.5, label="candidate")
+        ax.scatter(x, y, c=BLUE, s=20, alpha=0.8, label="candidate")
         path = {"color": VERMILION, "marker": "D", "capsize": 3}
         ax.errorbar(scores, places, xerr=errors, label="chosen", **path)
         low, high = _focus(x, least=scores)
@@ -266,14 +266,20 @@ def _note_outside(ax, outside):
 
 
 def _in_percent(axis):
+    """Label an axis of accuracies in percent, with no more decimals than it takes."""
     ticker = import_matplotlib("ticker")
-    axis.set_major_locator(ticker.MaxNLocator(nbins=5))
-    axis.set_major_formatter(ticker.PercentFormatter(1))
+    axis.set_major_locator(ticker.MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
+    form = ticker.FuncFormatter(lambda value, _: f"{round(100 * value, 6):g} %")
+    axis.set_major_formatter(form)
 
 
 def _plain_log(axis):
     """Label a logarithmic axis with plain numbers, as 5,000."""
     ticker = import_matplotlib("ticker")
+
+    def plain(value, _):
+        return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+
     axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=6))
-    axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.4g}"))
+    axis.set_major_formatter(ticker.FuncFormatter(plain))
     axis.set_minor_formatter(ticker.NullFormatter())

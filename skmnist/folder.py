@@ -173,11 +173,11 @@ def check_same(out, header):
 
 def flat(nested, prefix=""):
     """Bring a dict of dicts to one level, with the keys joined by dots."""
-    flat = {}
+    level = {}
     for key, value in nested.items():
         inner = isinstance(value, dict)
-        flat |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
-    return flat
+        level |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return level
 
 
 def read_study(folder):

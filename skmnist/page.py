@@ -18,7 +18,6 @@ from .pictures import MisreadDigitsDisplay
 from .report import (
     OPTIMISTIC,
     as_percent,
-    as_points,
     as_text,
     describe_data,
     describe_final,
@@ -28,6 +27,7 @@ from .report import (
     describe_versions,
     error_column,
     judged_by,
+    n_judging,
     overview_table,
     rows_of,
     stage_table,
@@ -41,10 +41,10 @@ MARKDOWN, PAGE = "report.md", "report.html"
 MOST_CLASSES = 30
 MOST_MISREAD = 100
 
-_PROTOCOLS = {
-    "holdout": "Candidates were judged by a sixth of the training data that neither "
-    "trained nor stopped them; the test set was read once, by the final model.",
-    "report": OPTIMISTIC,
+_JUDGES = {
+    "holdout": "a sixth of the training data, {n:,} samples that neither trained nor "
+    "stopped a candidate; the test set was read once, by the final model",
+    "report": "the test set, {n:,} samples, as in the source report",
 }
 
 
@@ -111,8 +111,11 @@ def to_html(study, evidence):
         "study": study,
         "header": study.header,
         "summary": study.summary,
-        "data": describe_data(study.header),
-        "protocol": _PROTOCOLS[study.header["config"]["protocol"]],
+        "data": describe_data(study.header).removeprefix("Data: "),
+        "judges": _JUDGES[study.header["config"]["protocol"]].format(
+            n=n_judging(study.header)
+        ),
+        "optimistic": OPTIMISTIC if study.header["optimistic"] else "",
         "noise": describe_noise(study.header),
         "versions": describe_versions(study.header),
         "judged": judged_by(study.header["config"]["protocol"]),
@@ -238,12 +241,12 @@ def _final(study, evidence, draw):
     if study.summary is None:
         return None
     summary, final = study.summary, study.summary["final"]
-    accuracy = as_percent(final["test_accuracy"])
+    error = as_percent(final["standard_error"])
     curve = evidence.final_curve
     return {
         "sentence": describe_final(summary),
         "facts": {
-            "test accuracy": f"{accuracy} ± {as_points(final['standard_error'])}",
+            "test accuracy": f"{100 * final['test_accuracy']:.2f} ± {error}",
             "parameters": f"{final['n_parameters']:,}",
             "best epoch": f"{final['best_iter']} of {final['n_iter']}",
             "candidates": f"{summary['n_candidates']:,}",

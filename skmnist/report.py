@@ -175,11 +175,7 @@ def describe_lead(study, stage):
     if lead.rival is None:
         return "There was no other candidate."
     name = candidate_name({n: lead.rival[n] for n in stage["tried"]})
-    verdict = (
-        "no more than noise"
-        if lead.is_noise
-        else "more than noise explains (5 % level)"
-    )
+    verdict = "no more than noise" if lead.is_noise else "more than noise (5 % level)"
     return (
         f"The best other candidate ({name}) has {as_percent(lead.rival['accuracy'])}: "
         f"the winner differs from it by {100 * lead.difference:+.2f} pp, with a "

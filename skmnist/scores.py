@@ -362,7 +362,7 @@ class GapDisplay:
         limit = f"gap of {100 * self.max_gap:g} %"
         self.ax_.plot(ends, ends + self.max_gap, **line, label=limit)
         self.ax_.set(xlabel="held-out accuracy", ylabel="validation accuracy")
-        legend_above(self.ax_)
+        legend_above(self.ax_, n_columns=2)
         return self
 
 

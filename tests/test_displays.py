@@ -152,12 +152,12 @@ def test_a_grid_search_is_a_single_stage():
 
 
 def test_gap_is_validation_minus_score(search):
-    frame = GapDisplay.from_search(search, max_gap=0.03).frame()
+    frame = GapDisplay.from_search(search, max_gap=0.005).frame()
     trained = search.cv_results_["mean_train_score"]
     np.testing.assert_array_equal(frame["validation_score"], trained)
     np.testing.assert_array_equal(frame["gap"], trained - frame["score"])
-    np.testing.assert_array_equal(frame["too_large"], frame["gap"] > 0.03)
-    assert frame["too_large"].any()
+    np.testing.assert_array_equal(frame["too_large"], frame["gap"] > 0.005)
+    assert 0 < frame["too_large"].sum() < 5
     assert frame["winner"].sum() == 2
 
 
