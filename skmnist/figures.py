@@ -109,7 +109,7 @@ def gap_figure(study, max_gap):
     def draw(figure):
         display.plot(figure.add_subplot())
         x, y = frame["score"], frame["validation_score"]
-        low, high = _focus(np.concatenate([x, y]))
+        low, high = _focus(np.concatenate([x, y]), _typical_error(study))
         display.ax_.set(xlim=(low, high), ylim=(low, high))
         _in_percent(display.ax_.xaxis)
         _in_percent(display.ax_.yaxis)
@@ -145,10 +145,10 @@ def cost_figure(study, column, name):
         ):
             points = (cost[among], scores[among])
             ax.scatter(*points, c=color, marker=marker, alpha=0.8, label=label)
-        low, high = _focus(scores)
-        ax.set(xscale="log", xlabel=name, ylabel="accuracy", ylim=(low, high))
+        low, high = _focus(scores, _typical_error(study))
+        ax.set(xlabel=name, ylabel="accuracy", ylim=(low, high))
         _in_percent(ax.yaxis)
-        _plain_log(ax.xaxis)
+        _cost_axis(ax, cost)
         _note_outside(ax, (scores < low) | (scores > high))
         legend_above(ax)
 
@@ -168,7 +168,7 @@ def path_figure(study):
     """
     winners = [lead_of(study, stage).winner for stage in study.stages]
     scores = np.array([row["accuracy"] for row in winners])
-    errors = [standard_error(study, row) for row in winners]
+    errors = np.array([standard_error(study, row) for row in winners])
     places = np.arange(len(winners))
 
     def draw(figure):
@@ -182,7 +182,8 @@ def path_figure(study):
         ax.scatter(x, y, c=BLUE, s=20, alpha=0.8, label="candidate")
         path = {"color": VERMILION, "marker": "D", "capsize": 3}
         ax.errorbar(scores, places, xerr=errors, label="chosen", **path)
-        low, high = _focus(x, least=scores)
+        shown = np.concatenate([scores - errors, scores + errors])
+        low, high = _focus(x, _typical_error(study), least=shown)
         ax.set(xlim=(low, high), xlabel="accuracy, ± one standard error")
         ax.set_yticks(
             places, [f"{i + 1}. {title(s)}" for i, s in enumerate(study.stages)]
@@ -237,23 +238,29 @@ def _svg(draw, said, height):
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(said)}"', 1)
 
 
-def _focus(values, least=()):
+def _focus(values, error, least=()):
     """Return limits that hold most values, where a few lie far away.
 
     Parameters
     ----------
     values : ndarray of float
         All that could be shown.
+    error : float
+        Differences up to some of these are no reason to leave a value out.
     least : array-like of float, default=()
         What has to be shown.
     """
     values = values[~np.isnan(values)]
     low, high = np.quantile(values, [0.25, 0.75])
-    reach = 3 * max(high - low, 0.002)
+    reach = 3 * max(high - low, error)
     inside = values[(values >= low - reach) & (values <= high + reach)]
     shown = np.concatenate([inside, np.asarray(least, dtype=float)])
-    margin = 0.08 * max(np.ptp(shown), 0.005)
+    margin = max(0.08 * np.ptp(shown), 0.5 * error, 1e-4)
     return shown.min() - margin, shown.max() + margin
+
+
+def _typical_error(study):
+    return float(np.nanmedian([standard_error(study, row) for row in study.rows]))
 
 
 def _note_outside(ax, outside):
@@ -273,13 +280,17 @@ def _in_percent(axis):
     axis.set_major_formatter(form)
 
 
-def _plain_log(axis):
-    """Label a logarithmic axis with plain numbers, as 5,000."""
+def _cost_axis(ax, cost):
+    """Label an axis with plain numbers, as 5,000; logarithmic where they span a lot."""
     ticker = import_matplotlib("ticker")
 
     def plain(value, _):
-        return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+        return f"{value:,.0f}" if value >= 10 else f"{value:g}"
 
-    axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=6))
-    axis.set_major_formatter(ticker.FuncFormatter(plain))
-    axis.set_minor_formatter(ticker.NullFormatter())
+    if np.nanmax(cost) > 10 * np.nanmin(cost) > 0:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=6))
+        ax.xaxis.set_minor_formatter(ticker.NullFormatter())
+    else:
+        ax.xaxis.set_major_locator(ticker.MaxNLocator(nbins=5))
+    ax.xaxis.set_major_formatter(ticker.FuncFormatter(plain))

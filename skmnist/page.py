@@ -165,7 +165,9 @@ def _stages(study, evidence, draw):
                 "reason": stage["reason"],
                 "lead": describe_lead(study, stage),
                 "heat": _heat_map(stage, rows),
-                "figure": draw(figures.stage_figure, study, stage),
+                "figure": draw(figures.stage_figure, study, stage)
+                if len(rows) > 1
+                else "",
                 "same_curve_as": drawn.get(key),
                 "curve": draw(figures.curve_figure, curve, f"stage {number}'s winner")
                 if curve and key not in drawn
@@ -188,7 +190,8 @@ def _figures_of_all(study, draw):
         "path": draw(figures.path_figure, study),
         "gap": draw(figures.gap_figure, study, MAX_GAP) if validated else "",
         "costs": [
-            draw(figures.cost_figure, study, *column) for column in costs.items()
+            (name, draw(figures.cost_figure, study, column, name))
+            for column, name in costs.items()
         ],
     }
 

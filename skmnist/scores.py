@@ -207,7 +207,7 @@ class StageScoresDisplay:
                 )
         labels = [fill(name, 26) for name in self.candidates]
         self.ax_.set_yticks(range(len(labels)), labels)
-        self.ax_.invert_yaxis()
+        self.ax_.set_ylim(len(labels) - 0.5, -0.5)
         self.ax_.set(xlabel=f"{self.metric}, ± one standard error")
         self.ax_.set_ylabel(self.parameter)
         self.ax_.set_title(self.name, loc="left", pad=24)
@@ -354,13 +354,12 @@ class GapDisplay:
         ):
             points = (frame["score"][among], frame["validation_score"][among])
             self.ax_.scatter(*points, c=color, marker=marker, label=label, alpha=0.8)
-        both = np.concatenate([frame["score"], frame["validation_score"]])
-        low, high = np.nanmin(both), np.nanmax(both) + self.max_gap
-        ends = np.array([low, high])
-        line = {"color": GREY, "linewidth": 1}
-        self.ax_.plot(ends, ends, **line, linestyle=":", label="no gap")
+        # Through a point among the candidates, so that the axes stay where these are.
+        at = np.nanmedian(frame["score"])
+        line = {"slope": 1, "color": GREY, "linewidth": 1}
+        self.ax_.axline((at, at), **line, linestyle=":", label="no gap")
         limit = f"gap of {100 * self.max_gap:g} %"
-        self.ax_.plot(ends, ends + self.max_gap, **line, label=limit)
+        self.ax_.axline((at, at + self.max_gap), **line, label=limit)
         self.ax_.set(xlabel="held-out accuracy", ylabel="validation accuracy")
         legend_above(self.ax_, n_columns=2)
         return self

@@ -123,7 +123,9 @@ def test_no_text_is_tiny(view, width):
     # Of SVG's texts the height counts, which their own scale makes.
     smallest = view.evaluate(
         """() => {
-          const sizes = [...document.querySelectorAll("svg text")].map(
+          const texts = [...document.querySelectorAll("svg text")].filter(
+            text => text.textContent.trim());
+          const sizes = texts.map(
             text => text.getBBox().height * text.getScreenCTM().d);
           for (const one of document.querySelectorAll("main *:not(svg *)")) {
             if ([...one.childNodes].some(n => n.nodeType === 3 && n.data.trim())) {
