@@ -120,13 +120,15 @@ def test_page_is_no_wider_than_the_window(view, width):
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_text_is_tiny(view, width):
     view.set_viewport_size({"width": width, "height": 900})
-    # Of SVG's texts the height counts, which their own scale makes.
+    # The texts of a figure are as large as its own scale makes them.
     smallest = view.evaluate(
         """() => {
           const texts = [...document.querySelectorAll("svg text")].filter(
             text => text.textContent.trim());
-          const sizes = texts.map(
-            text => text.getBBox().height * text.getScreenCTM().d);
+          const sizes = texts.map(text => {
+            const { a, b } = text.getScreenCTM();  // turned, perhaps
+            return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b);
+          });
           for (const one of document.querySelectorAll("main *:not(svg *)")) {
             if ([...one.childNodes].some(n => n.nodeType === 3 && n.data.trim())) {
               sizes.push(parseFloat(getComputedStyle(one).fontSize));
