@@ -269,7 +269,7 @@ def _note_outside(ax, outside):
     if count:
         text = f"{count} outside"
         place = {"xy": (0.02, 0.02), "xycoords": "axes fraction"}
-        ax.annotate(text, **place, fontsize="small")
+        ax.annotate(text, **place, fontsize=9)
 
 
 def _in_percent(axis):
