@@ -11,13 +11,12 @@ from .folder import flat
 from .report import (
     SIGNIFICANT,
     Table,
-    as_percent,
-    as_points,
     candidate_name,
     lead_of,
     markdown_table,
     standard_error,
     title,
+    with_error,
 )
 
 
@@ -152,13 +151,13 @@ def describe_final_difference(first, second, evidence):
     if first.summary is None or second.summary is None:
         return "At least one of the studies is not finished."
     accuracies = [
-        f"{as_percent(final['test_accuracy'])} ± {as_points(final['standard_error'])}"
+        _accuracy(final["test_accuracy"], final["standard_error"])
         for final in (study.summary["final"] for study in (first, second))
     ]
     apart = compare_final(first, second, evidence)
     line = (
         f"On the test set A reaches {accuracies[0]}, B {accuracies[1]}: a difference "
-        f"of {_signed(apart.value)} ± {as_points(apart.error)}."
+        f"of {_difference(apart.value, apart.error)}."
     )
     if apart.p_value is None:
         noise = abs(apart.value) <= SIGNIFICANT * apart.error
@@ -195,7 +194,7 @@ def _cells(leads):
             yield from ("", "")
         else:
             yield candidate_name({n: winner[n] for n in stage["tried"]})
-            yield f"{as_percent(winner['accuracy'])} ± {as_points(error)}"
+            yield _accuracy(winner["accuracy"], error)
 
 
 def _apart(leads):
@@ -203,8 +202,12 @@ def _apart(leads):
     if first is None or second is None:
         return ""
     difference = first["accuracy"] - second["accuracy"]
-    return f"{_signed(difference)} ± {as_points(math.hypot(error, other_error))}"
+    return _difference(difference, math.hypot(error, other_error))
 
 
-def _signed(difference):
-    return f"{100 * difference:+.2f} pp"
+def _accuracy(accuracy, error):
+    return with_error(f"{100 * accuracy:.2f}", error, "%")
+
+
+def _difference(difference, error):
+    return with_error(f"{100 * difference:+.2f}", error, "pp")

@@ -33,6 +33,7 @@ from .report import (
     stage_table,
     title,
     to_markdown,
+    with_error,
 )
 from .reported import describe_distances, reported_columns
 
@@ -244,12 +245,12 @@ def _final(study, evidence, draw):
     if study.summary is None:
         return None
     summary, final = study.summary, study.summary["final"]
-    error = as_percent(final["standard_error"])
+    accuracy = f"{100 * final['test_accuracy']:.2f}"
     curve = evidence.final_curve
     return {
         "sentence": describe_final(summary),
         "facts": {
-            "test accuracy": f"{100 * final['test_accuracy']:.2f} ± {error}",
+            "test accuracy": with_error(accuracy, final["standard_error"], "%"),
             "parameters": f"{final['n_parameters']:,}",
             "best epoch": f"{final['best_iter']} of {final['n_iter']}",
             "candidates": f"{summary['n_candidates']:,}",

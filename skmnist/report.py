@@ -109,9 +109,7 @@ def overview_table(study):
                 candidate_name(chosen),
                 as_percent(lead.winner["accuracy"]),
                 as_points(standard_error(study, lead.winner)),
-                f"{100 * lead.difference:+.2f} ± {100 * lead.error:.2f} pp"
-                if lead.rival
-                else "",
+                with_error(f"{100 * lead.difference:+.2f}", lead.error, "pp"),
             ]
         )
     columns = ["stage", "candidates", "chosen", "accuracy", "standard error"]
@@ -402,3 +400,15 @@ def as_percent(value):
 def as_points(value):
     """Write a difference of accuracies in percentage points, likewise."""
     return "" if value != value else f"{100 * value:.2f} pp"
+
+
+def with_error(text, error, unit):
+    """Write a number in percent with its standard error; nothing where there is none.
+
+    Examples
+    --------
+    >>> from skmnist.report import with_error
+    >>> with_error("98.07", 0.0014, "%")
+    '98.07 ± 0.14 %'
+    """
+    return "" if error != error else f"{text} ± {100 * error:.2f} {unit}"

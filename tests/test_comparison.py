@@ -42,7 +42,7 @@ def reading(right):
 def test_a_study_differs_in_nothing_from_itself(study, evidence):
     page = to_comparison(study, study, (evidence, evidence), NAMES)
     assert "They have the same configuration, data and versions." in page
-    assert page.count("| +0.00 pp ± ") == len(study.stages)
+    assert page.count("| +0.00 ± ") == len(study.stages)
     assert "0 samples only A reads right, 0 only B" in page
     assert "p = 1)" in page
 
