@@ -8,16 +8,9 @@ from typing import NamedTuple
 from scipy.stats import binomtest
 
 from .folder import flat
-from .report import (
-    SIGNIFICANT,
-    Table,
-    candidate_name,
-    lead_of,
-    markdown_table,
-    standard_error,
-    title,
-    with_error,
-)
+from .noise import SIGNIFICANT, lead_of, standard_error
+from .report import Table, markdown_table, title
+from .wording import candidate_name, with_error
 
 
 class Difference(NamedTuple):

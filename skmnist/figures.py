@@ -11,7 +11,8 @@ import numpy as np
 
 from .curves import FitCurveDisplay
 from .drawing import BLUE, GREY, VERMILION, import_matplotlib, legend_above
-from .report import lead_of, rows_of, standard_error, title
+from .noise import lead_of, rows_of, standard_error
+from .report import title
 from .scores import GapDisplay, StageScoresDisplay
 
 # Stands for the colour of the page's text, which is dark or light.

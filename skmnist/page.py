@@ -14,28 +14,28 @@ from .drawing import NoMatplotlibError
 from .evidence import read_evidence
 from .experiment import MAX_GAP
 from .folder import read_study
-from .pictures import MisreadDigitsDisplay
-from .report import (
-    OPTIMISTIC,
-    as_percent,
-    as_text,
-    describe_data,
-    describe_final,
+from .noise import (
     describe_lead,
-    describe_misread,
     describe_noise,
-    describe_versions,
     error_column,
     judged_by,
     n_judging,
-    overview_table,
     rows_of,
+)
+from .pictures import MisreadDigitsDisplay
+from .report import (
+    OPTIMISTIC,
+    describe_data,
+    describe_final,
+    describe_misread,
+    describe_versions,
+    overview_table,
     stage_table,
     title,
     to_markdown,
-    with_error,
 )
 from .reported import describe_distances, reported_columns
+from .wording import as_percent, as_text, with_error
 
 MARKDOWN, PAGE = "report.md", "report.html"
 # A larger matrix is no easier to read than the list of the most frequent mistakes.

@@ -2,12 +2,27 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
 import re
 from collections import Counter
 from typing import NamedTuple
 
-from .study import JUDGING_PART
+from .noise import (
+    describe_lead,
+    describe_noise,
+    error_column,
+    judged_by,
+    lead_of,
+    rows_of,
+    standard_error,
+)
+from .wording import (
+    as_number,
+    as_percent,
+    as_points,
+    as_text,
+    candidate_name,
+    with_error,
+)
 
 TITLES = {
     "depth_width": "Depth and width",
@@ -23,11 +38,7 @@ OPTIMISTIC = (
     "Candidates were judged by the test set, as the source report did; its "
     "accuracies are therefore optimistic."
 )
-
-
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#|]")
-# Two-sided, at the level of 5 %.
-SIGNIFICANT = 1.96
 
 
 class Table(NamedTuple):
@@ -116,149 +127,6 @@ def overview_table(study):
     return Table([*columns, "before the best other"], rows, None)
 
 
-class Lead(NamedTuple):
-    """How far a stage's winner is before the best of the other candidates.
-
-    Attributes
-    ----------
-    winner, rival : dict
-        Their rows; no rival (None) where there is no other candidate with a score.
-    difference : float
-        Accuracy of the winner minus that of the rival; negative where the rule has
-        chosen a less accurate one.
-    error : float
-        Standard error of the difference, as if the two had read different samples;
-        they have read the same ones, so it errs on the side of "noise".
-    """
-
-    winner: dict
-    rival: dict | None
-    difference: float
-    error: float
-
-    @property
-    def is_noise(self):
-        """Whether the difference is none that could be told from chance."""
-        return not abs(self.difference) > SIGNIFICANT * self.error
-
-
-def lead_of(study, stage):
-    """Compare a stage's winner with the best of the other candidates.
-
-    Parameters
-    ----------
-    study : Study
-    stage : dict
-        One of its stages.
-
-    Returns
-    -------
-    lead : Lead
-    """
-    rows = rows_of(study, stage)
-    winner = next(row for row in rows if row["winner"])
-    others = [r for r in rows if not r["winner"] and not math.isnan(r["accuracy"])]
-    rival = max(others, key=lambda row: row["accuracy"], default=None)
-    if rival is None:
-        return Lead(winner, None, math.nan, math.nan)
-    errors = (standard_error(study, row) for row in (winner, rival))
-    return Lead(
-        winner, rival, winner["accuracy"] - rival["accuracy"], math.hypot(*errors)
-    )
-
-
-def describe_lead(study, stage):
-    """Say in one sentence whether a stage's winner differs from the best other."""
-    lead = lead_of(study, stage)
-    if lead.rival is None:
-        return "There was no other candidate."
-    name = candidate_name({n: lead.rival[n] for n in stage["tried"]})
-    verdict = "no more than noise" if lead.is_noise else "more than noise (5 % level)"
-    return (
-        f"The best other candidate ({name}) has {as_percent(lead.rival['accuracy'])}: "
-        f"the winner differs from it by {100 * lead.difference:+.2f} pp, with a "
-        f"standard error of {as_points(lead.error)}: {verdict}."
-    )
-
-
-def standard_error(study, row):
-    """Estimate the standard error of the accuracy that judged a candidate.
-
-    Parameters
-    ----------
-    study : Study
-    row : dict
-        A row of the study.
-
-    Returns
-    -------
-    standard_error : float
-        That of a proportion, ``sqrt(p * (1 - p) / n)`` over the `n` samples that
-        judged; NaN where there is no accuracy.
-    """
-    p = row["accuracy"]
-    return math.sqrt(p * (1 - p) / n_judging(study.header))
-
-
-def n_judging(header):
-    """Count the samples that judged each candidate of a study."""
-    if header["config"]["protocol"] == "report":
-        return header["data"]["n_test"]
-    return math.ceil(header["data"]["n_train"] * JUDGING_PART)
-
-
-def judged_by(protocol):
-    """Name the samples that judged the candidates."""
-    return "test" if protocol == "report" else "held-out"
-
-
-def candidate_name(params):
-    """Write parameters in a line, as in ``depth=2, widths=600 200``."""
-    return ", ".join(f"{name}={as_text(value)}" for name, value in params.items())
-
-
-def candidate_names(candidates):
-    """Name candidates by what differs among them, as short as can be.
-
-    Parameters
-    ----------
-    candidates : list of dict
-        Their parameters, the same names in each.
-
-    Returns
-    -------
-    names : list of str
-        ``name=value, ...``; the value alone where a single parameter differs.
-    common : str
-        The name of that parameter, or nothing.
-
-    Examples
-    --------
-    >>> from skmnist.report import candidate_names
-    >>> candidate_names([{"a": 1, "b": [2, 3]}, {"a": 1, "b": [3, 2]}])
-    (['2 3', '3 2'], 'b')
-    >>> candidate_names([{"a": 1, "b": 2}])
-    (['a=1, b=2'], '')
-    """
-    first = candidates[0]
-    differing = [n for n in first if any(c[n] != first[n] for c in candidates)]
-    if len(differing) == 1:
-        return [as_text(c[differing[0]]) for c in candidates], differing[0]
-    names = differing or list(first)
-    return [candidate_name({n: c[n] for n in names}) for c in candidates], ""
-
-
-def error_column(study, stage):
-    """Return the column of standard errors, for `stage_table`."""
-    errors = [standard_error(study, row) for row in rows_of(study, stage)]
-    return {"standard error": [as_points(error) for error in errors]}
-
-
-def rows_of(study, stage):
-    """Return the rows of one stage."""
-    return [row for row in study.rows if row["stage"] == stage["name"]]
-
-
 def title(stage):
     """Return a stage's heading."""
     return TITLES.get(stage["name"], stage["name"])
@@ -343,16 +211,6 @@ def describe_config(header):
     )
 
 
-def describe_noise(header):
-    """Say what the standard errors of a study are."""
-    judges = judged_by(header["config"]["protocol"])
-    return (
-        f"Each candidate was judged by {n_judging(header):,} {judges} samples; the "
-        "standard errors are those of a proportion of so many. What another seed "
-        "would change comes on top."
-    )
-
-
 def describe_misread(predictions, most=5):
     """Say in a line how many test samples were misread, and as what."""
     wrong = predictions.true != predictions.predicted
@@ -378,37 +236,3 @@ def describe_versions(header):
     versions = header["versions"]
     named = ", ".join(f"{name} {number}" for name, number in versions.items())
     return f"Versions: {named}."
-
-
-def as_text(value):
-    """Write a parameter; values of several layers are separated by spaces."""
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return "" if value is None else str(value)
-
-
-def as_number(value, form):
-    """Write a number in a format; nothing where there is none."""
-    return "" if value != value else format(value, form)
-
-
-def as_percent(value):
-    """Write an accuracy in percent; nothing where there is none."""
-    return "" if value is None or value != value else f"{100 * value:.2f} %"
-
-
-def as_points(value):
-    """Write a difference of accuracies in percentage points, likewise."""
-    return "" if value != value else f"{100 * value:.2f} pp"
-
-
-def with_error(text, error, unit):
-    """Write a number in percent with its standard error; nothing where there is none.
-
-    Examples
-    --------
-    >>> from skmnist.report import with_error
-    >>> with_error("98.07", 0.0014, "%")
-    '98.07 ± 0.14 %'
-    """
-    return "" if error != error else f"{text} ± {100 * error:.2f} {unit}"

@@ -5,17 +5,9 @@
 from importlib.resources import files
 
 from .folder import read_rows
-from .report import (
-    Table,
-    as_percent,
-    as_points,
-    as_text,
-    describe_data,
-    describe_versions,
-    markdown_table,
-    rows_of,
-    title,
-)
+from .noise import rows_of
+from .report import Table, describe_data, describe_versions, markdown_table, title
+from .wording import as_percent, as_points, as_text
 
 # What the report's rows state about a candidate, under the same name as ours.
 _SHARED = (

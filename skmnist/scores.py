@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .drawing import BLUE, GREY, VERMILION, axes_of, legend_above
-from .report import candidate_names, rows_of, standard_error, title
+from .noise import rows_of, standard_error
+from .report import title
 from .results import (
     ROUNDING,
     VALIDATION_COLUMNS,
@@ -17,6 +18,7 @@ from .results import (
     split_scores,
     take_rows,
 )
+from .wording import candidate_names
 
 
 class StageScoresDisplay:

@@ -41,6 +41,8 @@ ORDER = (
     "evidence",
     "study",
     "progress",
+    "wording",
+    "noise",
     "report",
     "reported",
     "comparison",

@@ -7,18 +7,15 @@ import pytest
 
 from skmnist.evidence import Predictions
 from skmnist.folder import Study
+from skmnist.noise import describe_lead, lead_of, n_judging, standard_error
 from skmnist.report import (
     Table,
     describe_data,
     describe_final,
-    describe_lead,
     describe_misread,
-    lead_of,
     markdown_table,
-    n_judging,
     overview_table,
     stage_table,
-    standard_error,
     to_markdown,
 )
 
