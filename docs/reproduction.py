@@ -16,13 +16,8 @@ from pathlib import Path
 from statistics import fmean, median
 
 from skmnist.folder import read_study
-from skmnist.report import (
-    describe_final,
-    markdown_table,
-    overview_table,
-    reported_rows,
-    to_reproduction,
-)
+from skmnist.report import describe_final, markdown_table, overview_table
+from skmnist.reported import reported_rows, to_reproduction
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS / "results"
@@ -108,7 +103,7 @@ def run_studies():
         subprocess.run(
             [sys.executable, "-m", "skmnist", *command.split(), out], check=True
         )
-        for name in ("model.skmnist", "report.md"):
+        for name in ("model.skmnist", "predictions.npz", "report.html", "report.md"):
             (out / name).unlink()
 
 

@@ -10,8 +10,13 @@ from importlib import import_module
 
 _HOMES = {
     "Comparison": "differences",
+    "FirstLayerDisplay": "pictures",
+    "FitCurveDisplay": "curves",
+    "GapDisplay": "scores",
     "KerasMLPClassifier": "classifier",
+    "MisreadDigitsDisplay": "pictures",
     "Stage": "search",
+    "StageScoresDisplay": "scores",
     "StagedSearchCV": "search",
     "ValidationEarlyStopping": "validation",
     "best_score": "selection",

@@ -19,6 +19,7 @@ from sklearn.model_selection._validation import (
 )
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "_fit_and_score",
     "_fit_context",
     "_insert_error_scores",
+    "_safe_split",
     "_warn_or_raise_about_fit_failures",
     "cause_of_failure",
     "close_listener",

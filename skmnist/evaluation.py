@@ -17,6 +17,7 @@ from sklearn.base import clone
 from ._compat import (
     _fit_and_score,
     _insert_error_scores,
+    _safe_split,
     _warn_or_raise_about_fit_failures,
     metric_names,
 )
@@ -58,6 +59,9 @@ class Trial:
         Its process.
     versions : dict of str to str
         Python and the packages there.
+    inspected : object
+        What `inspect` of the search returned for the fit; None where it failed or
+        nothing was to be inspected.
     """
 
     stage: str
@@ -73,6 +77,7 @@ class Trial:
     host: str | None
     pid: int | None
     versions: dict
+    inspected: Any = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,7 @@ class Evaluation:
         self.deadline = deadline
         self.scorers = scorers
         self.common = {
+            "inspect": search.inspect,
             "scorer": scorers,
             "fit_params": given["fit_params"],
             "score_params": given["score_params"],
@@ -299,6 +305,8 @@ def fit_and_score(X, y, folds, common, task):
     if task.deadline is not None and time.time() >= task.deadline:
         return None
     train, test = folds[task.split[0]]
+    inspect, common = common["inspect"], {**common, "return_estimator": True}
+    del common["inspect"]
     outcome = _fit_and_score(
         task.estimator,
         X,
@@ -311,7 +319,11 @@ def fit_and_score(X, y, folds, common, task):
         callback_ctx=task.context,
         **common,
     )
-    return outcome, {"host": node(), "pid": os.getpid(), "versions": versions()}
+    where = {"host": node(), "pid": os.getpid(), "versions": versions()}
+    fitted = outcome.pop("estimator")
+    if inspect is not None and outcome["fit_error"] is None:
+        where["inspected"] = inspect(fitted, *_safe_split(fitted, X, y, test, train))
+    return outcome, where
 
 
 @lru_cache(maxsize=1)

@@ -207,7 +207,7 @@ def check_same(out, header):
         If they differ in anything that a result depends on; names what.
     """
     kept = read_study(out).header
-    there, here = _flat(kept), _flat(json.loads(json.dumps(header)))
+    there, here = flat(kept), flat(json.loads(json.dumps(header)))
     differing = [
         f"{name} is {there.get(name)!r} there and {here.get(name)!r} now"
         for name in dict.fromkeys([*there, *here])
@@ -220,13 +220,13 @@ def check_same(out, header):
         )
 
 
-def _flat(nested, prefix=""):
+def flat(nested, prefix=""):
     """Bring a dict of dicts to one level, with the keys joined by dots."""
-    flat = {}
+    level = {}
     for key, value in nested.items():
         inner = isinstance(value, dict)
-        flat |= _flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
-    return flat
+        level |= flat(value, f"{prefix}{key}.") if inner else {prefix + key: value}
+    return level
 
 
 def read_study(folder):

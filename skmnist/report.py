@@ -2,10 +2,27 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from importlib.resources import files
+import re
+from collections import Counter
 from typing import NamedTuple
 
-from .folder import read_rows
+from .noise import (
+    describe_lead,
+    describe_noise,
+    error_column,
+    judged_by,
+    lead_of,
+    rows_of,
+    standard_error,
+)
+from .wording import (
+    as_number,
+    as_percent,
+    as_points,
+    as_text,
+    candidate_name,
+    with_error,
+)
 
 TITLES = {
     "depth_width": "Depth and width",
@@ -21,6 +38,7 @@ OPTIMISTIC = (
     "Candidates were judged by the test set, as the source report did; its "
     "accuracies are therefore optimistic."
 )
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|]")
 
 WHAT_P_IS = (
     "*p* tells of each candidate whether it differs from the stage's winner by more "
@@ -69,12 +87,11 @@ def stage_table(stage, rows, protocol, extra=None):
         Parameters that the stage tried, accuracies in percent, epochs trained,
         seconds, and number of parameters.
     """
-    judged = "test" if protocol == "report" else "held-out"
     extra = extra or {}
     columns = [
         *stage["tried"],
         "validation accuracy",
-        f"{judged} accuracy",
+        f"{judged_by(protocol)} accuracy",
         *extra,
         "gap",
         "epochs trained",
@@ -83,22 +100,22 @@ def stage_table(stage, rows, protocol, extra=None):
     ]
     cells = [
         [
-            *(_text(row[name]) for name in stage["tried"]),
-            _percent(row["validation_accuracy"]),
-            _percent(row["accuracy"]),
+            *(as_text(row[name]) for name in stage["tried"]),
+            as_percent(row["validation_accuracy"]),
+            as_percent(row["accuracy"]),
             *(column[i] for column in extra.values()),
-            _points(row["gap"]),
-            f"{row['n_iter']:.0f}",
-            f"{row['seconds']:.1f}",
-            f"{row['n_parameters']:,.0f}",
+            as_points(row["gap"]),
+            as_number(row["n_iter"], ".0f"),
+            as_number(row["seconds"], ".1f"),
+            as_number(row["n_parameters"], ",.0f"),
         ]
         for i, row in enumerate(rows)
     ]
     return Table(columns, cells, [row["winner"] for row in rows].index(True))
 
 
-def significance_columns(rows):
-    """Show how sure the accuracies of a stage are.
+def p_column(rows):
+    """Show which candidates of a stage differ from its winner by more than chance.
 
     Parameters
     ----------
@@ -107,38 +124,34 @@ def significance_columns(rows):
 
     Returns
     -------
-    columns : dict of str to list of str
-        The standard error of each accuracy, and the p-value of the difference from
-        the winner (McNemar's test on the rows that judged, adjusted after Holm).
-        Empty for a study from before these were kept.
+    column : dict of str to list of str
+        The p-value of the difference from the winner (McNemar's test on the rows
+        that judged, adjusted after Holm). Empty for a study from before these were
+        kept.
     """
     if "p_value" not in rows[0]:
         return {}
-    return {
-        "standard error": [
-            "" if row["standard_error"] is None else _points(row["standard_error"])
-            for row in rows
-        ],
-        "p": ["" if row["p_value"] is None else _p(row["p_value"]) for row in rows],
-    }
+    return {"p": ["" if row["p_value"] is None else _p(row["p_value"]) for row in rows]}
 
 
 def overview_table(study):
     """Show all stages at a glance: the winner of each and its accuracy."""
     rows = []
     for stage in study.stages:
-        winner = next(row for row in rows_of(study, stage) if row["winner"])
-        chosen = ", ".join(f"{n}={_text(winner[n])}" for n in stage["tried"])
-        n_candidates = len(rows_of(study, stage))
+        lead = lead_of(study, stage)
+        chosen = {name: lead.winner[name] for name in stage["tried"]}
         rows.append(
-            [title(stage), str(n_candidates), chosen, _percent(winner["accuracy"])]
+            [
+                title(stage),
+                str(len(rows_of(study, stage))),
+                candidate_name(chosen),
+                as_percent(lead.winner["accuracy"]),
+                as_points(standard_error(study, lead.winner)),
+                with_error(f"{100 * lead.difference:+.2f}", lead.error, "pp"),
+            ]
         )
-    return Table(["stage", "candidates", "chosen", "accuracy"], rows, None)
-
-
-def rows_of(study, stage):
-    """Return the rows of one stage."""
-    return [row for row in study.rows if row["stage"] == stage["name"]]
+    columns = ["stage", "candidates", "chosen", "accuracy", "standard error"]
+    return Table([*columns, "before the best other"], rows, None)
 
 
 def title(stage):
@@ -161,171 +174,77 @@ def describe_final(summary):
     final = summary["final"]
     return (
         f"Final model on {summary['data']['name']}: "
-        f"{_percent(final['test_accuracy'])} on the test set "
-        f"(standard error {_points(final['standard_error'])}), "
+        f"{as_percent(final['test_accuracy'])} on the test set "
+        f"(standard error {as_points(final['standard_error'])}), "
         f"{final['n_parameters']:,} parameters, epoch {final['best_iter']} of "
         f"{final['n_iter']} ({final['stop_reason']}), {final['seconds']:.1f} s; "
         f"the study: {summary['n_fits']} fits in {summary['seconds']:.0f} s"
     )
 
 
-def to_markdown(study):
+def to_markdown(study, evidence=None):
     """Write a study as a Markdown page.
 
     Parameters
     ----------
     study : Study
         A study, finished or not.
+    evidence : Evidence, default=None
+        What its folder has besides; adds what the final model misreads.
 
     Returns
     -------
     page : str
         Markdown with a table for each stage.
     """
-    config = study.header["config"]
     parts = [
         "# A staged search of a multilayer perceptron",
-        describe_data(study.header),
+        _MARKUP.sub(r"\\\g<0>", describe_data(study.header)),
+        describe_config(study.header),
     ]
-    parts.append(
-        f"Preset `{config['preset']}`, protocol `{config['protocol']}`, seed "
-        f"{config['seed']}, {study.header['threads_per_fit']} threads per fit. "
-        + _versions(study.header)
-    )
     if study.header["optimistic"]:
         parts.append(f"**{OPTIMISTIC}**")
     for number, stage in enumerate(study.stages, 1):
         rows = rows_of(study, stage)
-        extra = significance_columns(rows)
-        table = stage_table(stage, rows, config["protocol"], extra)
+        extra = {**error_column(study, stage), **p_column(rows)}
+        table = stage_table(stage, rows, study.header["config"]["protocol"], extra)
         parts += [
             f"## {number}. {title(stage)}",
             markdown_table(table),
-            f"Chosen by `{stage['rule']}`: {stage['reason']}.",
+            f"Chosen by `{stage['rule']}`: {stage['reason']}. "
+            + describe_lead(study, stage),
         ]
     if any("p_value" in row for row in study.rows):
         parts.append(WHAT_P_IS)
     parts += ["## All stages", markdown_table(overview_table(study))]
+    parts.append(f"{describe_noise(study.header)} ± is one standard error.")
     if study.summary is None:
         parts.append("The study is not finished.")
     else:
         parts.append(f"**{describe_final(study.summary)}.**")
+    if evidence is not None and evidence.predictions is not None:
+        parts.append(describe_misread(evidence.predictions))
     return "\n\n".join(parts) + "\n"
 
 
-def reported_rows():
-    """Return the 48 rows of the source report, as published.
-
-    Returns
-    -------
-    rows : list of dict
-        ``stage``, the candidate's parameters where the report gives them, and
-        ``reported_validation_accuracy``, ``reported_test_accuracy`` and
-        ``reported_stop_epoch``, None where it gives none.
-    """
-    rows = read_rows(files("skmnist") / "reported.csv")
-    accuracies = ("reported_validation_accuracy", "reported_test_accuracy")
-    for row in rows:
-        for name in accuracies:
-            row[name] = None if row[name] is None else float(row[name])
-    return rows
-
-
-def to_reproduction(study):
-    """Write a study of the report's own candidates beside the report's figures.
-
-    Parameters
-    ----------
-    study : Study
-        A study with the preset ``as-reported``.
-
-    Returns
-    -------
-    page : str
-        Markdown: a table for each stage, and how far the two are apart.
-
-    Raises
-    ------
-    ValueError
-        If the study's candidates are not the report's.
-    """
-    reported = reported_rows()
-    if [row["stage"] for row in study.rows] != [row["stage"] for row in reported]:
-        raise ValueError(
-            "the study's candidates are not those of the source report; run one "
-            "with --preset as-reported"
-        )
-    parts = [describe_data(study.header), _versions(study.header)]
-    for number, stage in enumerate(study.stages, 1):
-        theirs = [row for row in reported if row["stage"] == stage["name"]]
-        parts += [
-            f"## {number}. {title(stage)}",
-            markdown_table(reproduction_table(stage, rows_of(study, stage), theirs)),
-        ]
-    return "\n\n".join([*parts, _distances(study.rows, reported)]) + "\n"
-
-
-def _distances(rows, reported):
-    """Say how far measured and reported accuracies are apart, on average."""
-    pairs = list(zip(rows, reported, strict=True))
-    test = [r["accuracy"] - t["reported_test_accuracy"] for r, t in pairs]
-    gaps = [
-        (r["gap"], t["reported_validation_accuracy"] - t["reported_test_accuracy"])
-        for r, t in pairs
-        if t["reported_validation_accuracy"] is not None
-    ]
-    ours, theirs = (sum(column) / len(gaps) for column in zip(*gaps, strict=True))
+def describe_config(header):
+    """Say in a line how a study was run."""
+    config = header["config"]
     return (
-        f"Over all {len(test)} rows the measured test accuracy is "
-        f"{100 * sum(test) / len(test):+.2f} pp from the reported one on average "
-        f"(from {100 * min(test):+.2f} to {100 * max(test):+.2f} pp). Validation "
-        f"accuracy exceeds test accuracy by {_points(ours)} measured, "
-        f"{_points(theirs)} reported, on average of the {len(gaps)} rows where the "
-        "report gives both."
+        f"Preset `{config['preset']}`, protocol `{config['protocol']}`, seed "
+        f"{config['seed']}, {header['threads_per_fit']} threads per fit. "
+        + describe_versions(header)
     )
 
 
-def reproduction_table(stage, rows, reported):
-    """Show a stage's measured accuracies beside the reported ones, row by row.
-
-    Parameters
-    ----------
-    stage : dict
-        A stage of a study whose candidates are the report's.
-    rows : list of dict
-        Its candidates, in the report's order.
-    reported : list of dict
-        The report's rows of the same stage.
-
-    Returns
-    -------
-    table : Table
-        Parameters, then reported and measured accuracies in percent.
-    """
-    columns = [
-        *stage["tried"],
-        "reported validation",
-        "measured validation",
-        "reported test",
-        "measured test",
-        "difference",
-        "reported epochs",
-        "measured epochs",
-    ]
-    cells = [
-        [
-            *(_text(row[name]) for name in stage["tried"]),
-            _percent(theirs["reported_validation_accuracy"]),
-            _percent(row["validation_accuracy"]),
-            _percent(theirs["reported_test_accuracy"]),
-            _percent(row["accuracy"]),
-            f"{100 * (row['accuracy'] - theirs['reported_test_accuracy']):+.2f}",
-            _text(theirs["reported_stop_epoch"]),
-            f"{row['n_iter']:.0f}",
-        ]
-        for row, theirs in zip(rows, reported, strict=True)
-    ]
-    return Table(columns, cells, [row["winner"] for row in rows].index(True))
+def describe_misread(predictions, most=5):
+    """Say in a line how many test samples were misread, and as what."""
+    wrong = predictions.true != predictions.predicted
+    pairs = zip(predictions.true[wrong], predictions.predicted[wrong], strict=True)
+    frequent = Counter((str(a), str(b)) for a, b in pairs).most_common(most)
+    named = ", ".join(f"{a} as {b} ({count})" for (a, b), count in frequent)
+    line = f"It misreads {int(wrong.sum()):,} of {len(wrong):,} test samples"
+    return f"{line}; most often {named}." if frequent else f"{line}."
 
 
 def markdown_table(table):
@@ -334,28 +253,16 @@ def markdown_table(table):
     for i, row in enumerate(table.rows):
         mark = "**" if i == table.winner else ""
         lines.append([f"{mark}{cell}{mark}" if cell else cell for cell in row])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    escaped = [[cell.replace("|", "\\|") for cell in cells] for cells in lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
 
 
-def _versions(header):
+def describe_versions(header):
+    """Name the versions that a study was run with."""
     versions = header["versions"]
     named = ", ".join(f"{name} {number}" for name, number in versions.items())
     return f"Versions: {named}."
 
 
-def _text(value):
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return "" if value is None else str(value)
-
-
-def _percent(value):
-    return "" if value is None or value != value else f"{100 * value:.2f} %"
-
-
 def _p(value):
     return f"{value:.2g}" if value >= 0.001 else "< 0.001"
-
-
-def _points(value):
-    return "" if value != value else f"{100 * value:.2f} pp"

@@ -68,6 +68,10 @@ class StagedSearchCV(ChoosingSearchCV):
         Seconds after which no fit starts. The stages that are finished then stand:
         the winner of the last one is the search's; a stage that is not finished
         does not count. Fitting the winner on all data comes on top.
+    inspect : callable, default=None
+        ``inspect(fitted_estimator, X_test, y_test)``, called in the process that
+        fitted, after the scores; what it returns is the trial's ``inspected``. It
+        must be importable there.
     on_stage_end : callable, default=None
         ``on_stage_end(stage_result, cv_results)``, called in the main process
         after each stage with its `StageResult` and all rows so far. It is left
@@ -152,6 +156,7 @@ class StagedSearchCV(ChoosingSearchCV):
         "random_state": ["random_state"],
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
+        "inspect": [callable, None],
         "on_stage_end": [callable, None],
         "on_trial_end": [callable, None],
     }
@@ -172,6 +177,7 @@ class StagedSearchCV(ChoosingSearchCV):
         return_train_score=False,
         memory=None,
         time_budget=None,
+        inspect=None,
         on_stage_end=None,
         on_trial_end=None,
     ):
@@ -190,6 +196,7 @@ class StagedSearchCV(ChoosingSearchCV):
         self.random_state = random_state
         self.memory = memory
         self.time_budget = time_budget
+        self.inspect = inspect
         self.on_stage_end = on_stage_end
         self.on_trial_end = on_trial_end
 

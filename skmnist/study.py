@@ -14,10 +14,18 @@ from platform import python_version
 import joblib
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import StratifiedShuffleSplit, check_cv
+from sklearn.model_selection import StratifiedShuffleSplit
 
 from .datasets import load_dataset
 from .evaluation import versions
+from .evidence import (
+    CURVES,
+    PREDICTIONS,
+    fit_curve,
+    inspect_fit,
+    predict_test_set,
+    write_predictions,
+)
 from .experiment import PRESETS, report_base_params
 from .folder import (
     MEASURED,
@@ -211,24 +219,31 @@ def _workers(config, header):
 
 def _search_and_finish(config, out, data, header, told, callbacks):
     """Run the stages and the final model; return the study, not yet timed."""
-    rows, stages = [], []
+    rows, stages, curves, inspected = [], [], {}, {}
     n_kept = len(read_study(out).rows)
+
+    def on_trial(trial):
+        if trial.split == 0:
+            inspected[trial.candidate] = trial.inspected
+        told["on_trial"](trial)
 
     def record(result, cv_results):
         new = stage_rows(result, cv_results, base, data.name)
-        add_significance(new, _right(search, cv_results, result.indices, X, y))
+        add_significance(new, [inspected[row] for row in result.indices])
         stages.append(_stage(result))
         rows.extend(new)
+        curves[result.name] = inspected[result.winner]["curve"]
         if len(rows) >= n_kept:  # what an earlier run wrote stays until then
             write_rows(out / "results.csv", rows)
             write_json(out / "stages.json", stages)
+            write_json(out / CURVES, {"stages": curves, "final": None})
         if told["on_stage"] is not None:
             told["on_stage"](stages[-1], new)
 
     # Fits that an earlier run has finished are taken from there.
     classifier, base = _classifier(config, memory=str(out.resolve()))
     search = _search(config, classifier, data)
-    search.set_params(on_stage_end=record, on_trial_end=told["on_trial"])
+    search.set_params(on_stage_end=record, on_trial_end=on_trial)
     if callbacks:
         search.set_callbacks(*callbacks)
     judged = data.train if config.protocol == "holdout" else slice(None)
@@ -236,6 +251,8 @@ def _search_and_finish(config, out, data, header, told, callbacks):
     search.fit(X, y)
     final = _final_model(classifier, search.best_params_, data)
     final.save(out / "model.skmnist")
+    write_json(out / CURVES, {"stages": curves, "final": fit_curve(final)})
+    write_predictions(out / PREDICTIONS, predict_test_set(final, data))
     return Study(header, rows, stages, _summary(search, final, data, header))
 
 
@@ -309,7 +326,7 @@ def stage_rows(result, cv_results, base, dataset):
     return rows
 
 
-def add_significance(rows, right):
+def add_significance(rows, inspected):
     """Add to the rows of a stage how sure their accuracies are.
 
     Parameters
@@ -318,30 +335,18 @@ def add_significance(rows, right):
         From `stage_rows`. Each gets ``standard_error``, that of its accuracy, and
         ``p_value``: whether it differs from the stage's winner, by McNemar's test
         and adjusted after Holm; see `skmnist.gains.stage_significance`.
-    right : ndarray of bool of shape (n_candidates, n_judging)
-        Whether each candidate read each of the rows right that judged.
+    inspected : list of dict or None
+        What `skmnist.evidence.inspect_fit` has found of each candidate; None for one
+        that failed.
     """
     winner = [row["winner"] for row in rows].index(True)
-    columns = stage_significance(
-        [row["accuracy"] for row in rows], winner, n_test=right.shape[1], right=right
-    )
+    n_test = len(inspected[winner]["right"])
+    nothing = np.zeros(n_test, dtype=bool)
+    right = np.array([nothing if one is None else one["right"] for one in inspected])
+    accuracies = [row["accuracy"] for row in rows]
+    columns = stage_significance(accuracies, winner, n_test=n_test, right=right)
     for row, column in zip(rows, columns, strict=True):
         row.update(column)
-
-
-def _right(search, cv_results, indices, X, y):
-    """Tell of some candidates whether they read each judging row right."""
-    train, judging = next(iter(check_cv(search.cv).split(X, y)))
-    X_train, y_train, X_judging = X[train], y[train], X[judging]
-    right = np.zeros((len(indices), len(judging)), dtype=bool)
-    for i, row in enumerate(indices):
-        if np.isnan(cv_results["mean_test_accuracy"][row]):
-            continue
-        candidate = clone(search.estimator).set_params(**cv_results["params"][row])
-        # The fit is kept in the study's folder: this reads it, and trains nothing.
-        predicted = candidate.fit(X_train, y_train).predict(X_judging)
-        right[i] = predicted == y[judging]
-    return right
 
 
 def _classifier(config, memory):
@@ -368,6 +373,7 @@ def _search(config, classifier, data):
         # The final model trains on the training data of either protocol, which
         # are not the data of the search under "report".
         refit=False,
+        inspect=inspect_fit,
         random_state=config.seed,
         time_budget=config.time_budget,
     )

@@ -129,6 +129,7 @@ def study(out, quiet, fresh, as_json, **options):
     click.echo(describe_final(finished.summary))
     names = sorted(name for name in os.listdir(out) if not name.startswith("."))
     click.echo(f"Written to {out}: {', '.join(names)}")
+    click.echo(f"To read: {os.path.join(out, 'report.html')}")
 
 
 @click.command()
@@ -156,32 +157,84 @@ def status(folder, as_json):
 
 @click.command()
 @click.argument("folder", metavar="DIR")
+@click.argument("other", metavar="[OTHER]", required=False)
+@click.option(
+    "--html",
+    metavar="FILE",
+    help="Write the page there, and nothing into DIR.",
+)
 @click.option(
     "--reported",
     is_flag=True,
-    help="Set the source report's figures beside the measured ones; for studies "
-    "with --preset as-reported.",
+    help="Only print the source report's figures beside the measured ones; for "
+    "studies with --preset as-reported.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON instead.")
-def report(folder, reported, as_json):
-    """Print a study as Markdown.
+@click.option(
+    "--json", "as_json", is_flag=True, help="Only print the study as JSON instead."
+)
+def report(folder, other, html, reported, as_json):
+    """Write a study's page anew, and print the study as Markdown.
+
+    DIR/report.html, to be opened in a browser, and DIR/report.md are made again
+    from the study's files. With OTHER, another study, nothing is written: what
+    differs between the two is printed.
 
     \b
     Examples:
-      skmnist report study > report.md
+      skmnist report study
+      skmnist report study --html study.html
       skmnist report study --json > study.json
+      skmnist report study other-study > comparison.md
     """
-    from .folder import StudyFolderError, read_study
-    from .report import to_markdown, to_reproduction
+    if other and (html or reported or as_json):
+        raise click.UsageError("--html, --reported and --json are for a single study")
+    from .folder import StudyFolderError
 
     try:
-        found = read_study(folder)
-        if as_json:
-            return echo_json({"folder": folder, **asdict(found)})
-        page = to_reproduction(found) if reported else to_markdown(found)
+        if other:
+            click.echo(_comparison(folder, other), nl=False)
+        elif reported:
+            click.echo(_reproduction(folder), nl=False)
+        elif as_json:
+            _print_as_json(folder)
+        else:
+            _write_and_print(folder, html)
     except (StudyFolderError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(page, nl=False)
+
+
+def _comparison(*folders):
+    from .comparison import to_comparison
+    from .evidence import read_evidence
+    from .folder import read_study
+
+    studies = map(read_study, folders)
+    return to_comparison(*studies, tuple(map(read_evidence, folders)), folders)
+
+
+def _reproduction(folder):
+    from .folder import read_study
+    from .reported import to_reproduction
+
+    return to_reproduction(read_study(folder))
+
+
+def _print_as_json(folder):
+    from .folder import read_study
+
+    echo_json({"folder": folder, **asdict(read_study(folder))})
+
+
+def _write_and_print(folder, html):
+    from .page import write_report
+
+    try:
+        markdown, paths = write_report(folder, html)
+    except OSError as error:
+        hint = "" if html else "; name another place with --html FILE"
+        raise click.ClickException(f"{error}{hint}") from error
+    click.echo(markdown, nl=False)
+    click.echo(f"Written: {', '.join(map(str, paths))}", err=True)
 
 
 @click.command()
@@ -293,8 +346,9 @@ def _run(config, out, screen):
     from rich.console import Console
 
     from .lines import StudyLines
+    from .page import write_report
     from .progress import StudyProgress
-    from .report import OPTIMISTIC, describe_data, overview_table, to_markdown
+    from .report import OPTIMISTIC, describe_data, overview_table
     from .study import run_study
 
     errors = Console(stderr=True)
@@ -315,8 +369,7 @@ def _run(config, out, screen):
     finished = run_study(
         config, out, on_data=on_data, on_stage=on_stage, callbacks=progress
     )
-    with open(os.path.join(out, "report.md"), "w", encoding="utf-8") as file:
-        file.write(to_markdown(finished))
+    write_report(out)
     screen.print()
     screen.print(_rich(overview_table(finished), "All stages"))
     return finished

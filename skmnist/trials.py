@@ -7,7 +7,7 @@ import json
 import math
 import os
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -97,7 +97,8 @@ def trial_row(trial, finished):
         The fields of the trial; ``error`` is its last line only, and a score that is
         no number is None.
     """
-    row = asdict(trial)
+    row = asdict(replace(trial, inspected=None))
+    del row["inspected"]
     row["params"] = {name: plain(value) for name, value in trial.params.items()}
     row["scores"] = {name: _number(value) for name, value in trial.scores.items()}
     if trial.error is not None:

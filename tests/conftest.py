@@ -73,3 +73,24 @@ def shared_cluster(tmp_path_factory):
     """A Dask cluster for tests that leave it as it was."""
     with running_cluster(tmp_path_factory.mktemp("dask") / "cluster") as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory):
+    """The folder of a finished study of the bundled digits: two stages, seven fits."""
+    from skmnist import Stage, smallest, within_gap
+    from skmnist.study import PRESETS, StudyConfig, run_study
+
+    shapes = {"depth": [1, 2], "widths": [8, 16]}
+    batches = {"batch_size": [32, 128]}
+    stages = [
+        Stage("shape", shapes, rule=within_gap(0.01)),
+        Stage("batch_size", batches, rule=smallest("batch_size", tolerance=1.0)),
+    ]
+    PRESETS["tiny-shown"] = lambda: stages
+    out = tmp_path_factory.mktemp("shown") / "study"
+    try:
+        run_study(StudyConfig(dataset="digits", preset="tiny-shown", epochs=3), out)
+    finally:
+        del PRESETS["tiny-shown"]
+    return out

@@ -54,10 +54,11 @@ def test_every_stage_ends_with_its_winner_and_why(quick):
 
 def test_end_names_the_files_that_are_there(quick):
     out, finished = quick
-    named = finished.stdout.splitlines()[-1].split(": ")[1].split(", ")
+    named = finished.stdout.splitlines()[-2].split(": ")[1].split(", ")
     there = [path.name for path in out.iterdir() if not path.name.startswith(".")]
     assert sorted(named) == sorted(there)
-    assert "report.md" in named
+    assert {"report.md", "report.html"} <= set(named)
+    assert finished.stdout.splitlines()[-1] == f"To read: {out / 'report.html'}"
 
 
 def test_report_prints_the_page_that_the_study_left(quick, capsys):
@@ -85,6 +86,32 @@ def test_study_as_json_is_one_document_and_its_progress_is_apart(quick):
     document = json.loads(again.stdout)
     assert document["summary"]["final"]["test_accuracy"] > 0.5
     assert again.stderr.startswith("Data: digits")
+
+
+def test_report_writes_the_pages_again(quick, capsys):
+    out, _ = quick
+    pages = [out / name for name in ("report.md", "report.html")]
+    before = [page.read_text() for page in pages]
+    for page in pages:
+        page.unlink()
+    assert main(["report", str(out)]) == 0
+    assert [page.read_text() for page in pages] == before
+    written = ", ".join(map(str, pages))
+    assert capsys.readouterr().err == f"Written: {written}\n"
+
+
+def test_report_of_two_studies_is_what_differs(quick, capsys):
+    out, _ = quick
+    assert main(["report", str(out), str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "They have the same configuration, data and versions." in printed
+    assert "exact McNemar test: p = 1" in printed
+
+
+def test_page_that_cannot_be_written_names_the_way_out(tiny_study, tmp_path, capsys):
+    missing = tmp_path / "absent" / "page.html"
+    assert main(["report", str(tiny_study), "--html", str(missing)]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_another_study_in_the_folder_is_refused(quick, capsys):
@@ -127,6 +154,8 @@ def test_fresh_starts_over_beside_the_study(quick, tmp_path):
         (["study", "--dataset", "absent.npz"], "absent.npz"),
         (["study", "--dataset", "cifar"], "cifar"),
         (["report", "absent"], "no study"),
+        (["report", "absent", "other"], "no study"),
+        (["report", "absent", "other", "--html", "page.html"], "single study"),
         (["dance"], "dance"),
     ],
 )

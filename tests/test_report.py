@@ -1,23 +1,23 @@
 """Tables and sentences of a study, from plain data."""
 
 import math
-from collections import Counter
 
+import numpy as np
 import pytest
 
+from skmnist.evidence import Predictions
 from skmnist.folder import Study
+from skmnist.noise import describe_lead, lead_of, n_judging, standard_error
 from skmnist.report import (
     Table,
     describe_data,
     describe_final,
+    describe_misread,
     markdown_table,
     overview_table,
-    reported_rows,
-    reproduction_table,
-    significance_columns,
+    p_column,
     stage_table,
     to_markdown,
-    to_reproduction,
 )
 
 
@@ -112,21 +112,16 @@ def test_stage_table_has_the_columns_of_the_report():
     )
 
 
-def test_stage_table_shows_how_sure_the_accuracies_are():
+def test_stage_table_shows_which_candidates_differ_from_the_winner():
     rows = [
         a_row(standard_error=0.00135, p_value=None, winner=True),
         a_row(standard_error=0.00143, p_value=0.2424),
         a_row(standard_error=0.00143, p_value=0.00024),
         a_row(accuracy=math.nan, standard_error=None, p_value=None),
     ]
-    table = stage_table(STAGE, rows, "holdout", significance_columns(rows))
-    assert table.columns[3:5] == ["standard error", "p"]
-    assert [row[3:5] for row in table.rows] == [
-        ["0.14 pp", ""],
-        ["0.14 pp", "0.24"],
-        ["0.14 pp", "< 0.001"],
-        ["", ""],
-    ]
+    table = stage_table(STAGE, rows, "holdout", p_column(rows))
+    assert table.columns[3] == "p"
+    assert [row[3] for row in table.rows] == ["", "0.24", "< 0.001", ""]
 
 
 def test_page_says_what_p_is_where_there_is_any():
@@ -148,8 +143,70 @@ def test_missing_validation_accuracy_is_left_empty():
 
 def test_overview_names_what_each_stage_chose():
     assert overview_table(a_study()).rows == [
-        ["Batch size", "2", "batch_size=64", "98.08 %"]
+        [
+            *("Batch size", "2", "batch_size=64", "98.08 %", "0.89 pp"),
+            "+0.20 ± 1.28 pp",
+        ]
     ]
+
+
+def test_standard_error_is_that_of_a_proportion_of_the_samples_that_judged():
+    # 1,437 training samples, of which a sixth judges: 240. sqrt(0.9 * 0.1 / 240).
+    study = a_study()
+    assert n_judging(study.header) == 240
+    error = standard_error(study, a_row(accuracy=0.9))
+    assert error == pytest.approx(0.0193649, abs=1e-7)
+
+
+def test_report_protocol_judges_by_the_whole_test_set():
+    header = a_study().header
+    header["config"]["protocol"] = "report"
+    assert n_judging(header) == 360
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "verdict"),
+    [(0.9788, "no more than noise"), (0.9, "more than noise (5 % level)")],
+)
+def test_lead_says_whether_it_is_noise(accuracy, verdict):
+    # Standard errors of 0.9808, 0.9788 and 0.9 over 240 samples: 0.0089, 0.0093 and
+    # 0.0194; so 0.002 is 0.2 standard errors of the difference, 0.0808 is 3.8.
+    rows = [a_row(batch_size=32, accuracy=accuracy), a_row(winner=True)]
+    sentence = describe_lead(a_study(rows=rows), STAGE)
+    assert sentence.endswith(f": {verdict}.")
+    assert "(batch_size=32)" in sentence
+
+
+def test_lead_of_a_less_accurate_winner_is_negative():
+    rows = [a_row(batch_size=32, winner=True, accuracy=0.97), a_row(accuracy=0.99)]
+    assert lead_of(a_study(rows=rows), STAGE).difference == pytest.approx(-0.02)
+
+
+def test_failed_candidates_are_no_rivals():
+    rows = [a_row(winner=True), a_row(batch_size=32, accuracy=math.nan)]
+    assert describe_lead(a_study(rows=rows), STAGE) == "There was no other candidate."
+    assert overview_table(a_study(rows=rows)).rows[0][-1] == ""
+
+
+def test_extra_columns_follow_the_accuracy_that_judged():
+    extra = {"standard error": ["0.89 pp"], "p": ["0.8"]}
+    table = stage_table(STAGE, [a_row(winner=True)], "holdout", extra)
+    assert table.columns[2:6] == ["held-out accuracy", "standard error", "p", "gap"]
+    assert table.rows[0][2:6] == ["98.08 %", "0.89 pp", "0.8", "0.77 pp"]
+
+
+def test_misread_are_counted_and_the_most_frequent_named():
+    true, predicted = np.array([4, 4, 4, 7, 1]), np.array([9, 9, 4, 1, 1])
+    kept = Predictions(true, predicted, np.ones(5), np.array([]), np.array([]))
+    assert describe_misread(kept) == (
+        "It misreads 3 of 5 test samples; most often 4 as 9 (2), 7 as 1 (1)."
+    )
+
+
+def test_a_name_cannot_write_markdown():
+    header = a_study().header
+    header["data"]["name"] = "<b>|*x*"
+    assert r"Data: \<b\>\|\*x\*, 1,437" in to_markdown(a_study(header=header))
 
 
 def test_markdown_marks_the_winner_only():
@@ -188,31 +245,3 @@ def test_note_on_stand_in_data_is_on_the_first_line():
 
 def test_final_line_names_the_data():
     assert describe_final(SUMMARY).startswith("Final model on digits: 98.14 %")
-
-
-def test_reported_rows_are_those_of_the_source():
-    rows = reported_rows()
-    assert Counter(row["stage"] for row in rows) == {
-        "depth_width": 13,
-        "activations": 9,
-        "node_distribution": 7,
-        "batch_size": 5,
-        "validation_split": 7,
-        "initializers": 2,
-        "optimizer": 4,
-        "epochs": 1,
-    }
-    assert max(row["reported_test_accuracy"] for row in rows) == 0.9824
-
-
-def test_reproduction_sets_reported_beside_measured():
-    reported = [row for row in reported_rows() if row["stage"] == "batch_size"][1:2]
-    table = reproduction_table(STAGE, [a_row(winner=True, accuracy=0.9800)], reported)
-    assert table.rows == [
-        ["64", "98.85 %", "98.85 %", "98.08 %", "98.00 %", "-0.08", "7", "7"]
-    ]
-
-
-def test_reproduction_of_other_candidates_is_refused():
-    with pytest.raises(ValueError, match="--preset as-reported"):
-        to_reproduction(a_study())

@@ -62,7 +62,9 @@ def test_folder_holds_what_the_readme_says(finished):
     out, _ = finished
     assert {path.name for path in out.iterdir()} == {
         ".lock",
+        "curves.json",
         "model.skmnist",
+        "predictions.npz",
         "skmnist-fits",
         "results.csv",
         "stages.json",
@@ -128,7 +130,7 @@ def test_a_failed_candidate_has_no_significance():
         {"accuracy": 0.5, "winner": True},
         {"accuracy": float("nan"), "winner": False},
     ]
-    add_significance(rows, np.array([[True, False], [False, False]]))
+    add_significance(rows, [{"right": np.array([True, False])}, None])
     assert rows[1]["p_value"] is rows[1]["standard_error"] is None
 
 
