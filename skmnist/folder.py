@@ -16,7 +16,8 @@ LOCK = ".lock"
 # found, and why others stand in for them.
 MAY_DIFFER = ("config.n_jobs", "config.data", "data.note")
 
-# The parameters a row of results.csv names, and the columns measured for it.
+# The parameters that a row of results.csv names, those that it names besides where a
+# study searches how the network learns, and the columns measured for it.
 PARAMETERS = (
     "depth",
     "widths",
@@ -28,6 +29,17 @@ PARAMETERS = (
     "optimizer",
     "epochs",
 )
+LEARNING_PARAMETERS = (
+    "learning_rate",
+    "learning_rate_schedule",
+    "warmup_epochs",
+    "batch_normalization",
+    "dropout",
+    "input_dropout",
+    "weight_decay",
+    "label_smoothing",
+    "augmentation",
+)
 MEASURED = {
     "validation_accuracy": "mean_test_validation_accuracy",
     "accuracy": "mean_test_accuracy",
@@ -36,6 +48,18 @@ MEASURED = {
     "seconds": "mean_test_fit_seconds",
     "n_parameters": "mean_test_n_parameters",
 }
+
+
+_FRACTIONS = (
+    "gap",
+    "validation_split",
+    "learning_rate",
+    "warmup_epochs",
+    "dropout",
+    "input_dropout",
+    "weight_decay",
+    "label_smoothing",
+)
 
 
 class StudyFolderError(ValueError):
@@ -244,11 +268,11 @@ def _value(name, text):
     """Read one cell of results.csv back."""
     if not text:
         return None
-    if name == "dataset":
+    if name in ("dataset", "augmentation", "learning_rate_schedule"):
         return text
-    if name in ("winner", "incumbent"):
+    if name in ("winner", "incumbent", "batch_normalization"):
         return text == "True"
-    if name in MEASURED or name in ("gap", "validation_split"):
+    if name in MEASURED or name in _FRACTIONS:
         return float(text)
     parts = [int(part) if part.isdigit() else part for part in text.split()]
     return parts[0] if len(parts) == 1 else parts

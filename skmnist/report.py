@@ -16,6 +16,12 @@ TITLES = {
     "initializers": "Initializers",
     "optimizer": "Optimizer",
     "epochs": "Epochs under early stopping",
+    "learning_rate": "Learning rate and its schedule",
+    "normalization": "Batch normalization",
+    "regularization": "Regularization",
+    "augmentation": "Distorted images",
+    "fine_tuning": "Learning rate, once more",
+    "duration": "Epochs",
 }
 OPTIMISTIC = (
     "Candidates were judged by the test set, as the source report did; its "
@@ -303,6 +309,8 @@ def _versions(header):
 def _text(value):
     if isinstance(value, list):
         return " ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:.3g}"
     return "" if value is None else str(value)
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from .datasets import load_dataset
-from .experiment import PRESETS, report_base_params
 from .folder import (
+    LEARNING_PARAMETERS,
     MEASURED,
     PARAMETERS,
     Study,
@@ -27,6 +27,7 @@ from .folder import (
     write_json,
     write_rows,
 )
+from .presets import base_params, final_params, stages_for
 from .search import StagedSearchCV
 from .selection import record_scoring
 
@@ -67,7 +68,7 @@ class StudyConfig:
     n_jobs : int, default=1
         Fits that run at once.
     seed : int, default=0
-        Seed of the folds and of every fit.
+        Seed of the folds, of every fit, and of candidates that are drawn.
     epochs : int, default=20
         Most epochs of a fit.
     """
@@ -179,7 +180,8 @@ def _search_and_finish(config, out, data, header, on_stage, callbacks):
         search.set_callbacks(*callbacks)
     judged = data.train if config.protocol == "holdout" else slice(None)
     search.fit(data.data[judged], data.target[judged])
-    final = _final_model(classifier, search.best_params_, data)
+    best = {**search.best_params_, **final_params(config.preset)}
+    final = _final_model(classifier, best, data)
     final.save(out / "model.skmnist")
     return Study(header, rows, stages, _summary(search, final, data, header))
 
@@ -194,7 +196,8 @@ def stage_rows(result, cv_results, base, dataset):
     cv_results : dict
         All rows so far.
     base : dict
-        The parameters before the first stage.
+        The parameters before the first stage. Rows have a column for each of
+        `PARAMETERS`, and for those of `LEARNING_PARAMETERS` that are among them.
     dataset : str
         Name of the data.
 
@@ -203,6 +206,7 @@ def stage_rows(result, cv_results, base, dataset):
     rows : list of dict
         One for each candidate: data, stage, parameters, measured columns, winner.
     """
+    named = [*PARAMETERS, *(name for name in LEARNING_PARAMETERS if name in base)]
     rows = []
     for i in result.indices:
         params = {**base, **cv_results["params"][i]}
@@ -211,7 +215,7 @@ def stage_rows(result, cv_results, base, dataset):
             {
                 "dataset": dataset,
                 "stage": result.name,
-                **{name: _plain(params[name]) for name in PARAMETERS},
+                **{name: _plain(params[name]) for name in named},
                 **measured,
                 "gap": measured["validation_accuracy"] - measured["accuracy"],
                 "winner": i == result.winner,
@@ -225,7 +229,7 @@ def _classifier(config, memory):
     """Return the classifier before the first stage, and its parameters."""
     from .classifier import KerasMLPClassifier
 
-    base = {**report_base_params(), "epochs": config.epochs}
+    base = base_params(config.preset, config.epochs)
     classifier = KerasMLPClassifier(**base, random_state=config.seed, memory=memory)
     return classifier, base
 
@@ -238,7 +242,7 @@ def _search(config, classifier, data, on_stage_end):
         cv = [(np.arange(n_train), np.arange(n_train, len(data.target)))]
     return StagedSearchCV(
         classifier,
-        PRESETS[config.preset](),
+        stages_for(config.preset, data.data.shape[1]),
         scoring=record_scoring(),
         cv=cv,
         n_jobs=config.n_jobs,
@@ -246,6 +250,7 @@ def _search(config, classifier, data, on_stage_end):
         # are not the data of the search under "report".
         refit=False,
         on_stage_end=on_stage_end,
+        random_state=config.seed,
     )
 
 
@@ -311,7 +316,8 @@ def _summary(search, final, data, header):
 
 
 def _position(name):
-    return PARAMETERS.index(name) if name in PARAMETERS else len(PARAMETERS)
+    known = [*PARAMETERS, *LEARNING_PARAMETERS]
+    return known.index(name) if name in known else len(known)
 
 
 def _plain(value):

@@ -19,7 +19,8 @@ from skmnist.folder import (
     read_study,
     write_rows,
 )
-from skmnist.study import PRESETS, StudyConfig, pin_threads, run_study
+from skmnist.presets import PRESETS
+from skmnist.study import StudyConfig, pin_threads, run_study
 
 
 def tiny_stages():

@@ -393,6 +393,8 @@ def test_equal_networks_share_one_engine(own_engines, other):
         {"widths": (7,)},
         {"activations": "tanh"},
         {"dropout": 0.5},
+        {"input_dropout": 0.5},
+        {"augmentation": {"image_shape": [8, 8], "shift": 0.1}},
         {"batch_normalization": True},
         {"dtype": "float32"},
         {"optimizer": "adam"},
