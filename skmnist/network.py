@@ -6,6 +6,7 @@ import keras
 from numpy.random import SeedSequence
 
 from .augmentation import DistortImages
+from .randomness import CheapDropout
 
 # The names a search may use. Keras has more activations; those that need more
 # than one input or that make no sense in a hidden layer are left out.
@@ -378,7 +379,7 @@ def _dropout(rate, seed, name, dtype):
     """Return the dropout behind a layer of that name, if there is any."""
     if not rate:
         return []
-    return [keras.layers.Dropout(rate, seed=seed, name=f"{name}_dropout", dtype=dtype)]
+    return [CheapDropout(rate, seed=seed, name=f"{name}_dropout", dtype=dtype)]
 
 
 def _per_layer(value, depth):

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from skmnist.randomness import draw_uniform
+from skmnist.randomness import CheapDropout, draw_uniform
 
 SEEDS = [[0, 0], [0, 1], [1, 0], [3_000_000_000, 7], [2**32 - 1, 2**31]]
 
@@ -59,3 +59,19 @@ def test_draws_are_unrelated():
     correlations = np.corrcoef(draws) - np.eye(20)
     # Of 190 pairs the largest of such correlations is about three deviations.
     assert np.abs(correlations).max() < 4.5 / np.sqrt(20_000)
+
+
+# What is kept is scaled up, so that a sum stays as it was on average.
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_drops_the_fraction_that_was_asked_for(rate):
+    dropped = CheapDropout(rate, seed=1)(np.ones((100, 1000)), training=True).numpy()
+    assert np.unique(dropped) == pytest.approx([0, 1 / (1 - rate)])
+    # Four standard errors of a fraction of 100,000.
+    error = np.sqrt(rate * (1 - rate) / 100_000)
+    assert np.mean(dropped == 0) == pytest.approx(rate, abs=4 * error)
+
+
+def test_dropout_drops_others_each_time_and_none_outside_of_training():
+    layer, X = CheapDropout(0.5, seed=1), np.ones((2, 100), np.float32)
+    assert np.any(layer(X, training=True) != layer(X, training=True))
+    np.testing.assert_array_equal(layer(X, training=False), X)
