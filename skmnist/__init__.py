@@ -13,6 +13,7 @@ _HOMES = {
     "FirstLayerDisplay": "pictures",
     "FitCurveDisplay": "curves",
     "GapDisplay": "scores",
+    "Distortions": "distortions",
     "KerasMLPClassifier": "classifier",
     "MisreadDigitsDisplay": "pictures",
     "Stage": "search",

@@ -2,30 +2,19 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import os
 import time
-from numbers import Integral, Real
 
-import keras
-import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.callback import with_callbacks
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._compat import HasMethods, Interval, StrOptions, _fit_context
+from ._compat import _fit_context
 from .encoding import draw_seeds
-from .fitting import DTYPES, OF_THE_DATA, NetworkFitting
-from .network import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES
-from .prediction import forward, network_layers
-from .saving import ModelFileError, read_archive, write_archive
-from .wrapping import deserialize_optimizer, serialize_optimizer
-
-# From this many samples on, early_stopping="auto" stops early, as in
-# scikit-learn's HistGradientBoostingClassifier.
-EARLY_STOPPING_FROM = 10_000
+from .fitting import NetworkFitting
+from .keeping import OF_THE_DATA
+from .parameters import CONSTRAINTS, check_together
+from .predicting import NetworkPredicting
 
 
-class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
+class KerasMLPClassifier(NetworkPredicting, NetworkFitting):
     """Multilayer perceptron trained by Keras, every part of it a parameter.
 
     A scikit-learn classifier around the `KerasClassifier` of scikeras: depth,
@@ -53,6 +42,9 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         SGD).
     learning_rate_schedule : {"constant", "linear", "cosine"}, default="constant"
         How the learning rate falls over all `epochs`, to zero at their end.
+    warmup_epochs : float, default=0
+        Epochs, of those, in which the learning rate rises along a line to
+        `learning_rate`, before the schedule begins.
     batch_size : int, default=64
         Rows per update of the weights.
     epochs : int, default=20
@@ -78,15 +70,34 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         this fraction; None for never.
     restore_best_weights : bool, default=True
         Whether the best epoch's weights are kept, not the last one's.
+    refit_on_all : bool, default=False
+        Whether to train fresh weights on training and validation data together,
+        for `best_iter_` epochs, once early stopping has found that number. Each
+        of those epochs has the learning rate that it had before: the schedule
+        still spans `epochs`. What is learned about validation, `n_iter_`, the
+        curves and `stop_reason_` remain those of the first training; those of
+        the second are in `refit_history_`. Without early stopping nothing is
+        held out, and this changes nothing.
     dropout : float or array-like of float of shape (depth,), default=0.0
         Fraction of the outputs of every hidden layer, or of each, that is
         dropped in training.
+    input_dropout : float, default=0.0
+        Fraction of the inputs that is dropped in training.
     batch_normalization : bool, default=False
         Whether hidden layers normalize their pre-activations.
     weight_decay : float, default=0.0
         Decoupled weight decay of the optimizer.
     label_smoothing : float, default=0.0
         Probability moved from the true class to all classes alike.
+    augmentation : {"affine", "affine+elastic"}, Distortions or None, default=None
+        How training images are distorted, anew in each epoch: by small
+        rotations, shifts, changes of size and slants; by elastic displacements
+        too; or with strengths of your own. None for data that are no images.
+        Digits can be turned a little and remain what they are; where that is not
+        so of your images, choose other strengths.
+    image_shape : array-like of int of shape (2,), default=None
+        Height and width of the images, whose pixels X has row by row; None for
+        square ones. Read only for `augmentation`.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, multiplied with the sample weights.
     callbacks : list of keras.callbacks.Callback, default=None
@@ -99,8 +110,8 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
     warm_start : bool, default=False
         Whether `fit` goes on from the previous weights.
     random_state : int, RandomState instance or None, default=None
-        Seed of the weights, the validation split, the order of the rows and
-        the dropout. No global random state is read or changed.
+        Seed of the weights, the validation split, the order of the rows, the
+        dropout and the distortions. No global random state is read or changed.
     verbose : int, default=0
         Keras' verbosity: 1 for a line per epoch.
 
@@ -113,9 +124,10 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, where X has string names.
     n_iter_ : int
-        Number of epochs trained.
+        Number of epochs trained, those of `refit_on_all` not counted.
     best_iter_ : int
-        The epoch whose weights are kept, counted from 1.
+        The epoch whose weights are kept, counted from 1; with `refit_on_all` the
+        number of epochs of the second training.
     stop_reason_ : str
         Why training ended, in words.
     loss_ : float
@@ -123,14 +135,16 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
     best_loss_ : float or None
         Lowest training loss; None when stopping early.
     loss_curve_ : list of float of shape (n_iter_,)
-        Training loss of each epoch.
+        Training loss of each epoch, on distorted images where there is
+        `augmentation`.
     validation_loss_curve_ : list of float of shape (n_iter_,) or None
         Validation loss of each epoch, NaN for one without validation data; None
         without any.
     validation_scores_ : list of float of shape (n_iter_,) or None
         Validation accuracy of each epoch, likewise.
     best_validation_score_ : float or None
-        Validation accuracy of the epoch whose weights are kept.
+        Validation accuracy of epoch `best_iter_`. With `refit_on_all` it is no
+        estimate for the final weights, which are trained on these data too.
     coefs_ : list of ndarray of shape (n_units_in, n_units_out)
         Weights of each layer. A batch normalization is folded in.
     intercepts_ : list of ndarray of shape (n_units_out,)
@@ -144,11 +158,13 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
     n_parameters_ : int
         Number of weights and biases.
     t_ : int
-        Number of rows seen in training, each epoch counted.
+        Number of rows seen in training, each epoch of each training counted.
     fit_time_ : float
         Duration of the fit in seconds.
     history_ : dict of str to list of float
         All curves, under Keras' names.
+    refit_history_ : dict of str to list of float, or None
+        ``accuracy`` and ``loss`` of the second training; None without one.
     keras_classifier_ : scikeras.wrappers.KerasClassifier
         The wrapped classifier; it works on class numbers.
     model_ : keras.Model
@@ -159,6 +175,7 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
     sklearn.neural_network.MLPClassifier : scikit-learn's own, with one
         activation for all layers.
     StagedSearchCV : Searches the parameters in stages.
+    Distortions : Strengths for `augmentation`.
 
     Examples
     --------
@@ -169,36 +186,7 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
     True
     """
 
-    _parameter_constraints: dict = {
-        "depth": [Interval(Integral, 0, None, closed="left")],
-        "widths": [Interval(Integral, 1, None, closed="left"), "array-like"],
-        "activations": [StrOptions(set(ACTIVATIONS)), "array-like"],
-        "initializers": [StrOptions(set(INITIALIZERS)), "array-like"],
-        "output_initializer": [StrOptions(set(INITIALIZERS))],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), keras.optimizers.Optimizer],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
-        "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
-        "validation_split": [Interval(Real, 0, 1, closed="neither")],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "monitor": [StrOptions({"val_loss", "val_accuracy", "loss", "accuracy"})],
-        "patience": [Interval(Integral, 1, None, closed="left")],
-        "min_delta": [Interval(Real, 0, None, closed="left")],
-        "min_train_loss": [Interval(Real, 0, None, closed="left"), None],
-        "max_gap": [Interval(Real, 0, 1, closed="both"), None],
-        "restore_best_weights": ["boolean"],
-        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
-        "batch_normalization": ["boolean"],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
-        "callbacks": [list, tuple, keras.callbacks.Callback, type, None],
-        "memory": [str, os.PathLike, HasMethods(["cache"]), None],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict = CONSTRAINTS
 
     def __init__(  # noqa: PLR0913
         self,
@@ -211,6 +199,7 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         optimizer="adam",
         learning_rate=None,
         learning_rate_schedule="constant",
+        warmup_epochs=0,
         batch_size=64,
         epochs=20,
         validation_split=0.1,
@@ -221,10 +210,14 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         min_train_loss=1e-3,
         max_gap=None,
         restore_best_weights=True,
+        refit_on_all=False,
         dropout=0.0,
+        input_dropout=0.0,
         batch_normalization=False,
         weight_decay=0.0,
         label_smoothing=0.0,
+        augmentation=None,
+        image_shape=None,
         class_weight=None,
         callbacks=None,
         memory=None,
@@ -240,6 +233,7 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         self.optimizer = optimizer
         self.learning_rate = learning_rate
         self.learning_rate_schedule = learning_rate_schedule
+        self.warmup_epochs = warmup_epochs
         self.batch_size = batch_size
         self.epochs = epochs
         self.validation_split = validation_split
@@ -250,10 +244,14 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         self.min_train_loss = min_train_loss
         self.max_gap = max_gap
         self.restore_best_weights = restore_best_weights
+        self.refit_on_all = refit_on_all
         self.dropout = dropout
+        self.input_dropout = input_dropout
         self.batch_normalization = batch_normalization
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
+        self.augmentation = augmentation
+        self.image_shape = image_shape
         self.class_weight = class_weight
         self.callbacks = callbacks
         self.memory = memory
@@ -304,26 +302,28 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
             If the training loss becomes infinite or NaN.
         """
         started = time.perf_counter()
+        check_together(self.get_params(deep=False))
         resume = self.warm_start and hasattr(self, "_wrapper")
         rows = self._check_rows(X, y, sample_weight, reset=not resume)
         held_out = self._check_held_out(X_val, y_val, sample_weight_val)
         seeds = self._seeds if resume else draw_seeds(self.random_state)
-        stop_early = self.early_stopping
-        if stop_early == "auto":
-            stop_early = held_out is not None or len(rows.y) >= EARLY_STOPPING_FROM
+        stop_early = self._stops_early(rows, held_out)
+        everything = None
+        if stop_early and self.refit_on_all:
+            everything = rows if held_out is None else rows.and_also(held_out)
         if stop_early and held_out is None:
             rows, held_out = rows.hold_out(self.validation_split, seeds["split"])
         if not resume:
             self._describe(rows, seeds)
         cache = None if resume else self._cache()
-        key = cache and self._key(rows, held_out, stop_early)
+        key = cache and self._key(rows, held_out, stop_early, everything)
         kept = cache and cache.read(key)
         if kept:
             self._become(*kept)
             return self
         if not resume:
             self._build()
-        self._train(rows, held_out, stop_early, self.epochs)
+        self._train(rows, held_out, stop_early, self.epochs, everything)
         self.fit_time_ = time.perf_counter() - started
         if cache:
             cache.write(key, *self._fitted_state(without=OF_THE_DATA))
@@ -352,6 +352,7 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
             The classifier.
         """
         started = time.perf_counter()
+        check_together(self.get_params(deep=False))
         resume = hasattr(self, "_wrapper")
         rows = self._check_rows(X, y, sample_weight, classes, reset=not resume)
         if not resume:
@@ -360,116 +361,6 @@ class KerasMLPClassifier(ClassifierMixin, NetworkFitting):
         self._train(rows, None, False, 1)
         self.fit_time_ = time.perf_counter() - started
         return self
-
-    def predict_proba(self, X):
-        """Predict the probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        probabilities : ndarray of shape (n_samples, n_classes)
-            Rows sum to one; columns are ordered as `classes_`.
-        """
-        check_is_fitted(self, "_wrapper")
-        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
-        X = X if isinstance(X, np.ndarray) else X.toarray()
-        probabilities = forward(self._layers or network_layers(self._network), X)
-        if self.n_outputs_ == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        return probabilities
-
-    def predict_log_proba(self, X):
-        """Predict the logarithm of the probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        log_probabilities : ndarray of shape (n_samples, n_classes)
-            Natural logarithms; columns are ordered as `classes_`.
-        """
-        probabilities = self.predict_proba(X)
-        # The logarithm of the smallest number the type knows, not of zero.
-        return np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny))
-
-    def predict(self, X):
-        """Predict the most probable class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Data.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,)
-            Class labels.
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[np.argmax(probabilities, axis=1)]
-
-    def save(self, path):
-        """Write the fitted classifier to one file; nothing in it is executable.
-
-        Parameters
-        ----------
-        path : path-like
-            The file to write; an existing one is replaced as a whole.
-
-        Raises
-        ------
-        TypeError
-            If a parameter, such as a callback, cannot be written as plain data.
-        """
-        check_is_fitted(self, "_wrapper")
-        params = {
-            **self.get_params(deep=False),
-            "optimizer": serialize_optimizer(self.optimizer),
-            # A folder of this machine's means nothing elsewhere.
-            "memory": None,
-        }
-        described, arrays = self._fitted_state()
-        write_archive(path, {"params": params, **described}, arrays)
-
-    @classmethod
-    def load(cls, path):
-        """Read a classifier that `save` wrote.
-
-        Parameters
-        ----------
-        path : path-like
-            The file.
-
-        Returns
-        -------
-        classifier : KerasMLPClassifier
-            The fitted classifier; its training can go on.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        skmnist.saving.ModelFileError
-            If the file is foreign or damaged.
-        """
-        description, arrays = read_archive(path)
-        try:
-            params = description["params"]
-            params["optimizer"] = deserialize_optimizer(params["optimizer"])
-            classifier = cls(**params)
-            classifier._become(description, arrays)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(
-                f"{path}: damaged, or of another version ({error})"
-            ) from error
-        return classifier
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

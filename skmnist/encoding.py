@@ -11,6 +11,9 @@ from sklearn.utils import check_random_state
 
 from .validation import split_validation
 
+# The first is the one other types are brought to, as in MLPClassifier.
+DTYPES = (np.float64, np.float32)
+
 
 class Rows(NamedTuple):
     """Checked rows: data, class numbers, and weights where there are any.
@@ -33,6 +36,19 @@ class Rows(NamedTuple):
         """Return some of the rows, copied."""
         weights = None if self.sample_weight is None else self.sample_weight[indices]
         return Rows(self.X[indices], self.y[indices], weights)
+
+    def and_also(self, other):
+        """Return these rows followed by others, in these rows' type."""
+        weights = None
+        if self.sample_weight is not None or other.sample_weight is not None:
+            weights = np.concatenate([self._weights(), other._weights()])
+            weights = weights.astype(self.X.dtype, copy=False)
+        X = np.concatenate([self.X, other.X.astype(self.X.dtype, copy=False)])
+        return Rows(X, np.concatenate([self.y, other.y]), weights)
+
+    def _weights(self):
+        given = self.sample_weight is not None
+        return self.sample_weight if given else np.ones(len(self.y), self.X.dtype)
 
     def without_weightless(self):
         """Return the rows without those of weight zero, which count as absent."""

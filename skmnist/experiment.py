@@ -179,13 +179,6 @@ def as_reported_stages():
     ]
 
 
-PRESETS = {
-    "report": report_stages,
-    "quick": quick_stages,
-    "as-reported": as_reported_stages,
-}
-
-
 def _stages(
     depth_width, *, activations, distributions, batch_sizes, splits, optimizers
 ):

@@ -1,4 +1,4 @@
-"""How a network is fitted, recorded, copied: what stands behind the classifier."""
+"""How a network is fitted and recorded: the steps behind the classifier's `fit`."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -8,7 +8,6 @@ from difflib import get_close_matches
 from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -16,33 +15,20 @@ from sklearn.utils.validation import validate_data
 
 from ._compat import _check_sample_weight
 from .caching import fit_key, open_cache
-from .encoding import Rows, encode_labels
+from .encoding import DTYPES, Rows, encode_labels
 from .engine import n_threads, pays_to_compile
+from .keeping import NetworkKeeping
 from .monitoring import EpochTicks, FiniteLoss, fresh_callbacks
-from .prediction import network_layers
+from .parameters import EARLY_STOPPING_FROM
 from .training import EpochOrder
 from .validation import ValidationEarlyStopping
-from .wrapping import (
-    describe,
-    make_wrapper,
-    restore_wrapper,
-    train_wrapper,
-    wrapper_arrays,
-)
-
-# Learned from the data as they are given: a kept fit leaves them to each fit.
-OF_THE_DATA = ("classes_", "feature_names_in_", "n_features_in_")
-
-# The first is the one other types are brought to, as in MLPClassifier.
-DTYPES = (np.float64, np.float32)
+from .wrapping import describe, make_wrapper, train_wrapper
 
 
-class NetworkFitting(CallbackSupportMixin, BaseEstimator):
+class NetworkFitting(CallbackSupportMixin, NetworkKeeping):
     """The fit of `KerasMLPClassifier` in its steps; never used by itself.
 
-    A subclass has the parameters. Fitted, it holds the scikeras classifier
-    (``_wrapper``), the plain data it was made from (``_spec``), the seeds of the fit
-    (``_seeds``), and copies of the layers for predictions (``_layers``).
+    A subclass has the parameters.
     """
 
     # Tells a search that there is a parameter `memory`, and what it means.
@@ -114,23 +100,33 @@ class NetworkFitting(CallbackSupportMixin, BaseEstimator):
             sample_weight = weights * (1 if sample_weight is None else sample_weight)
         return Rows(X, encode_labels(y, self.classes_), sample_weight)
 
+    def _stops_early(self, rows, held_out):
+        """Tell whether validation decides when to stop."""
+        if self.early_stopping == "auto":
+            return held_out is not None or len(rows.y) >= EARLY_STOPPING_FROM
+        return self.early_stopping
+
     def _describe(self, rows, seeds):
-        """Describe the network to build."""
-        n_classes = len(self.classes_)
-        self._spec = describe(
-            self.get_params(deep=False),
-            n_features=self.n_features_in_,
-            n_classes=n_classes,
-            n_samples=len(rows.y),
-            dtype=str(rows.X.dtype),
-            random_state=seeds["layers"],
-        )
+        """Describe the network to build, and forget what an earlier one learned."""
+        self._seeds = seeds
+        self._spec = self._spec_for(rows)
         self.n_outputs_ = self._spec["network"]["n_outputs"]
-        self.out_activation_ = "logistic" if n_classes == 2 else "softmax"
+        self.out_activation_ = "logistic" if self.n_outputs_ == 1 else "softmax"
         self.n_layers_ = self.depth + 2
         self.t_ = self.n_iter_ = 0
-        self.history_ = {}
-        self._layers, self._shared, self._seeds = None, False, seeds
+        self.history_, self.refit_history_ = {}, None
+        self._layers, self._shared = None, False
+
+    def _spec_for(self, rows):
+        """Describe the network that trains on some rows."""
+        return describe(
+            self.get_params(deep=False),
+            n_features=self.n_features_in_,
+            n_classes=len(self.classes_),
+            n_samples=len(rows.y),
+            dtype=str(rows.X.dtype),
+            random_state=self._seeds["layers"],
+        )
 
     def _build(self):
         """Make the wrapper of the network that is described."""
@@ -151,7 +147,7 @@ class NetworkFitting(CallbackSupportMixin, BaseEstimator):
             return None
         return cache
 
-    def _key(self, rows, held_out, stop_early):
+    def _key(self, rows, held_out, stop_early, everything):
         """Name this fit by all that it depends on."""
         parts = {
             "spec": self._spec,
@@ -159,39 +155,51 @@ class NetworkFitting(CallbackSupportMixin, BaseEstimator):
             "classes": [repr(label) for label in self.classes_.tolist()],
             "stopping": stop_early and self._stopping_params(),
         }
-        return fit_key(parts, [*rows, *(held_out or ())], n_threads())
+        data = [rows, held_out, everything]
+        arrays = [array for part in data for array in part or [None]]
+        return fit_key(parts, arrays, n_threads())
 
-    def _fitted_state(self, without=()):
-        """Return what makes this a fitted classifier: plain data, and numbers."""
-        learned = {
-            name: value
-            for name, value in vars(self).items()
-            if name.endswith("_") and name not in without
-        }
-        described = {"learned": learned, "spec": self._spec, "seeds": self._seeds}
-        return described, wrapper_arrays(self._wrapper)
-
-    def _become(self, described, arrays):
-        """Take over what `_fitted_state` returned."""
-        vars(self).update(described["learned"])
-        self._spec, self._seeds = described["spec"], described["seeds"]
-        self._restore(arrays)
-
-    def _train(self, rows, held_out, stop_early, epochs):
-        """Train the wrapped network and record how it went."""
+    def _train(self, rows, held_out, stop_early, epochs, everything=None):
+        """Train the wrapped network, anew on everything if asked to; record how."""
         stopping = None
         if stop_early:
             stopping = ValidationEarlyStopping(**self._stopping_params())
-        self._layers = None
-        context = self._init_callback_context(max_subtasks=epochs)
-        data = {
-            "X": rows.X,
-            "y": lambda: self.classes_[rows.y],
-            "metadata": {"sample_weight": rows.sample_weight},
-        }
+        most = epochs if everything is None else 2 * epochs
+        context = self._init_callback_context(max_subtasks=most)
+        data = self._hook_data(rows)
         context.call_on_fit_task_begin(estimator=self, **data)
         ticks = EpochTicks(self, context, self._snapshot, data)
         callbacks = [FiniteLoss(), *([stopping] if stopping else []), ticks]
+        self._run_epochs(rows, held_out, callbacks, epochs)
+        before = self.n_iter_
+        self._record(stopping, ticks, epochs)
+        self.t_ += len(rows.y) * (self.n_iter_ - before)
+        if everything is not None:
+            data = self._hook_data(everything)
+            ticks = EpochTicks(self, context, self._snapshot, data)
+            self._train_again(everything, [FiniteLoss(), ticks])
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=self._snapshot, **data
+        )
+
+    def _train_again(self, rows, callbacks):
+        """Train fresh weights on some rows for as long as the best epoch took."""
+        curves = self._wrapper.history_
+        # The schedule of the learning rate spans as many epochs as it did.
+        self._spec = self._spec_for(rows)
+        self._build()
+        self._run_epochs(rows, None, callbacks, self.best_iter_)
+        again = self._wrapper.history_
+        self.refit_history_ = {name: list(map(float, c)) for name, c in again.items()}
+        # Training that goes on from here counts on from the first one's curves.
+        self._wrapper.history_ = curves
+        self._keep_layers()
+        self.t_ += len(rows.y) * len(self.refit_history_["loss"])
+
+    def _run_epochs(self, rows, held_out, callbacks, epochs):
+        """Train the wrapped network for some epochs."""
+        self._layers = None
+        n_weights = self._network.count_params()
         try:
             train_wrapper(
                 self._wrapper,
@@ -200,21 +208,21 @@ class NetworkFitting(CallbackSupportMixin, BaseEstimator):
                 epochs=epochs,
                 batch_size=self.batch_size,
                 order=EpochOrder(self._seeds["order"]),
-                compiled=pays_to_compile(
-                    self._network.count_params(), len(rows.y), self.batch_size
-                ),
+                compiled=pays_to_compile(n_weights, len(rows.y), self.batch_size),
                 validation_data=held_out,
             )
         except BaseException:
             # Half-trained weights, NaN perhaps, are no fitted network.
             del self._wrapper
             raise
-        before = self.n_iter_
-        self._record(stopping, ticks, epochs)
-        self.t_ += len(rows.y) * (self.n_iter_ - before)
-        context.call_on_fit_task_end(
-            estimator=self, reconstruction_attributes=self._snapshot, **data
-        )
+
+    def _hook_data(self, rows):
+        """Return what the hooks of scikit-learn's callbacks are given."""
+        return {
+            "X": rows.X,
+            "y": lambda: self.classes_[rows.y],
+            "metadata": {"sample_weight": rows.sample_weight},
+        }
 
     def _stopping_params(self):
         names = (
@@ -262,57 +270,3 @@ class NetworkFitting(CallbackSupportMixin, BaseEstimator):
             self.stop_reason_ = "a callback asked to stop"
         else:
             self.stop_reason_ = f"all {epochs} epochs are trained"
-
-    @property
-    def keras_classifier_(self):
-        """The wrapped scikeras classifier."""
-        # Its holder may change the weights: from now on predictions read them
-        # from the network, and not from the arrays kept for speed.
-        wrapper = self._wrapper
-        self._layers, self._shared = None, True
-        return wrapper
-
-    @property
-    def model_(self):
-        """The fitted `keras.Model`."""
-        return self.keras_classifier_.model_
-
-    @property
-    def _network(self):
-        return self._wrapper.model_
-
-    def _keep_layers(self):
-        """Keep the network's layers as arrays, while nobody else can change it."""
-        self._layers = None if self._shared else network_layers(self._network)
-
-    @property
-    def coefs_(self):
-        """Weights of each layer, from input to output."""
-        return [layer.weights for layer in network_layers(self._network)]
-
-    @property
-    def intercepts_(self):
-        """Biases of each layer, from input to output."""
-        return [layer.biases for layer in network_layers(self._network)]
-
-    def _restore(self, arrays):
-        self._wrapper = restore_wrapper(self._spec, arrays, self.history_)
-        self._shared = False
-        self._keep_layers()
-
-    def __getstate__(self):
-        # Keras networks do not pickle; plain arrays do, into any process.
-        state = super().__getstate__().copy()
-        wrapper = state.pop("_wrapper", None)
-        state.pop("_layers", None)
-        # A network in its first training, or one that failed there, stays behind.
-        if wrapper is not None and self.n_iter_:
-            state["_arrays"] = wrapper_arrays(wrapper)
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        arrays = state.pop("_arrays", None)
-        super().__setstate__(state)
-        if arrays is not None:
-            self._restore(arrays)

@@ -28,7 +28,8 @@ MAY_DIFFER = (
     "data.note",
 )
 
-# The parameters a row of results.csv names, and the columns measured for it.
+# The parameters that a row of results.csv names, those that it names besides where a
+# study searches how the network learns, and the columns measured for it.
 PARAMETERS = (
     "depth",
     "widths",
@@ -40,6 +41,17 @@ PARAMETERS = (
     "optimizer",
     "epochs",
 )
+LEARNING_PARAMETERS = (
+    "learning_rate",
+    "learning_rate_schedule",
+    "warmup_epochs",
+    "batch_normalization",
+    "dropout",
+    "input_dropout",
+    "weight_decay",
+    "label_smoothing",
+    "augmentation",
+)
 MEASURED = {
     "validation_accuracy": "mean_test_validation_accuracy",
     "accuracy": "mean_test_accuracy",
@@ -50,6 +62,17 @@ MEASURED = {
 }
 # Columns of results.csv that hold numbers, besides those measured.
 DERIVED = ("gap", "standard_error", "p_value")
+
+
+_FRACTIONS = (
+    "validation_split",
+    "learning_rate",
+    "warmup_epochs",
+    "dropout",
+    "input_dropout",
+    "weight_decay",
+    "label_smoothing",
+)
 
 
 class StudyFolderError(ValueError):
@@ -293,11 +316,11 @@ def _value(name, text):
     """Read one cell of results.csv back."""
     if not text:
         return None
-    if name == "dataset":
+    if name in ("dataset", "augmentation", "learning_rate_schedule"):
         return text
-    if name in ("winner", "incumbent"):
+    if name in ("winner", "incumbent", "batch_normalization"):
         return text == "True"
-    if name in MEASURED or name in DERIVED or name == "validation_split":
+    if name in MEASURED or name in DERIVED or name in _FRACTIONS:
         return float(text)
     parts = [int(part) if part.isdigit() else part for part in text.split()]
     return parts[0] if len(parts) == 1 else parts

@@ -5,6 +5,9 @@
 import keras
 from numpy.random import SeedSequence
 
+from .augmentation import DistortImages
+from .randomness import CheapDropout
+
 # The names a search may use. Keras has more activations; those that need more
 # than one input or that make no sense in a hidden layer are left out.
 ACTIVATIONS = (
@@ -66,6 +69,8 @@ def build_network(  # noqa: PLR0913
     initializers="he_normal",
     output_initializer="glorot_uniform",
     dropout=0.0,
+    input_dropout=0.0,
+    augmentation=None,
     batch_normalization=False,
     dtype="float32",
     random_state=0,
@@ -97,13 +102,17 @@ def build_network(  # noqa: PLR0913
         Initializer of the output layer's kernel.
     dropout : float or sequence of float of length ``len(widths)``, default=0.0
         Fraction of each hidden layer's outputs dropped in training.
+    input_dropout : float, default=0.0
+        Fraction of the inputs dropped in training.
+    augmentation : dict, default=None
+        Arguments of `DistortImages`, which distorts the inputs in training.
     batch_normalization : bool, default=False
         Whether each hidden layer normalizes its pre-activations [1]_; such
         layers carry no bias, which the normalization would cancel.
     dtype : {"float32", "float64"}, default="float32"
         Type of all weights and of the arithmetic.
     random_state : int, default=0
-        Seed of the initial weights and of the dropout masks.
+        Seed of the initial weights, the dropout masks and the distortions.
     network_class : type, default=keras.Sequential
         The class to build, `keras.Sequential` or one derived from it.
 
@@ -126,8 +135,15 @@ def build_network(  # noqa: PLR0913
     593210
     """
     depth = len(widths)
-    seeds = _layer_seeds(random_state, 2 * depth + 1)
+    *seeds, output_seed, mask_seed, image_seed = _layer_seeds(
+        random_state, 2 * depth + 3
+    )
     layers = [keras.Input((n_features,), dtype=dtype, name="inputs")]
+    if augmentation is not None:
+        layers.append(
+            DistortImages(**augmentation, seed=image_seed, name="images", dtype=dtype)
+        )
+    layers += _dropout(input_dropout, mask_seed, "inputs", dtype)
     per_layer = zip(
         widths,
         _per_layer(activations, depth),
@@ -141,17 +157,12 @@ def build_network(  # noqa: PLR0913
         layers += _hidden_layer(
             name, width, activation, kernel, batch_normalization, dtype
         )
-        if rate > 0:
-            layers.append(
-                keras.layers.Dropout(
-                    rate, seed=seeds[2 * i + 1], name=f"{name}_dropout", dtype=dtype
-                )
-            )
+        layers += _dropout(rate, seeds[2 * i + 1], name, dtype)
     layers.append(
         keras.layers.Dense(
             n_outputs,
             activation="sigmoid" if n_outputs == 1 else "softmax",
-            kernel_initializer=_seeded(output_initializer, seeds[-1]),
+            kernel_initializer=_seeded(output_initializer, output_seed),
             name="output",
             dtype=dtype,
         )
@@ -232,6 +243,7 @@ def build_optimizer(
     learning_rate=None,
     schedule="constant",
     n_steps=1,
+    n_warmup=0,
     weight_decay=0.0,
 ):
     """Build a fresh Keras optimizer from a name or from another optimizer.
@@ -242,11 +254,14 @@ def build_optimizer(
         A name in `OPTIMIZERS`, or an optimizer whose configuration is used; the
         object itself is left alone, because it can serve one network only.
     learning_rate : float, default=None
-        Learning rate at the start; None for the optimizer's own.
+        The highest learning rate; None for the optimizer's own.
     schedule : {"constant", "linear", "cosine"}, default="constant"
         How the learning rate falls, to zero at the last of `n_steps` updates.
     n_steps : int, default=1
-        Number of updates the schedule spans.
+        Number of updates the schedule spans, those of the warm-up among them.
+    n_warmup : int, default=0
+        Number of updates over which the learning rate rises before the schedule
+        begins, see `WarmUp`.
     weight_decay : float, default=0.0
         Fraction of each weight that is taken off it at every update, times the
         learning rate (decoupled, as in AdamW [1]_).
@@ -273,15 +288,67 @@ def build_optimizer(
     if weight_decay:
         config["weight_decay"] = float(weight_decay)
     built = keras.optimizers.deserialize(described)
-    if schedule != "constant":
+    if schedule != "constant" or n_warmup:
         start = float(built.learning_rate)
-        built.learning_rate = _schedule(schedule, start, n_steps)
+        rate = _schedule(schedule, start, n_steps - n_warmup)
+        built.learning_rate = WarmUp(start, n_warmup, rate) if n_warmup else rate
     return built
+
+
+@keras.saving.register_keras_serializable(package="skmnist")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises along a line, then follows a schedule.
+
+    Update k of n, counted from 1, has k/n of the peak [1]_.
+
+    Parameters
+    ----------
+    peak : float
+        Learning rate of the last update of the warm-up.
+    n_warmup : int
+        Updates of the warm-up, at least 1.
+    after : keras.optimizers.schedules.LearningRateSchedule, default=None
+        What follows, from its own first step; None for the peak.
+
+    References
+    ----------
+    .. [1] P. Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1
+       Hour", 2017, section 2.2.
+    """
+
+    def __init__(self, peak, n_warmup, after=None):
+        super().__init__()
+        self.peak = peak
+        self.n_warmup = n_warmup
+        self.after = after
+
+    def __call__(self, step):
+        """Return the learning rate of an update, counted from 0."""
+        step = keras.ops.cast(step, "float32")
+        rising = self.peak * (step + 1) / self.n_warmup
+        # Never asked for a step before its first, where a power may be NaN.
+        later = keras.ops.maximum(step - self.n_warmup, 0.0)
+        after = self.peak if self.after is None else self.after(later)
+        return keras.ops.where(step < self.n_warmup, rising, after)
+
+    def get_config(self):
+        """Return the arguments that make an equal schedule."""
+        after = self.after and keras.optimizers.schedules.serialize(self.after)
+        return {"peak": self.peak, "n_warmup": self.n_warmup, "after": after}
+
+    @classmethod
+    def from_config(cls, config):
+        """Return the schedule that `get_config` described."""
+        after = config["after"]
+        after = after and keras.optimizers.schedules.deserialize(after)
+        return cls(**{**config, "after": after})
 
 
 def _schedule(schedule, start, n_steps):
     """Return a learning rate that falls from `start` to zero in `n_steps`."""
     schedules = keras.optimizers.schedules
+    if schedule == "constant":
+        return None
     if schedule == "linear":
         return schedules.PolynomialDecay(start, n_steps, end_learning_rate=0.0)
     return schedules.CosineDecay(start, n_steps)
@@ -306,6 +373,13 @@ def _hidden_layer(name, width, activation, kernel, batch_normalization, dtype):
         keras.layers.BatchNormalization(name=f"{name}_normalization", dtype=dtype),
         keras.layers.Activation(activation, name=f"{name}_activation", dtype=dtype),
     ]
+
+
+def _dropout(rate, seed, name, dtype):
+    """Return the dropout behind a layer of that name, if there is any."""
+    if not rate:
+        return []
+    return [CheapDropout(rate, seed=seed, name=f"{name}_dropout", dtype=dtype)]
 
 
 def _per_layer(value, depth):

@@ -33,6 +33,12 @@ TITLES = {
     "initializers": "Initializers",
     "optimizer": "Optimizer",
     "epochs": "Epochs under early stopping",
+    "learning_rate": "Learning rate and its schedule",
+    "normalization": "Batch normalization",
+    "regularization": "Regularization",
+    "augmentation": "Distorted images",
+    "fine_tuning": "Learning rate, once more",
+    "duration": "Epochs",
 }
 OPTIMISTIC = (
     "Candidates were judged by the test set, as the source report did; its "

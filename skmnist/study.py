@@ -26,8 +26,8 @@ from .evidence import (
     predict_test_set,
     write_predictions,
 )
-from .experiment import PRESETS, report_base_params
 from .folder import (
+    LEARNING_PARAMETERS,
     MEASURED,
     PARAMETERS,
     Study,
@@ -40,6 +40,7 @@ from .folder import (
     write_rows,
 )
 from .gains import stage_significance
+from .presets import PRESETS, base_params, final_params, stages_for
 from .search import StagedSearchCV
 from .selection import record_scoring
 from .trials import FILE as TRIALS
@@ -92,7 +93,7 @@ class StudyConfig:
     n_iter : int or dict of str to int, default=None
         Most candidates that are drawn from a stage's grid; a dict names stages.
     seed : int, default=0
-        Seed of the folds and of every fit.
+        Seed of the folds, of every fit, and of candidates that are drawn.
     epochs : int, default=20
         Most epochs of a fit.
     """
@@ -249,20 +250,23 @@ def _search_and_finish(config, out, data, header, told, callbacks):
     judged = data.train if config.protocol == "holdout" else slice(None)
     X, y = data.data[judged], data.target[judged]
     search.fit(X, y)
-    final = _final_model(classifier, search.best_params_, data)
+    best = {**search.best_params_, **final_params(config.preset)}
+    final = _final_model(classifier, best, data)
     final.save(out / "model.skmnist")
     write_json(out / CURVES, {"stages": curves, "final": fit_curve(final)})
     write_predictions(out / PREDICTIONS, predict_test_set(final, data))
     return Study(header, rows, stages, _summary(search, final, data, header))
 
 
-def stages_of(config):
+def stages_of(config, n_features):
     """List the stages of a study.
 
     Parameters
     ----------
     config : StudyConfig
         Its configuration.
+    n_features : int
+        Columns of the data.
 
     Returns
     -------
@@ -272,15 +276,15 @@ def stages_of(config):
     Raises
     ------
     ValueError
-        If ``n_iter`` names a stage that there is not.
+        If ``n_iter`` names a stage that the preset has not.
     """
-    stages, n_iter = PRESETS[config.preset](), config.n_iter
+    stages, n_iter = stages_for(config.preset, n_features), config.n_iter
     if n_iter is None:
         return stages
-    names = [stage.name for stage in stages]
-    most = n_iter if isinstance(n_iter, dict) else dict.fromkeys(names, n_iter)
-    if unknown := sorted(most.keys() - set(names)):
-        raise ValueError(f"no stage {unknown[0]!r}; the stages are {', '.join(names)}")
+    known = [stage.name for stage in PRESETS[config.preset]()]
+    most = n_iter if isinstance(n_iter, dict) else dict.fromkeys(known, n_iter)
+    if unknown := sorted(most.keys() - set(known)):
+        raise ValueError(f"no stage {unknown[0]!r}; the stages are {', '.join(known)}")
     return [
         replace(stage, n_iter=most[stage.name], grow=None)
         if stage.name in most
@@ -299,7 +303,8 @@ def stage_rows(result, cv_results, base, dataset):
     cv_results : dict
         All rows so far.
     base : dict
-        The parameters before the first stage.
+        The parameters before the first stage. Rows have a column for each of
+        `PARAMETERS`, and for those of `LEARNING_PARAMETERS` that are among them.
     dataset : str
         Name of the data.
 
@@ -308,6 +313,7 @@ def stage_rows(result, cv_results, base, dataset):
     rows : list of dict
         One for each candidate: data, stage, parameters, measured columns, winner.
     """
+    named = [*PARAMETERS, *(name for name in LEARNING_PARAMETERS if name in base)]
     rows = []
     for i in result.indices:
         params = {**base, **cv_results["params"][i]}
@@ -316,7 +322,7 @@ def stage_rows(result, cv_results, base, dataset):
             {
                 "dataset": dataset,
                 "stage": result.name,
-                **{name: plain(params[name]) for name in PARAMETERS},
+                **{name: plain(params[name]) for name in named},
                 **measured,
                 "gap": measured["validation_accuracy"] - measured["accuracy"],
                 "winner": i == result.winner,
@@ -353,7 +359,7 @@ def _classifier(config, memory):
     """Return the classifier before the first stage, and its parameters."""
     from .classifier import KerasMLPClassifier
 
-    base = {**report_base_params(), "epochs": config.epochs}
+    base = base_params(config.preset, config.epochs)
     classifier = KerasMLPClassifier(**base, random_state=config.seed, memory=memory)
     return classifier, base
 
@@ -366,7 +372,7 @@ def _search(config, classifier, data):
         cv = [(np.arange(n_train), np.arange(n_train, len(data.target)))]
     return StagedSearchCV(
         classifier,
-        stages_of(config),
+        stages_of(config, data.data.shape[1]),
         scoring=record_scoring(),
         cv=cv,
         n_jobs=config.n_jobs,
@@ -396,7 +402,7 @@ def _header(config, data, threads):
             "n_test": len(data.target) - data.train.stop,
             "n_features": data.data.shape[1],
         },
-        "stages": [stage.name for stage in stages_of(config)],
+        "stages": [s.name for s in stages_of(config, data.data.shape[1])],
         "optimistic": config.protocol == "report",
         "threads_per_fit": threads,
         "versions": {
@@ -441,4 +447,5 @@ def _summary(search, final, data, header):
 
 
 def _position(name):
-    return PARAMETERS.index(name) if name in PARAMETERS else len(PARAMETERS)
+    known = [*PARAMETERS, *LEARNING_PARAMETERS]
+    return known.index(name) if name in known else len(known)

@@ -7,6 +7,8 @@ def as_text(value):
     """Write a parameter; values of several layers are separated by spaces."""
     if isinstance(value, list):
         return " ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:.3g}"
     return "" if value is None else str(value)
 
 

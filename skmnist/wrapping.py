@@ -17,6 +17,7 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn import config_context
 
+from .distortions import describe_augmentation
 from .encoding import Allowed, per_layer
 from .network import (
     ACTIVATIONS,
@@ -54,7 +55,8 @@ def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
     ------
     ValueError
         If a parameter with one value per layer does not match the depth, or
-        holds something that is no layer's.
+        holds something that is no layer's; or if the data are no images and are to
+        be distorted.
     """
 
     def layers(name, allowed):
@@ -63,6 +65,9 @@ def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
     n_outputs = 1 if n_classes == 2 else n_classes
     steps_per_epoch = -(-n_samples // params["batch_size"])
     learning_rate = params["learning_rate"]
+    augmentation = describe_augmentation(
+        params["augmentation"], params["image_shape"], n_features
+    )
     return {
         "network": {
             "n_features": int(n_features),
@@ -72,6 +77,8 @@ def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
             "initializers": layers("initializers", _INITIALIZER),
             "output_initializer": params["output_initializer"],
             "dropout": layers("dropout", _RATE),
+            "input_dropout": float(params["input_dropout"]),
+            "augmentation": augmentation,
             "batch_normalization": bool(params["batch_normalization"]),
             "dtype": dtype,
             "random_state": random_state,
@@ -86,6 +93,7 @@ def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
             "learning_rate": None if learning_rate is None else float(learning_rate),
             "schedule": params["learning_rate_schedule"],
             "n_steps": int(params["epochs"]) * steps_per_epoch,
+            "n_warmup": round(params["warmup_epochs"] * steps_per_epoch),
             "weight_decay": float(params["weight_decay"]),
         },
         "batch_size": int(params["batch_size"]),

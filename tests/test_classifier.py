@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
-from skmnist import KerasMLPClassifier, classifier
+from skmnist import KerasMLPClassifier, parameters, predicting
 from skmnist.encoding import draw_seeds
 from skmnist.validation import split_validation
 
@@ -494,8 +494,8 @@ def test_validation_rows_can_carry_weights(digits, more_digits):
 @pytest.mark.parametrize(
     ("n_samples", "stops"),
     [
-        (classifier.EARLY_STOPPING_FROM - 1, False),
-        (classifier.EARLY_STOPPING_FROM, True),
+        (parameters.EARLY_STOPPING_FROM - 1, False),
+        (parameters.EARLY_STOPPING_FROM, True),
     ],
 )
 def test_auto_stops_early_from_ten_thousand_samples_on(n_samples, stops):
@@ -778,7 +778,7 @@ def test_predicting_does_not_copy_the_weights_again(digits, monkeypatch):
     def refuse(network):
         raise AssertionError("the weights were copied again")
 
-    monkeypatch.setattr(classifier, "network_layers", refuse)
+    monkeypatch.setattr(predicting, "network_layers", refuse)
     np.testing.assert_array_equal(copied.predict(X), learned.predict(X))
 
 
@@ -856,6 +856,7 @@ def test_a_loss_that_is_no_number_names_the_epoch(digits):
         ("optimizer", "adamm", "'adam'"),
         ("learning_rate", 0, "range (0.0, inf)"),
         ("learning_rate_schedule", "step", "'cosine'"),
+        ("warmup_epochs", -1, "range [0.0, inf)"),
         ("batch_size", 0, "range [1, inf)"),
         ("epochs", 0, "range [1, inf)"),
         ("validation_split", 1.0, "range (0.0, 1.0)"),
@@ -866,10 +867,14 @@ def test_a_loss_that_is_no_number_names_the_epoch(digits):
         ("min_train_loss", -0.1, "range [0.0, inf)"),
         ("max_gap", 1.5, "range [0.0, 1.0]"),
         ("restore_best_weights", "no", "bool"),
+        ("refit_on_all", "no", "bool"),
         ("dropout", 1.0, "range [0.0, 1.0)"),
+        ("input_dropout", 1.0, "range [0.0, 1.0)"),
         ("batch_normalization", "no", "bool"),
         ("weight_decay", -0.1, "range [0.0, inf)"),
         ("label_smoothing", 1.0, "range [0.0, 1.0)"),
+        ("augmentation", "elastic", "'affine'"),
+        ("image_shape", 8, "array-like"),
         ("class_weight", "even", "'balanced'"),
         ("callbacks", 3, "list"),
         ("warm_start", "no", "bool"),
@@ -915,6 +920,24 @@ def test_a_wrong_value_for_one_layer_is_named(digits, name, value, named):
     wrong = KerasMLPClassifier(**{**SMALL, "depth": 2, name: value})
     with pytest.raises(ValueError, match=f"{name!r} parameter.*Got {named} in"):
         wrong.fit(*digits)
+
+
+def test_a_warm_up_that_leaves_no_epoch_is_refused(digits):
+    wrong = KerasMLPClassifier(**SMALL, warmup_epochs=2)
+    with pytest.raises(ValueError, match="warmup_epochs=2 leaves no epoch .* epochs=2"):
+        wrong.fit(*digits)
+
+
+# 200 rows in batches of 32 are 7 updates an epoch: half an epoch is 4 of them (3.5 is
+# rounded to the even number), after which a line falls to zero at update 14.
+def test_the_warm_up_is_a_part_of_the_schedule(digits):
+    warm = KerasMLPClassifier(
+        **SMALL, learning_rate=0.1, learning_rate_schedule="linear", warmup_epochs=0.5
+    )
+    described = warm.fit(*digits).model_.optimizer.get_config()["learning_rate"]
+    schedule = keras.optimizers.schedules.deserialize(described)
+    rates = [float(schedule(step)) for step in (0, 3, 4, 9, 14)]
+    np.testing.assert_allclose(rates, [0.025, 0.1, 0.1, 0.05, 0], atol=1e-8)
 
 
 def test_a_single_class_is_refused(digits):

@@ -212,7 +212,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, mark):
 
 def test_a_study_that_diverges_never_chooses_what_is_not_a_number(tmp_path):
     from skmnist import Stage
-    from skmnist.study import PRESETS, StudyConfig, run_study
+    from skmnist.presets import PRESETS
+    from skmnist.study import StudyConfig, run_study
 
     rates = [1e30, 0.001]
     PRESETS["diverging"] = lambda: [Stage("rate", {"learning_rate": rates})]
@@ -234,7 +235,7 @@ def test_a_study_that_diverges_never_chooses_what_is_not_a_number(tmp_path):
 def test_a_study_in_which_all_fail_ends_with_one_line(tmp_path, capsys):
     from skmnist import Stage
     from skmnist.cli import main
-    from skmnist.study import PRESETS
+    from skmnist.presets import PRESETS
 
     PRESETS["quick"], kept = (
         lambda: [Stage("rate", {"learning_rate": [1e30]})],

@@ -11,6 +11,7 @@ from skmnist.network import (
     ACTIVATIONS,
     INITIALIZERS,
     OPTIMIZERS,
+    SCHEDULES,
     SmoothedCrossentropy,
     build_loss,
     build_network,
@@ -186,6 +187,27 @@ def test_the_type_reaches_all_weights_and_the_outputs(dtype):
     assert network(np.ones((2, 6), dtype), training=True).dtype == dtype
 
 
+# Kept inputs are doubled, so that their sum stays as it was on average.
+def test_input_dropout_drops_inputs_in_training_only():
+    network = build_network(1000, 3, widths=(), input_dropout=0.5)
+    inputs = np.ones((2, 1000), np.float32)
+    dropped = network.layers[0](inputs, training=True).numpy()
+    assert set(np.unique(dropped)) == {0.0, 2.0}
+    assert 0.4 < dropped.mean() / 2 < 0.6
+    np.testing.assert_array_equal(network.layers[0](inputs, training=False), inputs)
+
+
+# A network with dropped or distorted inputs starts from the weights of one without.
+@pytest.mark.parametrize(
+    "what", [{"input_dropout": 0.5}, {"augmentation": {"image_shape": [2, 3]}}], ids=str
+)
+def test_what_happens_to_the_inputs_leaves_the_initial_weights(what):
+    plain = build_network(6, 3, widths=(5, 4), dropout=0.5)
+    other = build_network(6, 3, widths=(5, 4), dropout=0.5, **what)
+    for a, b in zip(plain.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_building_leaves_all_global_generators_alone(global_seeds):
     global_seeds(3)
     expected = draws()
@@ -250,6 +272,36 @@ def test_a_schedule_falls_to_zero_at_its_last_step(schedule, quarter):
 def test_a_schedule_starts_at_the_optimizers_own_rate():
     built = build_optimizer("adam", schedule="linear", n_steps=8)
     assert float(built.learning_rate) == pytest.approx(0.001)
+
+
+# Update k of the four of the warm-up has k/4 of the peak; what follows has 8 updates.
+@pytest.mark.parametrize(
+    ("schedule", "after"),
+    [
+        ("constant", [0.5, 0.5, 0.5]),
+        ("linear", [0.5, 0.25, 0]),
+        ("cosine", [0.5, 0.25, 0]),
+    ],
+)
+def test_a_warm_up_rises_along_a_line(schedule, after):
+    built = build_optimizer(
+        "sgd", learning_rate=0.5, schedule=schedule, n_steps=12, n_warmup=4
+    )
+    rates = []
+    for step in (0, 1, 2, 3, 4, 8, 12):
+        built.iterations.assign(step)
+        rates.append(float(built.learning_rate))
+    np.testing.assert_allclose(rates, [0.125, 0.25, 0.375, 0.5, *after], atol=1e-7)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_a_warm_up_survives_its_configuration(schedule):
+    built = build_optimizer("adam", schedule=schedule, n_steps=12, n_warmup=4)
+    again = keras.optimizers.deserialize(keras.optimizers.serialize(built))
+    for step in (0, 5, 9):
+        built.iterations.assign(step)
+        again.iterations.assign(step)
+        assert float(again.learning_rate) == float(built.learning_rate)
 
 
 # With a gradient of zero, decoupled decay is all that moves a weight: by the

@@ -22,9 +22,9 @@ from skmnist.folder import (
     read_study,
     write_rows,
 )
+from skmnist.presets import PRESETS
 from skmnist.study import (
     JUDGING_PART,
-    PRESETS,
     StudyConfig,
     add_significance,
     pin_threads,

@@ -33,7 +33,8 @@ from skmnist import (
 )
 from skmnist.cli import main
 from skmnist.folder import read_study
-from skmnist.study import PRESETS, StudyConfig, run_study
+from skmnist.presets import PRESETS
+from skmnist.study import StudyConfig, run_study
 
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
 

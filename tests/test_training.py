@@ -365,6 +365,14 @@ def test_dropout_is_reproducible(digits, compiled):
     assert_equal_weights(one, two)
 
 
+@BOTH_KINDS
+def test_keras_own_loop_draws_the_same_masks(digits, compiled):
+    fast = train(make(dropout=0.5, input_dropout=0.2), *digits, compiled=compiled)
+    callbacks = [SeesBatches()]
+    slow = train(make(dropout=0.5, input_dropout=0.2), *digits, callbacks=callbacks)
+    assert_close_weights(fast, slow)
+
+
 # The weights stay as they are and the rows come in the same order: only the masks
 # can make one epoch's loss differ from another's.
 @BOTH_KINDS
@@ -393,6 +401,8 @@ def test_equal_networks_share_one_engine(own_engines, other):
         {"widths": (7,)},
         {"activations": "tanh"},
         {"dropout": 0.5},
+        {"input_dropout": 0.5},
+        {"augmentation": {"image_shape": [8, 8], "shift": 0.1}},
         {"batch_normalization": True},
         {"dtype": "float32"},
         {"optimizer": "adam"},
