@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from collections import deque
+from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
@@ -238,12 +239,14 @@ class DaskWorkers:
                     running.add(future)
                 future = next(running)
                 number = numbers.pop(future)
-                if future.cancelled():
+                try:
+                    result = _result(future)
+                except CancelledError:
                     # Every worker that held the data is gone: they are sent again.
                     self._sent.clear()
                     waiting.appendleft((number, tasks[number]))
                 else:
-                    yield number, _result(future)
+                    yield number, result
         finally:
             self._client.cancel(list(numbers))
 
@@ -264,6 +267,8 @@ def _result(future):
     """Return what a task returned, or that Dask has given it up."""
     from distributed import KilledWorker
 
+    if future.cancelled():
+        raise CancelledError
     error = future.exception()
     if isinstance(error, KilledWorker):
         return GivenUp(str(error).strip().splitlines()[0])
