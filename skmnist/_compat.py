@@ -86,7 +86,7 @@ class WeightBlindScorer:
 class ChoosingSearchCV(BaseSearchCV):
     """A `BaseSearchCV` that chooses its winner while it searches.
 
-    A subclass evaluates its candidates itself: ``run_search(X, y, scorers,
+    A subclass evaluates its candidates itself: ``_search_stages(X, y, scorers,
     fit_params, score_params, callback_ctx)`` returns ``cv_results_`` and the scores
     of the first fit, and sets ``best_index_``, ``best_params_`` and ``best_score_``.
     It says in ``choose_metric(names)`` which of several metrics decides.
@@ -114,7 +114,7 @@ class ChoosingSearchCV(BaseSearchCV):
         split_params = routed.splitter.split
         self._check_input_parameters(X=X, y=y, split_params=split_params)
         self.n_splits_ = self.checked_cv.get_n_splits(X, y, **split_params)
-        self.cv_results_, scores = self.run_search(
+        self.cv_results_, scores = self._search_stages(
             X,
             y,
             scorers,
@@ -148,7 +148,7 @@ class ChoosingSearchCV(BaseSearchCV):
         context.call_on_fit_task_end(**shown)
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
-        raise NotImplementedError("run_search takes its place")
+        raise NotImplementedError("_search_stages takes its place")
 
     @property
     def checked_cv(self):

@@ -66,6 +66,7 @@ class Comparison:
         Returns
         -------
         significant : bool
+            Whether the p-value is below the level.
         """
         return bool(self.p_value < alpha)
 

@@ -301,7 +301,7 @@ class StagedSearchCV(ChoosingSearchCV):
         scoring = self.scoring if isinstance(self.scoring, dict) else {}
         return {name for name, s in scoring.items() if isinstance(s, Recorder)}
 
-    def run_search(self, X, y, scorers, *, callback_ctx, **given):
+    def _search_stages(self, X, y, scorers, *, callback_ctx, **given):
         """Run the stages; see `ChoosingSearchCV`."""
         deadline = self.time_budget and time.time() + self.time_budget
         with Evaluation(self, X, y, scorers, given, deadline) as evaluation:

@@ -33,6 +33,7 @@ def compare(a, b, X=None, y=None, *, confidence=0.95):
     Returns
     -------
     found : Comparison
+        The difference, how sure it is, and by which test.
 
     See Also
     --------
