@@ -16,7 +16,7 @@ from skmnist.folder import MEASURED, read_study
 from skmnist.page import MOST_CLASSES, to_html, write_report
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results"
-NO_END = {"meta", "img", "br", "hr", "link", "input"}
+NO_END = {"meta", "img", "wbr"}
 
 
 class Elements(HTMLParser):
