@@ -495,8 +495,8 @@ def test_eight_by_eight_reverses_the_enlarging_of_the_digits():
     originals = load_digits().data / 16
     for image in images[centred]:
         distances = np.abs(originals - reduce_to_8x8(image).ravel()).mean(axis=1)
-        nearest, next_one = np.sort(distances)[:2]
-        assert nearest < 0.12 and nearest < 0.8 * next_one
+        # Two digits of the same writer may be as near.
+        assert distances.min() < 0.1 and np.median(distances) > 0.15
 
 
 # Digits of test sets as pictures
@@ -505,7 +505,7 @@ def test_eight_by_eight_reverses_the_enlarging_of_the_digits():
 def photographed(digit, seed):
     """Enlarge a digit, shift, invert, blur it a little, and add noise."""
     rng = np.random.default_rng(seed)
-    side = int(rng.integers(60, 160))
+    side = int(rng.integers(60, 140))
     how = rng.choice([Image.Resampling.BILINEAR, Image.Resampling.BICUBIC])
     large = np.asarray(
         Image.fromarray(digit.astype(np.float32)).resize((side, side), how)
