@@ -1,6 +1,7 @@
 # make study   creates .venv, installs, runs the staged search, leaves a report
 # make test    creates .venv, installs, runs the tests
 # make bench   measures us and the peers, writes docs/performance.md
+# make accuracy  trains what docs/accuracy.md reports, writes that page
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= study
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
 
-.PHONY: study test lint doctest bench reproduction clean
+.PHONY: study test lint doctest bench reproduction accuracy clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -35,6 +36,10 @@ bench: $(BENCH_INSTALLED)
 # Some twenty minutes on two cores; needs the MNIST files.
 reproduction: $(INSTALLED)
 	$(BIN)/python docs/reproduction.py --run
+
+# An hour or two on two cores; needs the MNIST files. Made runs are not repeated.
+accuracy: $(INSTALLED)
+	$(BIN)/python docs/accuracy.py --run
 
 clean:
 	rm -rf $(VENV) build *.egg-info
