@@ -3,6 +3,7 @@
 # make test-long   the tests that take minutes: studies killed at random moments
 # make docs    creates .venv, installs, builds docs/_build/html
 # make bench   measures us and the peers, writes docs/performance.md
+# make accuracy  trains what docs/accuracy.md reports, writes that page
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= study
@@ -14,7 +15,7 @@ INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
 DOCS_INSTALLED := $(VENV)/.docs-installed
 
-.PHONY: study test test-long lint doctest docs bench reproduction findings clean
+.PHONY: study test test-long lint doctest docs bench reproduction accuracy findings clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -49,6 +50,10 @@ reproduction: $(INSTALLED)
 # About an hour on one core; needs the MNIST files. Goes on where it was stopped.
 findings: $(INSTALLED)
 	$(BIN)/python docs/findings.py --run
+
+# An hour or two on two cores; needs the MNIST files. Made runs are not repeated.
+accuracy: $(INSTALLED)
+	$(BIN)/python docs/accuracy.py --run
 
 clean:
 	rm -rf $(VENV) build *.egg-info docs/_build docs/auto_examples docs/generated

@@ -33,7 +33,7 @@ def test_every_preset_starts_from_parameters_of_the_classifier(preset):
 def test_the_accuracy_preset_has_the_candidates_it_says():
     chosen = KerasMLPClassifier(**accuracy_base_params()).get_params()
     generator = np.random.RandomState(0)
-    found = [candidates_of(stage, chosen, generator) for stage in accuracy_stages()]
+    found = [candidates_of(s, chosen, generator)[0] for s in accuracy_stages()]
     assert list(map(len, found)) == N_OWN
     # Those of `normalization` and `duration` that are the incumbent do not count.
     assert sum(N_OWN) - 2 == 31
@@ -44,7 +44,7 @@ def test_every_candidate_of_the_accuracy_preset_is_allowed(seed):
     chosen = KerasMLPClassifier(**accuracy_base_params(1)).get_params()
     generator = np.random.RandomState(seed)
     for stage in accuracy_stages():
-        for candidate in candidates_of(stage, chosen, generator):
+        for candidate in candidates_of(stage, chosen, generator)[0]:
             classifier = KerasMLPClassifier(**{**chosen, **candidate})
             classifier._validate_params()
             assert classifier.warmup_epochs < classifier.epochs

@@ -1,0 +1,106 @@
+"""docs/accuracy.py: the choice by validation, the runs in small, and the page."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.fixture(scope="module")
+def accuracy():
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("accuracy", DOCS / "accuracy.py")
+    module = importlib.util.module_from_spec(spec)
+    # A dataclass looks its module up.
+    sys.modules["accuracy"] = module
+    spec.loader.exec_module(module)
+    yield module
+    del sys.modules["accuracy"]
+
+
+def test_the_committed_page_is_made_from_the_committed_results(accuracy):
+    page = (DOCS / "accuracy.md").read_text(encoding="utf-8")
+    assert page == accuracy.page(accuracy.committed())
+
+
+def test_the_committed_final_runs_have_the_settings_that_validation_chose(accuracy):
+    runs = accuracy.committed()
+    finals = [(name, run) for name in runs.settings for run in runs.finals(name)]
+    assert finals
+    for name, run in finals:
+        chosen = json.loads(accuracy.one_line_each(runs.chosen(name)))
+        assert run["params"] == chosen
+
+
+def runs_with(accuracies, cpu_seconds):
+    """Return validation runs of candidates, on 10,000 rows."""
+    return [
+        {"accuracy": a, "cpu_seconds": s, "n_judged": 10_000}
+        for a, s in zip(accuracies, cpu_seconds, strict=True)
+    ]
+
+
+def test_the_most_accurate_candidate_is_chosen(accuracy):
+    setting = accuracy.Setting("", {}, [{}] * 3)
+    runs = runs_with([0.97, 0.99, 0.98], [1, 9, 2])
+    assert accuracy.choose(setting, runs) == 1
+
+
+# One standard error of 98 % on 10,000 rows is 0.14 %: 98.1 % is not enough.
+def test_the_fastest_that_surely_reaches_the_goal_is_chosen(accuracy):
+    setting = accuracy.Setting("", {}, [{}] * 4, goal=0.98, fastest=True)
+    runs = runs_with([0.981, 0.99, 0.982, 0.983], [1, 9, 3, 2])
+    assert accuracy.choose(setting, runs) == 3
+
+
+def test_the_most_accurate_is_chosen_where_none_is_good_enough(accuracy):
+    setting = accuracy.Setting("", {}, [{}] * 2, goal=0.98, fastest=True)
+    assert accuracy.choose(setting, runs_with([0.97, 0.96], [9, 1])) == 0
+
+
+def test_the_standard_deviation_is_that_of_the_seeds(accuracy):
+    # Deviations of -0.1, 0 and 0.1 from their mean.
+    assert accuracy.spread([0.984, 0.985, 0.986]) == "**98.50** +- 0.10"
+    assert accuracy.spread([0.9961]) == "**99.61** (one seed)"
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "seconds", "said"),
+    [
+        ([0.98, 0.99], 4.0, "98.50 within 5 s: met"),
+        ([0.98, 0.98], 4.0, "98.50 within 5 s: **not met**"),
+        ([0.98, 0.99], 6.0, "98.50 within 5 s: **not met**"),
+    ],
+)
+def test_a_target_is_met_by_mean_accuracy_and_median_seconds(
+    accuracy, accuracies, seconds, said
+):
+    setting = accuracy.Setting("", {}, goal=0.985, seconds=5)
+    finals = [{"accuracy": a, "seconds": seconds} for a in accuracies]
+    assert accuracy.verdict(setting, finals) == said
+
+
+@pytest.mark.slow
+def test_the_runs_in_small_make_a_page_and_are_not_repeated(accuracy, tmp_path, capsys):
+    arguments = ["--run", "--quick", "--out", str(tmp_path)]
+    accuracy.main(arguments)
+    made = capsys.readouterr().out.splitlines()
+    n_candidates = [min(len(s.candidates), 2) for s in accuracy.SETTINGS.values()]
+    n_finals = len(accuracy.SETTINGS) * len(accuracy.SEEDS)
+    assert len(made) == sum(n for n in n_candidates if n > 1) + n_finals + 1
+    page = (tmp_path / "accuracy.md").read_text()
+    assert all(f"`{name}`: " in page for name in accuracy.SETTINGS)
+    assert "VotingClassifier" in page
+    accuracy.main(arguments)
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "accuracy.md").read_text() == page
+
+
+def test_quick_runs_do_not_replace_the_page(accuracy, capsys):
+    with pytest.raises(SystemExit):
+        accuracy.main(["--run", "--quick"])
+    assert "--quick needs --out" in capsys.readouterr().err
