@@ -18,7 +18,8 @@ class FitCurveDisplay:
     ----------
     history : dict of str to list of float
         ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy``, each with a number
-        for each epoch, as in the ``history_`` of a `KerasMLPClassifier`; some may be missing.
+        for each epoch, as in the ``history_`` of a `KerasMLPClassifier`; some may be
+        missing.
     best_iter : int
         The epoch whose weights are kept, counted from 1.
 
