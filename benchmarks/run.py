@@ -31,6 +31,7 @@ BENCHMARKS = (
     "grid",
     "jobs",
     "cluster",
+    "caching",
     "memory",
     "growth",
     "study",

@@ -55,6 +55,12 @@ def test_the_page_is_made_from_the_committed_results(load):
     assert written == load("page").page()
 
 
+def test_the_page_about_clusters_has_the_tables_of_the_committed_result(load):
+    page = load("page")
+    written = (ROOT / "docs" / "clusters.md").read_text(encoding="utf-8")
+    assert written == page.with_tables(page.read_results()["cluster"])
+
+
 def test_no_quick_run_is_committed(load):
     assert not any(result["quick"] for result in load("page").read_results().values())
 
