@@ -20,7 +20,7 @@ EPOCHS = 3
 # Epochs of a fit in a study that stops early, about, for the model.
 STUDY_EPOCHS = 8
 FITS = 8
-ROUNDS = 2
+ROUNDS = 1  # a round takes minutes
 ENGINES = {
     "this process": 1,
     "joblib, 2 processes": 2,

@@ -210,6 +210,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, mark):
     assert str(folder / "study") in finished.stderr
 
 
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are")
 def test_a_study_that_diverges_never_chooses_what_is_not_a_number(tmp_path):
     from skmnist import Stage
     from skmnist.presets import PRESETS
