@@ -1,0 +1,500 @@
+"""Write docs/findings.md: which of the report's decisions are more than noise.
+
+    python docs/findings.py            # the page, from the committed runs
+    python docs/findings.py --run      # the runs that are missing, too; needs MNIST
+    python docs/findings.py --quick --results DIR    # a small one, on the digits
+
+`make findings` does the second. It may be stopped and goes on where it was.
+"""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from skmnist import compare, holm
+from skmnist.datasets import load_dataset
+from skmnist.experiment import report_base_params
+from skmnist.folder import PARAMETERS, read_study
+from skmnist.report import Table, markdown_table, reported_rows
+from skmnist.study import pin_threads
+
+DOCS = Path(__file__).parent
+RESULTS = DOCS / "results" / "findings"
+N_SEEDS = 10
+LEVEL = 0.05
+# One thread, so that the runs are the same wherever they are repeated.
+THREADS = 1
+
+# What the report had chosen when it made the later decisions.
+SHAPED = {"widths": (600, 200)}
+INITIALIZED = {**SHAPED, "initializers": "he_normal"}
+# A fixed number of epochs, on the same training rows as under early stopping.
+UNSTOPPED = {"patience": 1000, "min_train_loss": None, "restore_best_weights": False}
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One of the report's eight decisions.
+
+    Parameters
+    ----------
+    stage : str
+        Its stage.
+    heading : str
+        What was to be decided.
+    reason : str
+        Why the report decided so.
+    candidates : dict of str to dict
+        Parameters by name. The first is what the report chose.
+    """
+
+    stage: str
+    heading: str
+    reason: str
+    candidates: dict
+
+
+DECISIONS = (
+    Decision(
+        "depth_width",
+        "Two layers of 400",
+        "The most accurate of 13; 500 units “seem to be overfitting”, three and four "
+        "layers “don't have much improvement”.",
+        {
+            "2 x 400": {},
+            "2 x 200": {"widths": 200},
+            "2 x 500": {"widths": 500},
+            "3 x 400": {"depth": 3},
+            "4 x 400": {"depth": 4},
+        },
+    ),
+    Decision(
+        "activations",
+        "ReLU in both layers",
+        "The most accurate of nine pairs.",
+        {
+            "relu, relu": {},
+            "relu, tanh": {"activations": ("relu", "tanh")},
+            "tanh, tanh": {"activations": "tanh"},
+            "sigmoid, sigmoid": {"activations": "sigmoid"},
+        },
+    ),
+    Decision(
+        "node_distribution",
+        "600 and 200 rather than 400 and 400",
+        "98.15 % against 98.14 %: “decreasing the number of nodes toward output works "
+        "better”.",
+        {
+            "600, 200": SHAPED,
+            "400, 400": {},
+            "200, 600": {"widths": (200, 600)},
+            "700, 100": {"widths": (700, 100)},
+        },
+    ),
+    Decision(
+        "batch_size",
+        "Batches of 64",
+        "“Low overfitting and high accuracy”: the most accurate of the small ones.",
+        {
+            f"batch {size}": {**SHAPED, "batch_size": size}
+            for size in (64, 32, 128, 256, 512)
+        },
+    ),
+    Decision(
+        "validation_split",
+        "A tenth for validation",
+        "“The number in the middle.”",
+        {
+            f"split {split}": {**SHAPED, "validation_split": split}
+            for split in (0.1, 0.05, 0.2)
+        },
+    ),
+    Decision(
+        "initializers",
+        "With initializers",
+        "“No significant difference”, but recommended: He's normal one for ReLU. "
+        "Without, Keras takes Glorot's uniform one.",
+        {"he_normal": INITIALIZED, "glorot_uniform": SHAPED},
+    ),
+    Decision(
+        "optimizer",
+        "Adam",
+        "The most accurate of four.",
+        {
+            name: {**INITIALIZED, "optimizer": name}
+            for name in ("adam", "rmsprop", "sgd", "adagrad")
+        },
+    ),
+    Decision(
+        "epochs",
+        "Seven epochs",
+        "Where the validation loss began to rise, on validation images that seem to "
+        "have been trained on. Stopping as above, at the first rise on images that "
+        "were not, is one of the alternatives.",
+        {
+            "7 epochs": {**INITIALIZED, **UNSTOPPED, "epochs": 7},
+            "first rise": INITIALIZED,
+            "20 epochs": {**INITIALIZED, **UNSTOPPED, "epochs": 20},
+        },
+    ),
+)
+# Small enough for the tests.
+QUICK = {
+    "dataset": "digits",
+    "n_seeds": 2,
+    "stages": ("validation_split", "initializers"),
+    "epochs": 2,
+}
+
+PLANNED = f"""
+
+**Not all runs are there yet**: {N_SEEDS} of each are planned. With as few as now only
+large differences show, and most questions stay open."""
+
+INTRODUCTION = """\
+# Which of the report's decisions stand
+
+The report "MNIST Deep Learning" made eight decisions, each from one run of each
+candidate and one figure with two decimals. Here its decisions are repeated with
+{n_runs} runs of each candidate, which differ in nothing but the seed: of the weights,
+the validation images and the order of the rows.{planned}
+
+This page is written by
+
+    make findings
+
+from the runs in `docs/results/findings/`; `python docs/findings.py` writes it again
+without training anything, and a run that is there already is not repeated.
+
+Each run trains on {n_train:,} rows of {data}, of which the network holds out a tenth
+to decide when to stop (patience 1), and is then judged on the {n_test:,} test rows.
+Nothing is chosen by them here, so they may judge. What is not named is as in the
+report at that point.
+
+**How to read the tables.** *Mean* is the mean accuracy over the runs, with the
+standard deviation of a single one. *Chosen minus this* is how much more accurate the
+report's choice is, with a 95 % confidence interval, and *p* is adjusted after Holm over
+the decision's comparisons; both take into account that another seed and other test
+images would give other figures (`skmnist.compare`, the test over runs and rows).
+*Ahead in one run* says how often the report's choice comes out ahead when one run of
+each is compared, as the report did: 50 % is the toss of a coin. Where p is below
+{level:g} the decision stands against that candidate, or is wrong. Otherwise the runs
+tell no difference, and the interval says how large one may still be: that is called
+noise after {n_seeds} runs of each, and open after fewer.
+
+"""
+
+
+def every_run(n_seeds, decisions):
+    """List the runs, all candidates of a seed before the next seed."""
+    candidates = {
+        key_of(params): params
+        for decision in decisions
+        for params in decision.candidates.values()
+    }
+    return [(params, seed) for seed in range(n_seeds) for params in candidates.values()]
+
+
+def key_of(params):
+    """Name a candidate by all its parameters: decisions share some candidates."""
+    return json.dumps({**report_base_params(), **params}, sort_keys=True)
+
+
+def read_runs(folder):
+    """Read the finished runs, by candidate and seed; a torn last line counts not."""
+    path = folder / "runs.jsonl"
+    lines = path.read_text().split("\n")[:-1] if path.is_file() else []
+    runs = map(json.loads, lines)
+    return {(key_of(run["params"]), run["seed"]): run for run in runs}
+
+
+def run_missing(folder, *, dataset, n_seeds, stages=None, epochs=None):
+    """Train what is not there yet, one after the other."""
+    threads = pin_threads(1, THREADS)
+    data = load_dataset(dataset)
+    decisions = [d for d in DECISIONS if stages is None or d.stage in stages]
+    folder.mkdir(parents=True, exist_ok=True)
+    about = describe(data, decisions, threads)
+    if (folder / "about.json").is_file():
+        if json.loads((folder / "about.json").read_text()) != about:
+            raise SystemExit(f"{folder} has runs of other data or other versions")
+    else:
+        (folder / "about.json").write_text(json.dumps(about, indent=2) + "\n")
+    finished = read_runs(folder)
+    # Without the line that an end in the middle of it may have left.
+    kept = "".join(json.dumps(run) + "\n" for run in finished.values())
+    (folder / "runs.tmp").write_text(kept)
+    (folder / "runs.tmp").replace(folder / "runs.jsonl")
+    with open(folder / "runs.jsonl", "a") as file:
+        for params, seed in every_run(n_seeds, decisions):
+            if (key_of(params), seed) in finished:
+                continue
+            started = time.perf_counter()
+            run = train(params, seed, data, epochs)
+            file.write(json.dumps(run) + "\n")
+            file.flush()
+            print(
+                f"seed {seed}, {params}: {run['accuracy']:.2%} after {run['n_iter']} "
+                f"epochs in {time.perf_counter() - started:.1f} s",
+                flush=True,
+            )
+
+
+def describe(data, decisions, threads):
+    """Say what the runs are made of."""
+    packages = ("skmnist", "scikit-learn", "keras", "tensorflow", "numpy")
+    return {
+        "stages": [decision.stage for decision in decisions],
+        "data": data.name,
+        "fingerprint": data.fingerprint,
+        "n_train": data.train.stop,
+        "n_test": len(data.target) - data.train.stop,
+        "threads": threads,
+        "versions": {package: version(package) for package in packages},
+    }
+
+
+def train(params, seed, data, epochs=None):
+    """Train one network and judge it by the test set."""
+    from skmnist import KerasMLPClassifier
+
+    settings = {**report_base_params(), **params}
+    if epochs is not None:
+        settings["epochs"] = epochs
+    classifier = KerasMLPClassifier(**settings, random_state=seed)
+    classifier.fit(data.data[data.train], data.target[data.train])
+    right = classifier.predict(data.data[data.test]) == data.target[data.test]
+    return {
+        "params": params,
+        "seed": seed,
+        "accuracy": float(right.mean()),
+        "validation_accuracy": classifier.best_validation_score_,
+        "n_iter": classifier.n_iter_,
+        "best_iter": classifier.best_iter_,
+        "misread": np.flatnonzero(~right).tolist(),
+    }
+
+
+def runs_of(params, runs):
+    """List the finished runs of a candidate in the order of their seeds."""
+    key = key_of(params)
+    return [runs[one] for one in sorted(runs) if one[0] == key]
+
+
+def correctness(params, runs, n_test):
+    """Return whether each run of a candidate read each test row right."""
+    finished = runs_of(params, runs)
+    right = np.ones((len(finished), n_test), dtype=bool)
+    for row, run in zip(right, finished, strict=True):
+        row[run["misread"]] = False
+    return right
+
+
+def judge(decision, runs, n_test):
+    """Compare the report's choice with each other candidate.
+
+    Returns
+    -------
+    judged : dict of str to (Comparison, float, float)
+        For each of the others the comparison, the adjusted p-value, and how often
+        the choice is ahead in one run.
+    """
+    right = {
+        name: correctness(params, runs, n_test)
+        for name, params in decision.candidates.items()
+    }
+    (_, chosen), *others = right.items()
+    found = [compare(chosen, other) for _, other in others]
+    adjusted = holm([one.p_value for one in found])
+    ahead = [_ahead(chosen.mean(axis=1), other.mean(axis=1)) for _, other in others]
+    judged = zip(found, adjusted, ahead, strict=True)
+    return dict(zip((name for name, _ in others), judged, strict=True))
+
+
+def _ahead(chosen, other):
+    """Return the share of pairs of runs in which the choice is ahead; ties are half."""
+    differences = chosen[:, None] - other[None, :]
+    return float((differences > 0).mean() + (differences == 0).mean() / 2)
+
+
+def verdict(judged):
+    """Say what became of a decision, in one sentence."""
+    kinds = {"wrong": [], "stands": [], "noise": [], "open": []}
+    for name, (found, p, _) in judged.items():
+        if p < LEVEL:
+            kind = "wrong" if found.difference < 0 else "stands"
+        else:
+            n_runs = min(found.counts["runs_first"], found.counts["runs_second"])
+            kind = "noise" if n_runs >= N_SEEDS else "open"
+        kinds[kind].append(name)
+    words = {
+        "wrong": ", for it is worse than",
+        "stands": " against",
+        "noise": " against",
+        "open": ", for want of runs, against",
+    }
+    parts = [
+        f"**{kind}**{words[kind]} {_listed(names)}"
+        for kind, names in kinds.items()
+        if names
+    ]
+    parts[0] = f"**{parts[0][2].upper()}{parts[0][3:]}"
+    return "; ".join(parts) + "."
+
+
+def _listed(names):
+    return ", ".join(f"*{name}*" for name in names)
+
+
+def decision_table(decision, runs, judged):
+    """Show a decision: the candidates, and what the choice has over them."""
+    reported = _reported(decision)
+    rows = []
+    for name, params in decision.candidates.items():
+        finished = runs_of(params, runs)
+        accuracies = 100 * np.array([run["accuracy"] for run in finished])
+        cells = [
+            name,
+            "" if reported[name] is None else f"{100 * reported[name]:.2f} %",
+            str(len(finished)),
+            f"{accuracies.mean():.2f} ± {accuracies.std(ddof=1):.2f} %",
+            f"{np.mean([run['n_iter'] for run in finished]):.1f}",
+        ]
+        if name not in judged:
+            rows.append([*cells, "", "", "", ""])
+            continue
+        found, p, ahead = judged[name]
+        low, high = (100 * end for end in found.interval)
+        rows.append(
+            [
+                *cells,
+                f"{100 * found.difference:+.2f}",
+                f"{low:+.2f} to {high:+.2f}",
+                f"{p:.2g}" if p >= 0.001 else "< 0.001",
+                f"{100 * ahead:.0f} %",
+            ]
+        )
+    columns = [
+        "candidate",
+        "report, one run",
+        "our runs",
+        "mean",
+        "epochs",
+        "chosen minus this (points)",
+        "95 % interval",
+        "p",
+        "ahead in one run",
+    ]
+    return Table(columns, rows, 0)
+
+
+def _reported(decision):
+    """Look up what the report gives for each candidate; None where it gives nothing."""
+    theirs = reported_rows()
+    rows = [row for row in theirs if row["stage"] == decision.stage]
+    if decision.stage == "epochs":
+        # Its one row is the network that trained for seven epochs.
+        rest = dict.fromkeys(list(decision.candidates)[1:])
+        return {"7 epochs": rows[0]["reported_test_accuracy"], **rest}
+    # The study of the report's own candidates has its rows in the same order.
+    ours = read_study(DOCS / "results" / "as-reported").rows
+    figures = {
+        _settings(row): their["reported_test_accuracy"]
+        for row, their in zip(ours, theirs, strict=True)
+        if row["stage"] == decision.stage
+    }
+    base = report_base_params()
+    return {
+        name: figures.get(_settings({**base, **params}))
+        for name, params in decision.candidates.items()
+    }
+
+
+def _settings(params):
+    """Name all parameters that the report's candidates have."""
+    return json.dumps([params[name] for name in PARAMETERS])
+
+
+def noise(decisions, runs):
+    """Say how far two runs of one and the same candidate are apart."""
+    spreads = [
+        np.std([run["accuracy"] for run in runs_of(params, runs)], ddof=1)
+        for decision in decisions
+        for params in decision.candidates.values()
+    ]
+    spread = 100 * float(np.median(spreads))
+    # Two runs vary by sqrt(2) times one, and 5 % lie beyond 1.96 of that.
+    return (
+        f"From seed to seed the accuracy of one candidate has a standard deviation of "
+        f"{spread:.2f} points (the median over the candidates). Two runs of the very "
+        f"same candidate therefore differ by more than {1.96 * 2**0.5 * spread:.2f} "
+        "points in one case of twenty, and a smaller difference between one run of "
+        "this and one run of that says nothing."
+    )
+
+
+def page(results=RESULTS):
+    """Write the page from the runs that are there."""
+    about = json.loads((results / "about.json").read_text())
+    runs = read_runs(results)
+    decisions = [d for d in DECISIONS if d.stage in about["stages"]]
+    n_runs = [len(runs_of(p, runs)) for d in decisions for p in d.candidates.values()]
+    if min(n_runs) < 2:
+        raise SystemExit(f"{results} has fewer than two runs of a candidate")
+    summary, sections = [], []
+    for number, decision in enumerate(decisions, 1):
+        judged = judge(decision, runs, about["n_test"])
+        said = verdict(judged)
+        summary.append([str(number), decision.heading, said])
+        sections += [
+            f"## {number}. {decision.heading}",
+            f"The report: {decision.reason}",
+            markdown_table(decision_table(decision, runs, judged)),
+            said,
+        ]
+    most = max(n_runs)
+    several = str(most) if min(n_runs) == most else f"{min(n_runs)} to {most}"
+    planned = "" if min(n_runs) >= N_SEEDS else PLANNED
+    versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
+    parts = [
+        INTRODUCTION.format(
+            n_runs=several,
+            n_seeds=N_SEEDS,
+            planned=planned,
+            level=LEVEL,
+            **about,
+        ).rstrip(),
+        "## At a glance",
+        markdown_table(Table(["", "the report's choice", "found"], summary, None)),
+        noise(decisions, runs),
+        *sections,
+        f"{len(runs)} runs of {about['threads']} thread each. Versions: {versions}.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def main():
+    """Run what is missing, if that is wanted, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", action="store_true", help="train what is missing")
+    parser.add_argument("--quick", action="store_true", help="a small one, on digits")
+    parser.add_argument("--seeds", type=int, default=N_SEEDS)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    if options.quick:
+        run_missing(options.results, **QUICK)
+    elif options.run:
+        run_missing(options.results, dataset="mnist", n_seeds=options.seeds)
+    target = options.results if options.quick else DOCS
+    (target / "findings.md").write_text(page(options.results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
