@@ -24,7 +24,6 @@ ROUNDS = 1  # a round takes minutes
 ENGINES = {
     "this process": 1,
     "joblib, 2 processes": 2,
-    "Dask, 1 worker": 1,
     "Dask, 2 workers": 2,
     "Ray, 2 workers": 2,
 }
@@ -106,8 +105,10 @@ def engine(name, n_workers):
         from distributed import Client, LocalCluster
 
         with (
-            LocalCluster(n_workers, threads_per_worker=1, dashboard_address=None) as c,
-            Client(c, set_as_default=False) as client,
+            LocalCluster(
+                n_workers=n_workers, threads_per_worker=1, dashboard_address=None
+            ) as cluster,
+            Client(cluster, set_as_default=False) as client,
             joblib.parallel_config("dask", client=client),
         ):
             yield
