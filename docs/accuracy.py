@@ -362,9 +362,10 @@ trained on 54,000 of the 60,000 training images and were judged by the other 6,0
 most accurate one is chosen or, for the settings "as fast as can be", the one of the
 least processor time that exceeds the goal by a standard error, if there is one. The
 other settings have no candidates here: they are adapted from earlier experiments with
-this data set, which chose by validation too. Then each trained on all 60,000 (the first on 54,000, since it stops early) once for
-each seed, and these runs read the 10,000 test images. Many people have tuned to this
-data set, which makes the test accuracy of *any* recipe for it a little optimistic. One
+this data set, which chose by validation too. Then each trained on all 60,000 (the first
+on 54,000, since it stops early) once for each seed, and these runs read the 10,000 test
+images. Many people have tuned to this data set, which makes the test accuracy of *any*
+recipe for it a little optimistic. One
 standard error of an accuracy of 99.45 % on 10,000 images is 0.07 points, of 98.5 % it
 is 0.12.
 

@@ -178,7 +178,7 @@ def describe_data(header):
 def describe_final(summary):
     """Say in one line what the final model reached."""
     final = summary["final"]
-    return (
+    line = (
         f"Final model on {summary['data']['name']}: "
         f"{as_percent(final['test_accuracy'])} on the test set "
         f"(standard error {as_points(final['standard_error'])}), "
@@ -186,6 +186,8 @@ def describe_final(summary):
         f"{final['n_iter']} ({final['stop_reason']}), {final['seconds']:.1f} s; "
         f"the study: {summary['n_fits']} fits in {summary['seconds']:.0f} s"
     )
+    left = [TITLES.get(name, name) for name in summary.get("not_tried", ())]
+    return f"{line}; not tried for want of time: {', '.join(left)}" if left else line
 
 
 def to_markdown(study, evidence=None):

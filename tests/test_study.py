@@ -4,9 +4,11 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from skmnist import KerasMLPClassifier, Stage, best_score, fitting, load_digits_28x28
@@ -23,6 +25,7 @@ from skmnist.folder import (
     write_rows,
 )
 from skmnist.presets import PRESETS
+from skmnist.report import describe_final
 from skmnist.study import (
     JUDGING_PART,
     StudyConfig,
@@ -225,6 +228,24 @@ def test_a_study_that_was_stopped_ends_as_one_that_was_not(
     ]
     # The second stage has the first one's winner in it, which is not trained again.
     assert len(n_trained) == len(list((finished[0] / "skmnist-fits").rglob("*.*"))) == 4
+
+
+def test_a_study_out_of_time_ends_with_the_stages_done(config, tmp_path, monkeypatch):
+    def time_is_over(stage, rows):
+        late = SimpleNamespace(time=lambda: float("inf"))
+        monkeypatch.setattr("skmnist.evaluation.time", late)
+
+    timed = replace(config, time_budget=1000.0)
+    with pytest.warns(ConvergenceWarning, match="0 of 2 fits are done in stage"):
+        study = run_study(timed, tmp_path / "study", on_stage=time_is_over)
+    assert study.summary["not_tried"] == ["batch"]
+    assert [stage["name"] for stage in study.stages] == ["width"]
+    assert describe_final(study.summary).endswith("not tried for want of time: batch")
+    # With more time the same study goes on.
+    monkeypatch.undo()
+    whole = run_study(replace(config, time_budget=2000.0), tmp_path / "study")
+    assert whole.summary["not_tried"] == []
+    assert len(whole.stages) == 2
 
 
 def test_another_study_is_refused_with_what_differs(finished, config):
