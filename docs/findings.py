@@ -22,7 +22,8 @@ from skmnist import compare, holm
 from skmnist.datasets import load_dataset
 from skmnist.experiment import report_base_params
 from skmnist.folder import PARAMETERS, read_study
-from skmnist.report import Table, markdown_table, reported_rows
+from skmnist.report import Table, markdown_table
+from skmnist.reported import reported_rows
 from skmnist.study import pin_threads
 
 DOCS = Path(__file__).parent

@@ -48,16 +48,15 @@ class Distortions:
     Notes
     -----
     All but the elastic displacements are uniform between plus and minus their
-    largest value. For an image in which :math:`(y, x)` is the distance from the
-    centre in pixels, the value there is taken from
+    largest value. For an image in which ``(y, x)`` is the distance from the centre in
+    pixels, the value there is taken from ``(y', x')``::
 
-    .. math::
-        y' &= (y \cos\alpha - x \sin\alpha) s_y + t_y + e_y(y, x)\\
-        x' &= (y \sin\alpha + x \cos\alpha) s_x + h y + t_x + e_x(y, x)
+        y' = (y cos a - x sin a) s_y       + t_y + e_y(y, x)
+        x' = (y sin a + x cos a) s_x + h y + t_x + e_x(y, x)
 
-    with the rotation :math:`\alpha`, the steps :math:`s`, the shear :math:`h`, the
-    shifts :math:`t` and the elastic displacements :math:`e`. Places beyond the
-    border have the value of the nearest pixel, so values stay in their range.
+    with the rotation ``a``, the steps ``s``, the shear ``h``, the shifts ``t`` and the
+    elastic displacements ``e``. Places beyond the border have the value of the nearest
+    pixel, so values stay in their range.
 
     References
     ----------

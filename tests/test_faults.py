@@ -177,7 +177,7 @@ def test_a_full_disk_is_named_and_what_was_there_stays(small_disk, mark, as_repo
     while running.poll() is None:  # a fit that could not be kept leaves room again
         fill(small_disk)
         time.sleep(0.01)
-    errors = running.stderr.read()
+    _, errors = running.communicate()
     assert running.returncode == 2
     assert "No space left on device" in errors.splitlines()[-1]
     assert "Traceback" not in errors
