@@ -14,7 +14,7 @@ KEPT_VARIANCE = 0.99
 
 @dataclass(frozen=True)
 class Distortions:
-    r"""How strongly training images are distorted at random, for `augmentation`.
+    """How strongly training images are distorted at random, for `augmentation`.
 
     Every image of every epoch gets distortions of its own: it is sampled, by
     bilinear interpolation, at places that an affine map and a smooth random field

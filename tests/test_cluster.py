@@ -31,7 +31,7 @@ SameResults, open_cluster = cluster_module.SameResults, cluster_module.open_clus
 
 # Sockets and loops of Dask's are closed when the interpreter says so.
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
