@@ -22,7 +22,7 @@ from .monitoring import EpochTicks, FiniteLoss, fresh_callbacks
 from .parameters import EARLY_STOPPING_FROM
 from .training import EpochOrder
 from .validation import ValidationEarlyStopping
-from .wrapping import describe, make_wrapper, train_wrapper
+from .wrapping import describe, make_wrapper, refuse_fork, train_wrapper
 
 
 class NetworkFitting(CallbackSupportMixin, NetworkKeeping):
@@ -64,6 +64,7 @@ class NetworkFitting(CallbackSupportMixin, NetworkKeeping):
 
     def _check_rows(self, X, y, sample_weight, classes=None, *, reset):
         """Check training data; learn the classes, or hold them to those learned."""
+        refuse_fork()
         X, y = validate_data(
             self, X, y, accept_sparse="csr", dtype=DTYPES, order="C", reset=reset
         )

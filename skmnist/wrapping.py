@@ -119,7 +119,7 @@ _ACTIVATION = _one_of(ACTIVATIONS)
 _INITIALIZER = _one_of(INITIALIZERS)
 
 
-def _refuse_fork():
+def refuse_fork():
     """Raise an error where TensorFlow would wait for threads that were not forked."""
     if _STARTED_IN and _STARTED_IN[0] != os.getpid():
         raise RuntimeError(
@@ -127,7 +127,6 @@ def _refuse_fork():
             "would wait for its threads for ever; start processes by 'loky', joblib's "
             "own choice, or by the method 'spawn' of multiprocessing"
         )
-    _STARTED_IN[:] = [os.getpid()]
 
 
 def make_wrapper(spec, *, verbose=0):
@@ -152,7 +151,8 @@ def make_wrapper(spec, *, verbose=0):
     RuntimeError
         In a process that was forked after TensorFlow had started.
     """
-    _refuse_fork()
+    refuse_fork()
+    _STARTED_IN[:] = [os.getpid()]
     wrapper = KerasClassifier(
         model=partial(build_network, network_class=EpochNetwork, **spec["network"]),
         loss=build_loss(**spec["loss"]),
