@@ -1,10 +1,12 @@
-"""Kinds of values that options take: durations, numbers of candidates."""
+"""Options of several commands, and kinds of values that options take."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import re
 
 import click
+
+from .completion import complete_dataset
 
 
 class Duration(click.ParamType):
@@ -34,3 +36,29 @@ class Limit(click.ParamType):
         if not (number.isdigit() and int(number)):
             self.fail(f"{value!r} is neither N nor STAGE=N", param, ctx)
         return stage or None, int(number)
+
+
+def data_options(command):
+    """Give a command the options that say which data to read.
+
+    Parameters
+    ----------
+    command : callable
+        The function of a command, with parameters ``dataset`` and ``data``.
+
+    Returns
+    -------
+    command : callable
+        The same, with ``--dataset`` and ``--data``.
+    """
+    folder = click.option("--data", metavar="DIR", help="Folder with the MNIST files.")
+    dataset = click.option(
+        "--dataset",
+        default="auto",
+        show_default=True,
+        metavar="auto|mnist|digits|FILE.npz",
+        shell_complete=complete_dataset,
+        help="auto is MNIST where it is found or can be fetched, else the digits "
+        "that ship with scikit-learn.",
+    )
+    return dataset(folder(command))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from .completion import complete_dataset
+from .options import data_options
 from .terminal import echo_json, library_noise_apart
 
 # Heavy modules are imported by what needs them, so that --help answers at once.
@@ -57,16 +57,7 @@ def _others(ctx, param, values):
 
 
 @click.command()
-@click.option(
-    "--dataset",
-    default="auto",
-    show_default=True,
-    metavar="auto|mnist|digits|FILE.npz",
-    shell_complete=complete_dataset,
-    help="auto is MNIST where it is found or can be fetched, else the digits "
-    "that ship with scikit-learn.",
-)
-@click.option("--data", metavar="DIR", help="Folder with the MNIST files.")
+@data_options
 @click.option(
     "--out",
     default="model.skmnist",

@@ -12,8 +12,7 @@ from dataclasses import asdict
 
 import click
 
-from .completion import complete_dataset
-from .options import Duration, Limit
+from .options import Duration, Limit, data_options
 from .terminal import echo_json, library_noise_apart
 
 # Heavy modules are imported by the commands that need them, so that --help and
@@ -21,16 +20,7 @@ from .terminal import echo_json, library_noise_apart
 
 
 @click.command()
-@click.option(
-    "--dataset",
-    default="auto",
-    show_default=True,
-    metavar="auto|mnist|digits|FILE.npz",
-    shell_complete=complete_dataset,
-    help="auto is MNIST where it is found or can be fetched, else the digits "
-    "that ship with scikit-learn.",
-)
-@click.option("--data", metavar="DIR", help="Folder with the MNIST files.")
+@data_options
 @click.option(
     "--out",
     default="study",
