@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import SeedSequence
 from sklearn.utils import check_random_state
 
+from .tensors import aligned_empty
 from .validation import split_validation
 
 # The first is the one other types are brought to, as in MLPClassifier.
@@ -33,9 +34,12 @@ class Rows(NamedTuple):
     sample_weight: np.ndarray | None
 
     def take(self, indices):
-        """Return some of the rows, copied."""
+        """Return some of the rows, copied to where tensors may lie."""
         weights = None if self.sample_weight is None else self.sample_weight[indices]
-        return Rows(self.X[indices], self.y[indices], weights)
+        X = aligned_empty((len(indices), *self.X.shape[1:]), self.X.dtype)
+        # "clip" lets NumPy write into the array itself; no index is out of range.
+        np.take(self.X, indices, axis=0, out=X, mode="clip")
+        return Rows(X, self.y[indices], weights)
 
     def and_also(self, other):
         """Return these rows followed by others, in these rows' type."""

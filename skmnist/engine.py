@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 
 from .programs import Programs, dtype_of, flat_layout, state_of
+from .tensors import as_tensor, empty_variables
 
 # An engine holds two or three programs and no weights: a few MB.
 MAX_ENGINES = 64
@@ -66,7 +67,7 @@ class TensorRows:
         self.weighted = sample_weight is not None
         weights = sample_weight if self.weighted else np.ones(len(y))
         self.data = (
-            tf.convert_to_tensor(x, dtype=dtype),
+            as_tensor(x, dtype),
             tf.convert_to_tensor(y.astype(np.int32)),
             tf.convert_to_tensor(np.asarray(weights), dtype=dtype),
         )
@@ -216,13 +217,17 @@ class Engine:
             batch_size or tf.TensorSpec([], tf.int32),
         ]
         variables = [v.value for v in programs.variables]
-        arguments = [variables, self.vectors(), *data, *rest]
+        vectors = self.vectors()
+        arguments = [variables, vectors, *data, *rest]
         if name == "evaluation":
             arguments = [variables, *data]
         # A concrete function skips the search for one that fits.
-        return tf.function(
+        program = tf.function(
             getattr(programs, name), jit_compile=n_rows is not None, autograph=False
         ).get_concrete_function(*arguments)
+        programs.release()
+        empty_variables(vectors)
+        return program
 
 
 def pays_to_compile(n_parameters, n_rows, batch_size):

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from ._compat import standing_in
 from .network import OPTIMIZERS
+from .tensors import empty_variables
 
 # Above this number of weights the copies that one vector needs cost more than the
 # operations it saves.
@@ -141,6 +142,13 @@ class Programs:
     def variables(self):
         """What a program reads and writes: layers' variables, then the optimizer's."""
         return [*state_of(self.network), *self.optimizer.variables]
+
+    def release(self):
+        """Give back the memory of layers and optimizers, once a program is traced."""
+        lent = self.variables
+        if self.layout is not None:
+            lent += [self.vector, *self.flat_optimizer.variables]
+        empty_variables([variable.value for variable in lent])
 
     def any_epoch(self, variables, vectors, x, y, weights, order, batch_size):
         """Visit rows in batches, whatever their number and size."""

@@ -23,6 +23,7 @@ ORDER = (
     "randomness",
     "augmentation",
     "network",
+    "tensors",
     "programs",
     "engine",
     "training",

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
-from skmnist import KerasMLPClassifier, engine, prediction, programs
+from skmnist import KerasMLPClassifier, engine, fitting, prediction, programs
 from skmnist.engine import clear_engines, engine_for, pays_to_compile
 from skmnist.network import (
     ACTIVATIONS,
@@ -449,6 +449,31 @@ def test_the_least_recently_used_engine_is_dropped(own_engines, monkeypatch):
     assert engine_for(network, False, (1, BATCH)) is first
     third = engine_for(network, False, (3, BATCH))
     assert list(own_engines.values()) == [first, third]
+
+
+@pytest.mark.parametrize("n_features", [64, 300])  # in vectors, and by themselves
+@BOTH_KINDS
+def test_programs_keep_no_numbers(monkeypatch, own_engines, n_features, compiled):
+    # TensorFlow never frees what a program was traced with: three times the weights
+    # for each program of a study.
+    made = []
+
+    class Remembered(engine.Programs):
+        def release(self):
+            super().release()
+            made.append(self)
+
+    monkeypatch.setattr(engine, "Programs", Remembered)
+    X, y = np.ones((50, n_features)), np.arange(50) % 10
+    classifier = KerasMLPClassifier(
+        widths=500, epochs=1, early_stopping=True, optimizer="adam", random_state=0
+    )
+    monkeypatch.setattr(fitting, "pays_to_compile", lambda *_: compiled)
+    classifier.fit(X, y)
+    assert len(made) >= 2
+    for one in made:
+        lent = [v.value for v in one.variables]
+        assert lent and all(tf.size(v) == 0 for v in lent)
 
 
 def test_clear_engines_drops_all(own_engines):
