@@ -10,7 +10,8 @@ arguments of its programs, so that fits can share one, in threads too.
 There are two kinds. XLA compiles a program for one number of rows and one batch
 size; it is the fastest, and pays where there is enough to train. Otherwise a
 TensorFlow graph, made in a fraction of the time, serves any. The last batch of an
-epoch, where it is smaller than the others, is always the graph's.
+epoch, where it is smaller than the others, is filled up for XLA with rows that do not
+count; where rows are normalized together, so that all of them do, it is the graph's.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -25,7 +26,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .programs import Programs, dtype_of, flat_layout, state_of
+from .programs import Programs, dtype_of, flat_layout, mixes_rows, state_of
 from .tensors import as_tensor, empty_variables
 
 # An engine holds two or three programs and no weights: a few MB.
@@ -103,6 +104,7 @@ class Engine:
         self.shape = shape
         self.dtype = dtype_of(network)
         self.layout = flat_layout(network, network.optimizer)
+        self.fills_up = not mixes_rows(network)
         self._programs = {}
         self._lock = threading.Lock()
 
@@ -153,12 +155,12 @@ class Engine:
         """
         data = _variables(network), vectors, *rows.data
         sums = []
-        n_full = len(order) // batch_size * batch_size
-        if self.shape is not None and n_full:
+        if self.shape is not None and self._n_visited(len(order), batch_size):
+            visited, rest = self._divided(order, batch_size)
             try:
                 program = self._program("static_epoch")
-                sums.append(program(*data, order[:n_full], batch_size))
-                order = order[n_full:]
+                sums.append(program(*data, visited, batch_size))
+                order = rest
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
                 # XLA refuses a program as a whole, before anything has run.
                 self.shape = None
@@ -169,6 +171,18 @@ class Engine:
         hits = sum(int(hits) for _, hits in sums)
         # Keras' names and its order: the history of its own loop is the same.
         return {"accuracy": hits / len(rows), "loss": loss / len(rows)}
+
+    def _n_visited(self, n_rows, batch_size):
+        """Return how many rows XLA's program visits, in whole batches."""
+        n_batches = -(-n_rows // batch_size) if self.fills_up else n_rows // batch_size
+        return n_batches * batch_size
+
+    def _divided(self, order, batch_size):
+        """Divide an order into what XLA's program visits and the rest."""
+        n_visited = self._n_visited(len(order), batch_size)
+        # Any row can fill up the last batch: it does not count.
+        visited = np.pad(order[:n_visited], (0, max(0, n_visited - len(order))))
+        return visited, order[n_visited:]
 
     def evaluate(self, network, rows):
         """Return a network's mean loss and accuracy on some rows.
@@ -206,7 +220,7 @@ class Engine:
         network = keras.Sequential.from_config(self.config)
         programs = Programs(network, self.optimizer, self.loss, self.weighted)
         n_rows, batch_size = self.shape if name == "static_epoch" else (None, None)
-        n_visited = n_rows and n_rows // batch_size * batch_size
+        n_visited = n_rows and self._n_visited(n_rows, batch_size)
         data = [
             tf.TensorSpec([n_rows, network.inputs[0].shape[-1]], dtype_of(network)),
             tf.TensorSpec([n_rows], tf.int32),

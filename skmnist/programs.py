@@ -165,12 +165,18 @@ class Programs:
         return self._loop(variables, vectors, in_range, body)
 
     def static_epoch(self, variables, vectors, x, y, weights, order, batch_size):
-        """Visit rows in batches of one size: numbers that XLA knows beforehand."""
-        n_steps = order.shape[0] // batch_size
+        """Visit rows in batches of one size: numbers that XLA knows beforehand.
+
+        An order that is longer than the data ends in rows that do not count.
+        """
+        n_steps, n_rows = order.shape[0] // batch_size, y.shape[0]
+        is_padded = order.shape[0] > n_rows
 
         def body(step, loss, hits):
-            batch = tf.slice(order, [step * batch_size], [batch_size])
-            batch_loss, batch_hits = self._update(x, y, weights, batch)
+            start = step * batch_size
+            batch = tf.slice(order, [start], [batch_size])
+            counts = tf.range(batch_size) < n_rows - start if is_padded else None
+            batch_loss, batch_hits = self._update(x, y, weights, batch, counts)
             return step + 1, loss + batch_loss, hits + batch_hits
 
         def in_range(step, *_):
@@ -227,10 +233,16 @@ class Programs:
             for variable, part in zip(group, parts, strict=True):
                 variable.value.assign(part)
 
-    def _update(self, x, y, weights, batch):
-        """Update on some rows; return their summed loss and their hits."""
+    def _update(self, x, y, weights, batch, counts=None):
+        """Update on some rows; return their summed loss and their hits.
+
+        Where not all of them count, `counts` tells which.
+        """
         x, y = tf.gather(x, batch), tf.gather(y, batch)
         weights = tf.gather(weights, batch) if self.weighted else None
+        if counts is not None:
+            ones = tf.cast(counts, dtype_of(self.network))
+            weights = ones if weights is None else weights * ones
         flat = self.layout is not None
         trained = [self.vector] if flat else self.network.trainable_variables
         with tf.GradientTape() as tape:
@@ -242,13 +254,31 @@ class Programs:
         gradients = tape.gradient(loss, [v.value for v in trained])
         optimizer = self.flat_optimizer if flat else self.optimizer
         optimizer.apply(gradients, trained)
-        return loss * tf.cast(tf.size(batch), loss.dtype), _hits(y, outputs)
+        n_rows = tf.size(batch) if counts is None else tf.reduce_sum(ones)
+        return loss * tf.cast(n_rows, loss.dtype), _hits(y, outputs, counts)
 
 
 def dtype_of(network):
     """Return the type of a network's arithmetic."""
     # A Sequential itself has Keras' default type, whatever its layers have.
     return network.layers[-1].compute_dtype
+
+
+def mixes_rows(network):
+    """Tell whether a row's outputs in training depend on the rows beside it.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        A network as `build_network` makes it.
+
+    Returns
+    -------
+    mixes : bool
+        True where it normalizes over the batch.
+    """
+    kinds = keras.layers.BatchNormalization
+    return any(isinstance(layer, kinds) for layer in network.layers)
 
 
 def state_of(network):
@@ -263,10 +293,13 @@ def _targets(y, outputs):
     return y
 
 
-def _hits(y, outputs):
+def _hits(y, outputs, counts=None):
     """Count the rows whose most probable class is the right one."""
     if outputs.shape[-1] == 1:
         predicted = tf.cast(outputs[:, 0] > 0.5, tf.int32)
     else:
         predicted = tf.argmax(outputs, axis=1, output_type=tf.int32)
-    return tf.reduce_sum(tf.cast(tf.equal(predicted, y), tf.int32))
+    right = tf.equal(predicted, y)
+    if counts is not None:
+        right = tf.logical_and(right, counts)
+    return tf.reduce_sum(tf.cast(right, tf.int32))
