@@ -4,6 +4,7 @@
 # make docs    creates .venv, installs, builds docs/_build/html
 # make bench   measures us and the peers, writes docs/performance.md
 # make accuracy  trains what docs/accuracy.md reports, writes that page
+# make preset  searches with the preset "accuracy" on other data, writes docs/preset.md
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= study
@@ -15,7 +16,7 @@ INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
 DOCS_INSTALLED := $(VENV)/.docs-installed
 
-.PHONY: study test test-long lint doctest docs bench reproduction accuracy findings clean
+.PHONY: study test test-long lint doctest docs bench reproduction accuracy preset findings clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -54,6 +55,10 @@ findings: $(INSTALLED)
 # An hour or two on two cores; needs the MNIST files. Made runs are not repeated.
 accuracy: $(INSTALLED)
 	$(BIN)/python docs/accuracy.py --run
+
+# Half an hour on two cores, most of it for MNIST, whose files it needs.
+preset: $(INSTALLED)
+	$(BIN)/python docs/preset.py --run
 
 clean:
 	rm -rf $(VENV) build *.egg-info docs/_build docs/auto_examples docs/generated
