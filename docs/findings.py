@@ -193,6 +193,12 @@ noise after {n_seeds} runs of each, and open after fewer.
 """
 
 
+def remarks(folder):
+    """Return what else a reader of the runs must know, if there is anything."""
+    path = folder / "remarks.md"
+    return [path.read_text(encoding="utf-8").strip()] if path.is_file() else []
+
+
 def every_run(n_seeds, decisions):
     """List the runs, all candidates of a seed before the next seed."""
     candidates = {
@@ -477,6 +483,7 @@ def page(results=RESULTS):
         noise(decisions, runs),
         *sections,
         f"{len(runs)} runs of {about['threads']} thread each. Versions: {versions}.",
+        *remarks(results),
     ]
     return "\n\n".join(parts) + "\n"
 

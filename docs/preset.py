@@ -24,7 +24,7 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 
 PACKAGES = ("skmnist", "keras", "tensorflow", "numpy")
-# What each is, and the epochs that the preset starts from.
+# What each is.
 DATA = {
     "digits_28x28": "the handwritten digits of scikit-learn, enlarged to 28x28",
     "digits_8x8": "the same in their own 8x8 pixels, from an `.npz` file",
