@@ -67,23 +67,30 @@ work; it is that of the longest fits.
 
 Why ours is not nearer to the products: an update also reads and writes the weights and
 Adam's two states, 17 MB for 593,210 weights, more than the processor's private caches
-hold. On other cores than those of the tables, two of Intel Xeon with AVX-512, and at a
-batch of 64, XLA's loop over the products alone took as long as NumPy's, 0.98 ms an
-update; Adam by itself took 0.38 ms, in three passes, since XLA's loops write one array
-each; the gather of the rows 0.03 ms. Together, where each pushes the others' numbers
-out of the caches, they took 1.8 ms. And a second core brings little: products of 64
-rows were 1.3 times as fast on two threads as on one.
+hold. On two cores of Intel Xeon with AVX-512, and at a batch of 64, XLA's loop over the
+products alone took as long as NumPy's, 0.98 ms an update; Adam by itself took 0.38 ms,
+in three passes, since XLA's loops write one array each; the gather of the rows 0.03 ms.
+Together, where each pushes the others' numbers out of the caches, they took 1.8 ms. And
+a second core brings little: products of 64 rows were 1.3 times as fast on two threads
+as on one.
 
-What was tried, there or on the machine of the tables, and brought nothing beyond the
-noise: oneDNN, XNNPACK and YNNPACK for XLA's products, fast math, XLA's other
-scheduler, wider vectors, products on one thread each, gathering the rows outside of
-XLA in blocks of 2 to 32 MB, the same loop written without Keras, and weights in two to
-twelve blocks of columns, so that Adam might find a block in the cache. TensorFlow's
+What was tried, there or on two cores of AMD EPYC, and brought nothing beyond the noise:
+oneDNN, XNNPACK and YNNPACK for XLA's products, fast math, XLA's other scheduler, wider
+vectors, products on one thread each, gathering the rows outside of XLA in blocks of 2
+to 32 MB, the same loop written without Keras, and weights in two to twelve blocks of
+columns, so that Adam might find a block in the cache. TensorFlow's
 graph with oneDNN's products and its own Adam in one pass was slower: 1.29 and 0.56 ms.
 An epoch written by hand in Numba took 1.6 s where XLA's took 1.75 to 1.85 in the same
 minutes: two threads that each have half of the units of every layer and wait for each
 other by spinning, single-threaded products of BLAS, Adam in one pass. That is 12 % for
 a second engine to keep in step with Keras, and is not in the package.
+
+Of the first fit of a network, some 0.6 s are XLA's compiling. TensorFlow can keep what
+it has compiled for other processes, if told so before it starts, by
+`TF_XLA_FLAGS="--tf_xla_persistent_cache_directory=DIR
+--tf_xla_persistent_cache_device_types=CPU"`: a first fit of one epoch on 20,000 rows
+then took 1.42 s in a later process, and 1.99 and 2.08 s without. The package leaves
+that to its users: nobody clears such a folder.
 
 These are figures of scripts written for the purpose and not kept: one or two processes
 of each, one after another and not in turns, so they can tell a third from nothing, and
@@ -113,9 +120,9 @@ resident sets it is counted in each. Against it stand the same candidates throug
 plus the final model. Imports are left out there, and its memory is what it held after
 a fit.
 
-The table is older than the change that gives back the memory of traced programs. Since
-then one whole run of each was watched by itself, on Intel Xeon and beside other work:
-2.18 GB at most with `--n-jobs 1`, 3.26 GB with `--n-jobs 2`.
+A worker has, beside TensorFlow and what the networks leave behind, the rows of its fold
+and, copied from them, those that train: some 0.3 GB each for MNIST. So it is the
+second worker that costs the memory which `--n-jobs 2` has more.
 """,
     "jobs": """\
 Fits of the report's network on 20,000 rows, side by side in joblib's processes or one
