@@ -9,6 +9,7 @@ milliseconds and starts neither TensorFlow nor scikit-learn.
 from importlib import import_module
 
 _HOMES = {
+    "AugmentedPredictionClassifier": "views",
     "Comparison": "differences",
     "FirstLayerDisplay": "pictures",
     "FitCurveDisplay": "curves",

@@ -6,11 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .distortions import affine_fields, elastic_fields
+from .distortions import (
+    N_AFFINE,
+    N_AFFINE_FIELDS,
+    affine_coefficients,
+    displacement_fields,
+    largest_affine,
+)
 from .randomness import draw_uniform
-
-# Numbers that an affine map is drawn from, and fields that it is combined of.
-N_AFFINE, N_AFFINE_FIELDS = 6, 3
 
 
 @keras.saving.register_keras_serializable(package="skmnist")
@@ -56,17 +59,10 @@ class DistortImages(keras.layers.Layer):
         self.elastic_smoothness = elastic_smoothness
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
-        self._fields = self._make_fields()
+        self._fields = displacement_fields(
+            self.image_shape, elastic_strength, elastic_smoothness
+        )
         self.built = True
-
-    def _make_fields(self):
-        """Return the fields that displacements are combined of, in pixels."""
-        fields = affine_fields(self.image_shape)
-        if not self.elastic_strength:
-            return fields
-        side = min(self.image_shape)
-        elastic = elastic_fields(self.image_shape, self.elastic_smoothness * side)
-        return np.concatenate([fields, self.elastic_strength * side * elastic])
 
     def call(self, inputs, training=False):
         """Return the inputs, distorted in training.
@@ -106,17 +102,9 @@ class DistortImages(keras.layers.Layer):
 
     def _affine_coefficients(self, drawn):
         """Turn numbers from -1 to 1 into affine maps, of shape (n_images, 2, 3)."""
-        side = min(self.image_shape)
-        largest = [np.deg2rad(self.rotation), self.scale, self.scale, self.shear]
-        largest += [self.shift * side, self.shift * side]
+        largest = largest_affine(self, self.image_shape)
         drawn *= tf.constant(largest, self.compute_dtype)
-        angle, scale_y, scale_x, shear, down, right = tf.unstack(drawn, axis=1)
-        cos, sin = tf.cos(angle), tf.sin(angle)
-        step_y, step_x = 1 + scale_y, 1 + scale_x
-        rows = [
-            [down, cos * step_y, -sin * step_y],
-            [right, sin * step_x + shear, cos * step_x],
-        ]
+        rows = affine_coefficients(tf.unstack(drawn, axis=1), tf.cos, tf.sin)
         return tf.stack([tf.stack(row, axis=1) for row in rows], axis=1)
 
     def get_config(self):

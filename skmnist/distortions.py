@@ -11,6 +11,9 @@ import numpy as np
 # Part of an elastic field's variance that its few smooth fields must keep.
 KEPT_VARIANCE = 0.99
 
+# Numbers that an affine map is drawn from, and fields that it is combined of.
+N_AFFINE, N_AFFINE_FIELDS = 6, 3
+
 
 @dataclass(frozen=True)
 class Distortions:
@@ -170,6 +173,73 @@ def _check_shape(image_shape, n_features):
             f"{n_features} features."
         )
     return [int(n) for n in shape]
+
+
+def displacement_fields(image_shape, elastic_strength, elastic_smoothness):
+    """Return the fields that displacements are combinations of, in pixels.
+
+    Parameters
+    ----------
+    image_shape : sequence of two int
+        Height and width.
+    elastic_strength, elastic_smoothness : float
+        As for `Distortions`.
+
+    Returns
+    -------
+    fields : ndarray of shape (3 + n_elastic, n_pixels)
+        The `affine_fields`, and if there is any strength the `elastic_fields` times it.
+    """
+    fields = affine_fields(image_shape)
+    if not elastic_strength:
+        return fields
+    side = min(image_shape)
+    elastic = elastic_fields(image_shape, elastic_smoothness * side)
+    return np.concatenate([fields, elastic_strength * side * elastic])
+
+
+def largest_affine(strengths, image_shape):
+    """List the largest values of the numbers that an affine map is drawn from.
+
+    Parameters
+    ----------
+    strengths : Distortions, or what has its attributes
+        How strong.
+    image_shape : sequence of two int
+        Height and width.
+
+    Returns
+    -------
+    largest : list of six float
+        Angle in radians, changes of the two steps, slant, and two shifts in pixels.
+    """
+    shift = strengths.shift * min(image_shape)
+    angle = np.deg2rad(strengths.rotation)
+    return [angle, strengths.scale, strengths.scale, strengths.shear, shift, shift]
+
+
+def affine_coefficients(numbers, cos, sin):
+    """Combine the `affine_fields` to affine maps.
+
+    Parameters
+    ----------
+    numbers : sequence of six arrays or tensors
+        As `largest_affine` lists them.
+    cos, sin : callable
+        For such numbers.
+
+    Returns
+    -------
+    rows : list of two lists of three
+        Coefficients of the three fields, for the way down and to the right.
+    """
+    angle, scale_y, scale_x, shear, down, right = numbers
+    cos, sin = cos(angle), sin(angle)
+    step_y, step_x = 1 + scale_y, 1 + scale_x
+    return [
+        [down, cos * step_y, -sin * step_y],
+        [right, sin * step_x + shear, cos * step_x],
+    ]
 
 
 def affine_fields(image_shape):

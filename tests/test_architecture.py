@@ -20,6 +20,7 @@ ORDER = (
     "datasets",
     "overlap",
     "distortions",
+    "views",
     "randomness",
     "augmentation",
     "network",
