@@ -62,6 +62,18 @@ def test_the_most_accurate_is_chosen_where_none_is_good_enough(accuracy):
     assert accuracy.choose(setting, runs_with([0.97, 0.96], [9, 1])) == 0
 
 
+# Nine tenths of the limit, since the final run has ten ninths of the rows.
+def test_the_most_accurate_that_keeps_the_limit_is_chosen(accuracy):
+    setting = accuracy.Setting("", {}, [{}] * 4, goal=0.98, seconds=10, fastest=True)
+    runs = runs_with([0.97, 0.99, 0.975, 0.98], [1, 1, 1, 1])
+    for run, seconds in zip(runs, [1.0, 9.5, 8.9, 30.0], strict=True):
+        run["seconds"] = seconds
+    assert accuracy.choose(setting, runs) == 2
+    for run in runs:
+        run["seconds"] = 30.0
+    assert accuracy.choose(setting, runs) == 1
+
+
 def test_the_standard_deviation_is_that_of_the_seeds(accuracy):
     # Deviations of -0.1, 0 and 0.1 from their mean.
     assert accuracy.spread([0.984, 0.985, 0.986]) == "**98.50** +- 0.10"
@@ -84,6 +96,17 @@ def test_a_target_is_met_by_mean_accuracy_and_median_seconds(
     assert accuracy.verdict(setting, finals) == said
 
 
+def test_a_verdict_says_how_long_a_fit_takes_that_is_compiled_already(accuracy):
+    setting = accuracy.Setting("", {}, goal=0.985, seconds=5)
+    finals = [
+        {"accuracy": 0.99, "seconds": 6.0, "seconds_again": s} for s in (4.4, 4.2, 9.0)
+    ]
+    verdict = accuracy.verdict(setting, finals)
+    assert verdict == (
+        "98.50 within 5 s: **not met**; 4.4 s where it is compiled already"
+    )
+
+
 @pytest.mark.slow
 def test_the_runs_in_small_make_a_page_and_are_not_repeated(accuracy, tmp_path, capsys):
     arguments = ["--run", "--quick", "--out", str(tmp_path)]
@@ -91,10 +114,14 @@ def test_the_runs_in_small_make_a_page_and_are_not_repeated(accuracy, tmp_path, 
     made = capsys.readouterr().out.splitlines()
     n_candidates = [min(len(s.candidates), 2) for s in accuracy.SETTINGS.values()]
     n_finals = 2 * len(accuracy.SETTINGS)
-    assert len(made) == sum(n for n in n_candidates if n > 1) + n_finals + 1
+    n_views = 2 * len(accuracy.KEPT)
+    n_made = sum(n for n in n_candidates if n > 1) + n_finals + n_views + 1
+    assert len(made) == n_made
     page = (tmp_path / "accuracy.md").read_text()
     assert all(f"`{name}`: " in page for name in accuracy.SETTINGS)
     assert "VotingClassifier" in page
+    # Fitted twice: for the others, once is enough.
+    assert page.count("s where it is compiled already") == 2
     accuracy.main(arguments)
     assert capsys.readouterr().out == ""
     assert (tmp_path / "accuracy.md").read_text() == page
