@@ -450,7 +450,7 @@ probabilities of the {n_members} networks with distorted images: {accuracy}
 IN_VIEWS = """\
 **Each network alone, in several views.** The same networks, asked about each test image
 and 16 lightly distorted copies of it by `AugmentedPredictionClassifier` with its
-defaults, which no result here has chosen:
+defaults, which were tried on validation images of two networks only:
 
 {table}"""
 
