@@ -41,7 +41,23 @@ __all__ = [
     "open_listener",
     "send",
     "standing_in",
+    "sum_gradients_nowhere",
 ]
+
+
+def sum_gradients_nowhere(optimizer):
+    """Have a Keras optimizer take its gradients as they are.
+
+    It would sum them over the replicas of a distribution. Even where there is one,
+    TensorFlow notes for ever how to differentiate that sum, and with it every tensor
+    of the program that is being traced: several MB for each program.
+
+    Parameters
+    ----------
+    optimizer : keras.optimizers.Optimizer
+        An optimizer that nobody else uses.
+    """
+    optimizer._all_reduce_sum_gradients = list
 
 
 @contextmanager

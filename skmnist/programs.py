@@ -17,7 +17,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from ._compat import standing_in
+from ._compat import standing_in, sum_gradients_nowhere
 from .network import OPTIMIZERS
 from .tensors import empty_variables
 
@@ -131,12 +131,14 @@ class Programs:
         self.weighted = weighted
         self.optimizer = keras.optimizers.deserialize(optimizer)
         self.optimizer.build(network.trainable_variables)
+        sum_gradients_nowhere(self.optimizer)
         self.layout = flat_layout(network, self.optimizer)
         if self.layout is not None:
             zeros = tf.zeros([sum(self.layout.sizes)], dtype_of(network))
             self.vector = keras.Variable(zeros, name="flat", dtype=dtype_of(network))
             self.flat_optimizer = keras.optimizers.deserialize(optimizer)
             self.flat_optimizer.build([self.vector])
+            sum_gradients_nowhere(self.flat_optimizer)
 
     @property
     def variables(self):

@@ -1,5 +1,7 @@
 """Whole epochs in one program, compared with Keras' own steps and with NumPy."""
 
+import gc
+import weakref
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
@@ -480,6 +482,20 @@ def test_clear_engines_drops_all(own_engines):
     engine_for(make(), False, None)
     clear_engines()
     assert not own_engines
+
+
+# Whatever still knows the graph of a program keeps several MB.
+@BOTH_KINDS
+def test_a_dropped_engine_leaves_no_graph(own_engines, digits, compiled):
+    network = make()
+    train(network, *digits, epochs=1, compiled=compiled)
+    (kept,) = own_engines.values()
+    graphs = [weakref.ref(p.graph) for p in kept._programs.values()]
+    assert graphs
+    clear_engines()
+    del kept
+    gc.collect()
+    assert [graph() for graph in graphs] == [None] * len(graphs)
 
 
 def test_training_goes_on_after_the_engines_are_dropped(digits, monkeypatch):
