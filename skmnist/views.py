@@ -200,6 +200,7 @@ default="affine+elastic"
         Returns
         -------
         routing : sklearn.utils.metadata_routing.MetadataRouter
+            What `fit` passes on.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=self)
