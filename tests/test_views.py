@@ -41,7 +41,11 @@ def fitted(digits):
 
 
 @parametrize_with_checks(
-    [AugmentedPredictionClassifier(DecisionTreeClassifier(), augmentation=None)]
+    [
+        AugmentedPredictionClassifier(
+            DecisionTreeClassifier(random_state=0), augmentation=None
+        )
+    ]
 )
 def test_scikit_learns_checks(estimator, check):
     check(estimator)
