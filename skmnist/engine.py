@@ -29,7 +29,7 @@ import tensorflow as tf
 from .programs import Programs, dtype_of, flat_layout, mixes_rows, state_of
 from .tensors import as_tensor, empty_variables
 
-# An engine holds two or three programs and no weights: some 10 MB.
+# An engine holds two or three programs and no weights: some 8 MB that come back.
 MAX_ENGINES = 64
 
 # A rough model of what XLA gains, in seconds, measured on two cores: for each
