@@ -78,12 +78,12 @@ What was tried, there or on two cores of AMD EPYC, and brought nothing beyond th
 oneDNN, XNNPACK and YNNPACK for XLA's products, fast math, XLA's other scheduler, wider
 vectors, products on one thread each, gathering the rows outside of XLA in blocks of 2
 to 32 MB, the same loop written without Keras, and weights in two to twelve blocks of
-columns, so that Adam might find a block in the cache. TensorFlow's
-graph with oneDNN's products and its own Adam in one pass was slower: 1.29 and 0.56 ms.
-An epoch written by hand in Numba took 1.6 s where XLA's took 1.75 to 1.85 in the same
-minutes: two threads that each have half of the units of every layer and wait for each
-other by spinning, single-threaded products of BLAS, Adam in one pass. That is 12 % for
-a second engine to keep in step with Keras, and is not in the package.
+columns, so that Adam might find a block in the cache. TensorFlow's graph with oneDNN's
+products and its own Adam in one pass was slower: 1.29 and 0.56 ms. An epoch written by
+hand in Numba took 1.6 s where XLA's took 1.75 to 1.85 in the same minutes: two threads
+that each have half of the units of every layer and wait for each other by spinning,
+single-threaded products of BLAS, Adam in one pass. That is 12 % for a second engine to
+keep in step with Keras, and is not in the package.
 
 Of the first fit of a network, some 0.6 s are XLA's compiling. TensorFlow can keep what
 it has compiled for other processes, if told so before it starts, by

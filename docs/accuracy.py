@@ -211,13 +211,19 @@ class Runs:
     def candidates(self, name):
         """Return the validation runs of a setting's candidates."""
         numbers = range(len(self.settings[name].candidates))
-        found = [self.read(f"{name}-candidate-{i}") for i in numbers]
-        return [run for run in found if run]
+        return self._made(f"{name}-candidate-{i}" for i in numbers)
 
     def finals(self, name):
         """Return the final runs of a setting."""
-        found = [self.read(f"{name}-{seed}") for seed in self.seeds]
-        return [run for run in found if run]
+        return self._made(f"{name}-{seed}" for seed in self.seeds)
+
+    def in_views(self, name):
+        """Return the runs in which a setting's networks saw distorted copies."""
+        return self._made(f"{name}-views-{seed}" for seed in self.seeds)
+
+    def _made(self, names):
+        """Return those of some runs that have a result."""
+        return [run for run in map(self.read, names) if run]
 
     def chosen(self, name):
         """Return the parameters that validation chose; None while it is not done."""
@@ -264,19 +270,25 @@ class Runs:
         """Train on a part of the training data and judge by the rest."""
         from skmnist.validation import split_validation
 
-        X, y = self.data.data[self.data.train], self.data.target[self.data.train]
+        X, y = self._rows("train")
         train, judging = split_validation(y, 1 - PART_THAT_TRAINS, random_state=0)
         _, result = fit(params, 0, X[train], y[train], X[judging], y[judging])
         return {**result, "n_judged": len(judging)}
 
+    def _rows(self, part):
+        """Return images and labels of the part "train" or "test"."""
+        rows = self.data[part]
+        return self.data.data[rows], self.data.target[rows]
+
+    def _kept_params(self, name):
+        """Return the parameters that were chosen, and where such fits are kept."""
+        return {**self.chosen(name), "memory": str(self.out / ".fits")}
+
     def _final(self, name, seed):
         """Train on all training data; read the test data once."""
-        data, params = self.data, self.chosen(name)
-        if name in KEPT:
-            params["memory"] = str(self.out / ".fits")
-        train = data.data[data.train], data.target[data.train]
-        test = data.data[data.test], data.target[data.test]
-        classifier, result = fit(params, seed, *train, *test)
+        params = self._kept_params(name) if name in KEPT else self.chosen(name)
+        train = self._rows("train")
+        classifier, result = fit(params, seed, *train, *self._rows("test"))
         result["n_parameters"] = classifier.n_parameters_
         if self.settings[name].fastest:
             result["seconds_again"] = classifier.fit(*train).fit_time_
@@ -284,30 +296,15 @@ class Runs:
 
     def _in_views(self, name, seed):
         """Average a kept network's predictions over distorted copies."""
-        from sklearn.frozen import FrozenEstimator
-
         from skmnist import AugmentedPredictionClassifier, KerasMLPClassifier
 
-        data = self.data
-        train = data.data[data.train], data.target[data.train]
-        params = {**self.chosen(name), "memory": str(self.out / ".fits")}
-        network = KerasMLPClassifier(**params, random_state=seed).fit(*train)
-        averaged = AugmentedPredictionClassifier(
-            FrozenEstimator(network), random_state=seed
-        ).fit(*train)
+        # Trained above and kept: nothing is trained again.
+        network = KerasMLPClassifier(**self._kept_params(name), random_state=seed)
+        averaged = AugmentedPredictionClassifier(network, random_state=seed)
+        averaged.fit(*self._rows("train"))
         before = time.perf_counter()
-        wrong = misread(averaged, data.data[data.test], data.target[data.test])
-        return {
-            "seed": seed,
-            "accuracy": 1 - len(wrong) / len(data.target[data.test]),
-            "wrong": wrong,
-            "seconds": time.perf_counter() - before,
-        }
-
-    def in_views(self, name):
-        """Return the runs in which a setting's networks saw distorted copies."""
-        found = [self.read(f"{name}-views-{seed}") for seed in self.seeds]
-        return [run for run in found if run]
+        judged = judge(averaged, *self._rows("test"))
+        return {"seed": seed, **judged, "seconds": time.perf_counter() - before}
 
     def _ensemble(self):
         """Let the augmented networks vote by their mean probabilities."""
@@ -315,21 +312,15 @@ class Runs:
 
         from skmnist import KerasMLPClassifier
 
-        params = {**self.chosen("augmented"), "memory": str(self.out / ".fits")}
-        # Trained above and kept: nothing is trained again.
+        # These are kept, too.
+        params = self._kept_params("augmented")
         members = [
             (f"seed{seed}", KerasMLPClassifier(**params, random_state=seed))
             for seed in self.seeds
         ]
-        data = self.data
-        voting = VotingClassifier(members, voting="soft")
-        voting.fit(data.data[data.train], data.target[data.train])
-        wrong = misread(voting, data.data[data.test], data.target[data.test])
-        return {
-            "accuracy": 1 - len(wrong) / len(data.target[data.test]),
-            "wrong": wrong,
-            "seconds": sum(run["seconds"] for run in self.finals("augmented")),
-        }
+        voting = VotingClassifier(members, voting="soft").fit(*self._rows("train"))
+        seconds = sum(run["seconds"] for run in self.finals("augmented"))
+        return {**judge(voting, *self._rows("test")), "seconds": seconds}
 
 
 def fit(params, seed, X, y, X_judging, y_judging):
@@ -342,14 +333,12 @@ def fit(params, seed, X, y, X_judging, y_judging):
     before = time.process_time()
     classifier.fit(X, y)
     cpu_seconds = time.process_time() - before
-    wrong = misread(classifier, X_judging, y_judging)
     return classifier, {
         "params": {n: v for n, v in params.items() if n != "memory"},
         "seed": seed,
         "n_train": len(y),
         "epochs": classifier.n_iter_,
-        "accuracy": 1 - len(wrong) / len(y_judging),
-        "wrong": wrong,
+        **judge(classifier, X_judging, y_judging),
         "seconds": classifier.fit_time_,
         "cpu_seconds": cpu_seconds,
     }
@@ -364,10 +353,11 @@ def one_line_each(result):
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def misread(classifier, X, y):
-    """List the rows whose class is predicted wrongly."""
+def judge(classifier, X, y):
+    """Return the accuracy on some rows, and which of them are read wrongly."""
     predicted = classifier.predict(X)
-    return [i for i, (a, b) in enumerate(zip(predicted, y, strict=True)) if a != b]
+    wrong = [i for i, (a, b) in enumerate(zip(predicted, y, strict=True)) if a != b]
+    return {"accuracy": 1 - len(wrong) / len(y), "wrong": wrong}
 
 
 def environment():

@@ -129,16 +129,12 @@ class Programs:
         self.network = network
         self.loss = loss
         self.weighted = weighted
-        self.optimizer = keras.optimizers.deserialize(optimizer)
-        self.optimizer.build(network.trainable_variables)
-        sum_gradients_nowhere(self.optimizer)
+        self.optimizer = _optimizer_for(network.trainable_variables, optimizer)
         self.layout = flat_layout(network, self.optimizer)
         if self.layout is not None:
             zeros = tf.zeros([sum(self.layout.sizes)], dtype_of(network))
             self.vector = keras.Variable(zeros, name="flat", dtype=dtype_of(network))
-            self.flat_optimizer = keras.optimizers.deserialize(optimizer)
-            self.flat_optimizer.build([self.vector])
-            sum_gradients_nowhere(self.flat_optimizer)
+            self.flat_optimizer = _optimizer_for([self.vector], optimizer)
 
     @property
     def variables(self):
@@ -258,6 +254,14 @@ class Programs:
         optimizer.apply(gradients, trained)
         n_rows = tf.size(batch) if counts is None else tf.reduce_sum(ones)
         return loss * tf.cast(n_rows, loss.dtype), _hits(y, outputs, counts)
+
+
+def _optimizer_for(variables, described):
+    """Build a serialized optimizer for some variables, to be traced."""
+    optimizer = keras.optimizers.deserialize(described)
+    optimizer.build(variables)
+    sum_gradients_nowhere(optimizer)
+    return optimizer
 
 
 def dtype_of(network):

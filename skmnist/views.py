@@ -175,7 +175,8 @@ default="affine+elastic"
         X = validate_data(self, X, dtype=DTYPES, reset=False)
         total = self.estimator_.predict_proba(X)
         for view in self.views_:
-            total = total + self.estimator_.predict_proba(X @ view.astype(X.dtype))
+            seen = X @ view.astype(X.dtype, copy=False)
+            total = total + self.estimator_.predict_proba(seen)
         return total / (1 + len(self.views_))
 
     def predict(self, X):

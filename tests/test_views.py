@@ -70,8 +70,6 @@ def test_sampling_is_that_of_scipy(shape):
 class Drawn(DistortImages):
     """The layer of training, with numbers from -1 to 1 that a test has chosen."""
 
-    numbers = None
-
     def draw(self, numbers, images):
         import tensorflow as tf
 
@@ -135,7 +133,7 @@ def test_an_image_is_predicted_alike_alone_and_among_others(fitted, digits):
     np.testing.assert_allclose(fitted.predict_proba(X), one_by_one, rtol=1e-12)
 
 
-def test_float32_stays_float32(fitted, digits):
+def test_float32_stays_float32(digits):
     X = digits[0].astype(np.float32)
     neighbours = AugmentedPredictionClassifier(Recording(), n_views=2).fit(
         X[:50], digits[1][:50]
@@ -152,8 +150,8 @@ class Recording(KNeighborsClassifier):
         return super().predict_proba(X)
 
 
-# Training images are all upright and in place; test images are shifted by a pixel
-# either way, which the views undo for some.
+# Training images are in place; test images are shifted by a pixel, which some of the
+# views undo.
 def test_views_help_where_images_vary_more_than_in_training(digits):
     X, y = digits
     nearest = KNeighborsClassifier(5).fit(X[:1000], y[:1000])
