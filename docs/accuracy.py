@@ -143,7 +143,12 @@ SETTINGS = {
             "batch_size": 128,
             "augmentation": "affine+elastic",
         },
-        [{"epochs": 60}, {"epochs": 80}],
+        [
+            {"epochs": 60},
+            {"epochs": 80},
+            {"epochs": 90},
+            {"epochs": 100, "batch_size": 256, "learning_rate": 6e-3},
+        ],
         goal=0.9945,
         seconds=180,
     ),
@@ -156,7 +161,7 @@ SETTINGS = {
             "learning_rate": 4e-3,
             "warmup_epochs": 1,
             "batch_size": 256,
-            "epochs": 160,
+            "epochs": 350,
             # Stronger than "affine+elastic": so many weights and epochs can bear it.
             "augmentation": Distortions(
                 rotation=12, shift=0.05, scale=0.12, shear=0.12, elastic_strength=0.04
