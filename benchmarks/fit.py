@@ -3,11 +3,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import statistics
-from contextlib import ExitStack
 from dataclasses import replace
 
 import peers
-from timing import Worker, compare, pause, say, spread, table, target
+from timing import compare, pause, say, side_by_side, spread, table, target
 
 TITLE = "One fit"
 N_ROWS = 54_000
@@ -48,20 +47,13 @@ def measure(options):
 
 
 def one_round(names, batch_size, quick):
-    """Fit each once, in processes that take turns at the end of every epoch.
-
-    Whatever else slows the machine down meanwhile then meets all of them.
-    """
-    with ExitStack() as stack:
-        workers = {name: stack.enter_context(Worker()) for name in names}
-        for name, worker in workers.items():
-            epochs = SHORT_EPOCHS if quick or name in SHORT else EPOCHS
-            setting = replace(peers.REPORT, batch_size=batch_size, epochs=epochs)
-            worker.start(fit_once, name, setting, quick)
-        running = list(names)
-        while running:
-            running = [name for name in running if workers[name].resume()][::-1]
-        return {name: worker.result() for name, worker in workers.items()}
+    """Fit each once, in processes that take turns at the end of every epoch."""
+    calls = {}
+    for name in names:
+        epochs = SHORT_EPOCHS if quick or name in SHORT else EPOCHS
+        setting = replace(peers.REPORT, batch_size=batch_size, epochs=epochs)
+        calls[name] = (fit_once, name, setting, quick)
+    return side_by_side(calls)
 
 
 def fit_once(name, setting, quick):

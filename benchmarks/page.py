@@ -14,6 +14,7 @@ PLOT = "performance-growth.svg"
 # In the order of the page.
 SECTIONS = (
     "fit",
+    "distortions",
     "grid",
     "study",
     "jobs",
@@ -98,6 +99,11 @@ hardly a tenth.
 
 A target that would need an epoch faster than the products (a multiple of a peer that
 itself is nearly as fast as they are) cannot be met by doing the same arithmetic.
+""",
+    "distortions": """\
+The report's network with and without `augmentation=`, which draws a new distortion for
+every image in every epoch, inside the compiled epoch. Processes of their own, in turns
+at the end of every epoch.
 """,
     "grid": """\
 `GridSearchCV` with `cv=3`, `n_jobs=1` and `refit=False` on scikit-learn's 8x8 digits,

@@ -28,6 +28,7 @@ BENCHMARKS = (
     "startup",
     "predict",
     "fit",
+    "distortions",
     "grid",
     "jobs",
     "cluster",

@@ -9,6 +9,7 @@ import platform
 import statistics
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -129,6 +130,31 @@ def pause():
     go, stopped = _TURNS
     stopped.release()
     go.acquire()
+
+
+def side_by_side(calls):
+    """Run functions that call `pause`, each in a fresh process, in turns.
+
+    Whatever else slows the machine down meanwhile then meets all of them.
+
+    Parameters
+    ----------
+    calls : dict of str to tuple
+        A module's function and its arguments, by name.
+
+    Returns
+    -------
+    results : dict of str to object
+        What each returned, by name.
+    """
+    with ExitStack() as stack:
+        workers = {name: stack.enter_context(Worker()) for name in calls}
+        for name, call in calls.items():
+            workers[name].start(*call)
+        running = list(calls)
+        while running:
+            running = [name for name in running if workers[name].resume()][::-1]
+        return {name: worker.result() for name, worker in workers.items()}
 
 
 def in_turns(names, n_rounds):

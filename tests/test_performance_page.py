@@ -93,7 +93,7 @@ def test_the_matrix_products_are_no_peer_and_missing_ones_are_named(load):
     text = load("page").page({"fit": result_of(load("fit"), fit_samples())})
     assert "In 0 of 2 comparisons the peer is faster than ours." in text
     assert "Not installed, so not measured: skorch." in text
-    assert "Without a result so far: grid, study" in text
+    assert "Without a result so far: distortions, grid, study" in text
 
 
 def test_ratios_are_of_measurements_in_the_same_turn(load):
@@ -102,6 +102,18 @@ def test_ratios_are_of_measurements_in_the_same_turn(load):
         "", "", {0: 1.0, 1: 3.0}, {0: 2.0, 1: 6.0, 2: 9.0}
     )
     assert (compared["ratio"], compared["n"]) == (2.0, 2)
+
+
+def test_distortions_are_set_against_the_plain_epoch_of_the_same_turn(load):
+    # Ratios of 1.5, 3 and 2.5; the last epoch met a machine that was twice as slow.
+    seconds = {"none": [1.0, 1.0, 2.0], "affine": [1.5, 3.0, 5.0]}
+    fits = [
+        {"augmentation": kind, "batch_size": 64, "epoch_seconds": epochs}
+        for kind, epochs in seconds.items()
+    ]
+    found = load("distortions").summarize({"fits": fits, "n_rows": 1000})
+    assert [(t["measured"], t["met"]) for t in found["targets"]] == [("2.50x", False)]
+    assert [row[-1] for row in found["tables"][0]["rows"]] == ["", "2.50x"]
 
 
 def test_multiply_adds_count_all_products_but_the_first_layers_input(load):
