@@ -6,6 +6,7 @@ survives workers that die.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
 import os
 import sys
 import threading
@@ -24,6 +25,8 @@ from sklearn.utils.parallel import Parallel, delayed
 # A task during which a worker dies so often is not tried again.
 TRIES = 3
 LOOK_EVERY = 0.5  # seconds
+# Between sending data again; so long a scheduler may take to miss a worker.
+PAUSES = (0.1, 0.5, 2)  # seconds
 
 
 class ClusterError(ValueError):
@@ -257,10 +260,22 @@ class DaskWorkers:
         """Send what all tasks share to every worker, once."""
         key = id(value)
         if key not in self._sent:
-            (future,) = self._client.scatter([value], broadcast=True, hash=False)
             # The value is kept so that nothing else gets its id.
-            self._sent[key] = value, future
+            self._sent[key] = value, self._scatter(value)
         return self._sent[key][1]
+
+    def _scatter(self, value):
+        """Send a value to every worker, again where one has died meanwhile."""
+        for seconds in PAUSES:
+            # A closed connection; or the scheduler misses the worker between two steps.
+            with contextlib.suppress(OSError, KeyError, ValueError):
+                return self._scatter_once(value)
+            time.sleep(seconds)
+        return self._scatter_once(value)
+
+    def _scatter_once(self, value):
+        (future,) = self._client.scatter([value], broadcast=True, hash=False)
+        return future
 
 
 def _result(future):
