@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import joblib
 import numpy as np
@@ -119,13 +120,18 @@ def test_a_worker_joins_and_one_is_killed_on_the_way(cluster, digits):
     """Change the cluster while it works; the results do not tell."""
     with connected(cluster) as client:
         client.register_plugin(SameResults(n_threads(), versions()))
-        told, pids = [], client.run(os.getpid)
+        told, busy, pids = [], [], client.run(os.getpid)
 
         def disturb(trial):
-            told.append((trial.stage, trial.candidate, trial.split))
+            told.append(trial)
             if len(told) == 1:
                 cluster.add_worker("three")
                 client.wait_for_workers(3, timeout=60)
+                # Else they may do all the rest before the third has loaded TensorFlow.
+                busy.extend(
+                    client.submit(time.sleep, 10, workers=[address], pure=False)
+                    for address in pids
+                )
             if len(told) == 4:
                 os.kill(sorted(pids.values())[0], signal.SIGKILL)
 
@@ -136,7 +142,8 @@ def test_a_worker_joins_and_one_is_killed_on_the_way(cluster, digits):
         found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"]
     )
     # Four and two candidates, in two splits, each told once.
-    assert len(told) == len(set(told)) == 12
+    assert len({(t.stage, t.candidate, t.split) for t in told}) == len(told) == 12
+    assert len({trial.pid for trial in told}) >= 3
 
 
 def test_a_task_that_kills_every_worker_is_given_up(client):
