@@ -26,7 +26,7 @@ def fit_all(n_rounds, quick):
     import tempfile
 
     from skmnist import fetch_mnist
-    from skmnist.caching import digest
+    from skmnist.neural_network._cache import digest
 
     n_rows = 1000 if quick else N_ROWS
     X, y = (array[:n_rows].copy() for array in fetch_mnist(return_X_y=True))

@@ -182,7 +182,7 @@ def candidates(folder):
     A candidate that a stage has from an earlier one is there again: a grid
     search of that stage would fit it again.
     """
-    from skmnist.folder import PARAMETERS, read_study
+    from skmnist.study._storage import PARAMETERS, read_study
 
     study = read_study(folder)
     rows = [{n: row[n] for n in ("stage", *PARAMETERS)} for row in study.rows]
@@ -235,8 +235,7 @@ def prepare(dataset):
     """Load the data and import what the searches need."""
     import scikeras.wrappers  # noqa: F401
     from sklearn.model_selection import GridSearchCV  # noqa: F401
-
-    from skmnist.datasets import load_dataset
+    from skmnist.datasets._loaders import load_dataset
 
     data = load_dataset(dataset)
     _DATA["X"], _DATA["y"] = data.data[data.train], data.target[data.train]

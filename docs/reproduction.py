@@ -15,9 +15,10 @@ import sys
 from pathlib import Path
 from statistics import fmean, median
 
-from skmnist.folder import read_study
-from skmnist.report import describe_final, markdown_table, overview_table
-from skmnist.reported import reported_rows, to_reproduction
+from skmnist.study._storage import read_study
+
+from skmnist.reporting._source_report import reported_rows, to_reproduction
+from skmnist.reporting._text import describe_final, markdown_table, overview_table
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS / "results"

@@ -1,0 +1,75 @@
+"""Numbers and parameters in words, the same in every table and sentence."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+
+def as_text(value):
+    """Write a parameter; values of several layers are separated by spaces."""
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return "" if value is None else str(value)
+
+
+def as_number(value, form):
+    """Write a number in a format; nothing where there is none."""
+    return "" if value != value else format(value, form)
+
+
+def as_percent(value):
+    """Write an accuracy in percent; nothing where there is none."""
+    return "" if value is None or value != value else f"{100 * value:.2f} %"
+
+
+def as_points(value):
+    """Write a difference of accuracies in percentage points, likewise."""
+    return "" if value != value else f"{100 * value:.2f} pp"
+
+
+def with_error(text, error, unit):
+    """Write a number in percent with its standard error; nothing where there is none.
+
+    Examples
+    --------
+    >>> from skmnist._format import with_error
+    >>> with_error("98.07", 0.0014, "%")
+    '98.07 ± 0.14 %'
+    """
+    return "" if error != error else f"{text} ± {100 * error:.2f} {unit}"
+
+
+def candidate_name(params):
+    """Write parameters in a line, as in ``depth=2, widths=600 200``."""
+    return ", ".join(f"{name}={as_text(value)}" for name, value in params.items())
+
+
+def candidate_names(candidates):
+    """Name candidates by what differs among them, as short as can be.
+
+    Parameters
+    ----------
+    candidates : list of dict
+        Their parameters, the same names in each.
+
+    Returns
+    -------
+    names : list of str
+        ``name=value, ...``; the value alone where a single parameter differs.
+    common : str
+        The name of that parameter, or nothing.
+
+    Examples
+    --------
+    >>> from skmnist._format import candidate_names
+    >>> candidate_names([{"a": 1, "b": [2, 3]}, {"a": 1, "b": [3, 2]}])
+    (['2 3', '3 2'], 'b')
+    >>> candidate_names([{"a": 1, "b": 2}])
+    (['a=1, b=2'], '')
+    """
+    first = candidates[0]
+    differing = [n for n in first if any(c[n] != first[n] for c in candidates)]
+    if len(differing) == 1:
+        return [as_text(c[differing[0]]) for c in candidates], differing[0]
+    names = differing or list(first)
+    return [candidate_name({n: c[n] for n in names}) for c in candidates], ""

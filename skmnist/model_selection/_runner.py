@@ -1,0 +1,241 @@
+"""A running staged search: what is evaluated, who wins, and who is carried on."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.exceptions import FitFailedWarning
+from sklearn.utils import check_random_state
+
+from .._compat import cause_of_failure
+from ._results import highest, split_scores, take_rows, written
+from ._rules import explain, significant_gain
+from ._stage import (
+    StageResult,
+    candidates_of,
+    carry,
+    check_stages,
+    find_same,
+    overlay,
+)
+
+
+class AllFailedError(ValueError, TypeError):
+    """No candidate has a score.
+
+    Like scikit-learn's `InvalidParameterError` this is a TypeError too: its cause
+    may be data of the wrong type.
+    """
+
+
+class FixedFolds:
+    """The folds of a splitter, drawn once so that all stages share them."""
+
+    def __init__(self, cv):
+        self.cv = cv
+        self.folds = None
+
+    def split(self, X, y=None, **params):
+        """List the pairs of training and test rows."""
+        if self.folds is None:
+            self.folds = list(self.cv.split(X, y, **params))
+        return self.folds
+
+    @property
+    def sizes(self):
+        """Mean numbers of training and of test rows."""
+        train, test = zip(*self.folds, strict=True)
+        return np.mean([len(rows) for rows in train]), np.mean([len(r) for r in test])
+
+
+class StageRows:
+    """The rows of the stage that is running."""
+
+    def __init__(self, stage, first, tried):
+        self.stage = stage
+        self.first = first  # the row of the first candidate in cv_results_
+        self.tried = tried  # the stage's own parameters, one dict per row
+        self.incumbent = None  # position of the incumbent among the rows
+        self.added = None  # the same, where it was added to the stage's own
+
+    @property
+    def indices(self):
+        """Rows in ``cv_results_``."""
+        return tuple(range(self.first, self.first + len(self.tried)))
+
+    def own(self):
+        """List the position and parameters of what the stage itself tries."""
+        return [(i, p) for i, p in enumerate(self.tried) if i != self.added]
+
+
+class SearchRun:
+    """One pass through the stages: what they evaluate and whom they carry on."""
+
+    def __init__(self, search, evaluation):
+        self.search = search
+        self.evaluation = evaluation
+        self.parameters = search.estimator.get_params()
+        check_stages(search.stages, self.parameters)
+        self.folds = FixedFolds(search.checked_cv)
+        self.random_state = check_random_state(search.random_state)
+        self.results = {"params": []}
+        self.metric = None
+        self.carried = {}
+        self.done = []
+
+    def run(self, stage, search_ctx):
+        """Evaluate a stage, choose its winner and carry it on."""
+        rows, full, note = self._plan(stage)
+        if stage.grow is None:
+            self._evaluate(stage, full, search_ctx, f"stage {stage.name}")
+        else:
+            stage_ctx = search_ctx.subcontext(
+                task_name=f"stage {stage.name}", max_subtasks=None
+            ).call_on_fit_task_begin(estimator=self.search)
+            self._evaluate(stage, full, stage_ctx, "grid")
+            note = self._grow(rows, stage_ctx)
+            stage_ctx.call_on_fit_task_end(estimator=self.search)
+        result = self._choose(rows, note)
+        self.carried = result.best_params
+        self.done.append(result)
+        return result
+
+    def _plan(self, stage):
+        """List a stage's candidates and add the incumbent if it is not among them."""
+        chosen = overlay(self.parameters, self.carried)
+        tried, n_possible = candidates_of(stage, chosen, self.random_state)
+        note = ""
+        if n_possible is not None and len(tried) < n_possible:
+            note = f"; {len(tried)} of {n_possible} points of the grid were tried"
+        full = [carry(self.carried, candidate) for candidate in tried]
+        rows = StageRows(stage, len(self.results["params"]), tried)
+        if self.done:
+            effective = [overlay(self.parameters, parameters) for parameters in full]
+            rows.incumbent = find_same(chosen, effective)
+            if rows.incumbent is None:
+                rows.incumbent = rows.added = 0
+                names = dict.fromkeys(name for one in tried for name in one)
+                same = {name: chosen[name] for name in names if name in chosen}
+                tried.insert(0, same)
+                full.insert(0, {**same, **self.carried})
+        return rows, full, note
+
+    def _evaluate(self, stage, full, parent_ctx, task_name):
+        ctx = parent_ctx.subcontext(
+            task_name=task_name,
+            max_subtasks=len(full) * self.search.n_splits_,
+            sequential_subtasks=False,
+        ).call_on_fit_task_begin(estimator=self.search)
+        try:
+            self.results = self.evaluation.evaluate(
+                full, cv=self.folds, stage=stage.name, callback_ctx=ctx
+            )
+        except ValueError as error:
+            cause = cause_of_failure(error)
+            if cause is None:
+                raise
+            raise AllFailedError(
+                f"stage {stage.name!r}: all {len(full)} candidates failed: {cause}"
+            ) from error
+        ctx.call_on_fit_task_end(estimator=self.search)
+        start = "mean_test_"
+        names = [n.removeprefix(start) for n in self.results if n.startswith(start)]
+        self.metric = self.search.choose_metric(names)
+        self._warn_of_nan(stage, names, len(full))
+
+    def _warn_of_nan(self, stage, names, n_new):
+        for name in names:
+            for part in ("test", "train"):
+                means = self.results.get(f"mean_{part}_{name}", np.zeros(1))[-n_new:]
+                if (
+                    name not in self.search.recorded_metrics
+                    and not np.isfinite(means).all()
+                ):
+                    warnings.warn(
+                        f"One or more of the {part} scores are non-finite in stage "
+                        f"{stage.name!r}: {means}",
+                        stacklevel=2,
+                    )
+
+    def _grow(self, rows, stage_ctx):
+        """Add values while they bring a significant gain; say why it ended."""
+        stage, name = rows.stage, rows.stage.grow
+        for _ in range(stage.max_grow):
+            own = [(i, p) for i, p in rows.own() if name in p]
+            before, last = sorted({p[name] for _, p in own})[-2:]
+            if not self._gains(rows, own, last, before):
+                return f"; {name}={last} is no significant gain over {before}"
+            step = [{**p, name: last + 1} for _, p in own if p[name] == last]
+            full = [carry(self.carried, candidate) for candidate in step]
+            try:
+                self._evaluate(stage, full, stage_ctx, f"{name}={last + 1}")
+            except AllFailedError as error:
+                message = f"{error}; growth ends at {name}={last}"
+                warnings.warn(message, FitFailedWarning, stacklevel=2)
+                return f"; all candidates with {name}={last + 1} failed"
+            rows.tried.extend(step)
+        return f"; growth ended after max_grow={stage.max_grow} values"
+
+    def _gains(self, rows, own, last, before):
+        """Tell whether the best row at a value beats the best one before it."""
+        table = take_rows(self.results, rows.indices, self.metric)
+        scores = self.results[f"mean_test_{self.metric}"][list(rows.indices)]
+        best = []
+        for value in (last, before):
+            at = [i for i, p in own if p[rows.stage.grow] == value]
+            if np.isnan(scores[at]).all():
+                return False
+            best.append(split_scores(table, at[highest(scores[at])]))
+        n_train, n_test = self.folds.sizes
+        try:
+            return significant_gain(*best, n_train=n_train, n_test=n_test)
+        except ValueError as error:
+            message = f"stage {rows.stage.name!r} cannot grow: {error}"
+            warnings.warn(message, stacklevel=2)
+            return False
+
+    def _shown(self, rows):
+        """Return the table that a stage's rule reads."""
+        table = take_rows(self.results, rows.indices, self.metric)
+        n_train, n_test = self.folds.sizes
+        n_rows = len(rows.indices)
+        return {
+            **table,
+            "n_train": np.full(n_rows, n_train),
+            "n_test": np.full(n_rows, n_test),
+            "incumbent": np.arange(n_rows) == rows.incumbent,
+        }
+
+    def _choose(self, rows, note):
+        stage = rows.stage
+        table = self._shown(rows)
+        scores = table["mean_test_score"]
+        if np.isnan(scores).all():
+            raise AllFailedError(
+                f"stage {stage.name!r}: every candidate failed in at least one fold: "
+                f"{self.search.last_failure or 'no fit, but the scoring'}"
+            )
+        try:
+            index = stage.rule(table)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"stage {stage.name!r}: {error}") from error
+        if not isinstance(index, Integral) or not 0 <= index < len(scores):
+            raise ValueError(f"stage {stage.name!r}: the rule chose row {index!r}")
+        if np.isnan(scores[index]):
+            raise ValueError(f"stage {stage.name!r}: the rule chose a row of score NaN")
+        if all(np.isnan(scores[i]) for i, _ in rows.own()):
+            message = f"stage {stage.name!r}: only the incumbent did not fail"
+            warnings.warn(message, FitFailedWarning, stacklevel=2)
+        winner = rows.indices[index]
+        return StageResult(
+            name=stage.name,
+            rule=written(stage.rule),
+            reason=explain(stage.rule, table, index) + note,
+            indices=rows.indices,
+            winner=winner,
+            incumbent=None if rows.incumbent is None else rows.indices[rows.incumbent],
+            params=dict(rows.tried[index]),
+            best_params=dict(self.results["params"][winner]),
+        )

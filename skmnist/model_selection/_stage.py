@@ -1,0 +1,333 @@
+"""Stages of a search: what each tries, checked before anything is fitted."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from collections.abc import Callable, Mapping
+from dataclasses import KW_ONLY, dataclass, fields
+from difflib import get_close_matches
+from numbers import Integral
+from typing import Any
+
+from sklearn.model_selection import ParameterGrid, ParameterSampler
+
+from ._results import same_value, written
+from ._rules import best_score
+
+
+@dataclass(frozen=True, repr=False)
+class Stage:
+    """One stage of a staged search: what it tries and how it chooses.
+
+    Parameters
+    ----------
+    name : str
+        Name of the stage, unique within a search.
+    params : dict, list of dict, or callable
+        A grid as for `GridSearchCV` or, with `n_iter`, distributions as for
+        `RandomizedSearchCV`. A function is given the parameters chosen so far, a
+        dict of all parameters of the estimator, and returns such a grid.
+    n_iter : int, default=None
+        Number of candidates to sample; None tries the whole grid, and so does a
+        number that the grid does not exceed.
+    rule : callable, default=best_score
+        ``rule(cv_results) -> index``, given the rows of this stage only. The
+        columns of the metric in use are always named ``*_test_score`` there, and
+        there are three more: ``n_train`` and ``n_test``, the mean numbers of rows in
+        the parts of a split, and ``incumbent``, which tells of each row whether the
+        stage started from it.
+    grow : str, default=None
+        A whole-number parameter of the grid. After the grid the stage goes on
+        with its next value, and the other parameters that its largest value
+        had, as long as the best candidate at the largest value is significantly
+        better than the best one at the value before (`significant_gain`).
+    max_grow : int, default=8
+        Most values that are added so.
+
+    Notes
+    -----
+    A stage is checked when the search is fitted, a function's grid as soon as
+    the function has returned it. Where a function puts in another estimator, a
+    later stage needs a function too to search that estimator's parameters.
+
+    Examples
+    --------
+    >>> from skmnist import Stage, smallest
+    >>> Stage("depth", {"max_depth": [1, 2, 3]}, grow="max_depth").max_grow
+    8
+    >>> Stage("leaves", lambda chosen: {"max_leaf_nodes": [2 ** chosen["max_depth"]]},
+    ...       rule=smallest("max_leaf_nodes", tolerance=0.01)).rule
+    smallest(key='max_leaf_nodes', tolerance=0.01)
+    """
+
+    name: str
+    params: Any
+    _: KW_ONLY
+    n_iter: int | None = None
+    rule: Callable = best_score
+    grow: str | None = None
+    max_grow: int = 8
+
+    def __repr__(self):
+        given = [repr(self.name), written(self.params)]
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.kw_only and value != field.default:
+                given.append(f"{field.name}={written(value)}")
+        return f"Stage({', '.join(given)})"
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """What a stage found.
+
+    Parameters
+    ----------
+    name : str
+        Name of the stage.
+    rule : str
+        The rule that chose, as it is written in code.
+    reason : str
+        Why it chose so, in one sentence.
+    indices : tuple of int
+        Rows of the stage in ``cv_results_``.
+    winner : int
+        Row of the winner in ``cv_results_``.
+    incumbent : int or None
+        Row of the candidate that the stage started from; None in the first.
+    params : dict
+        The winner's values of the parameters that this stage tried.
+    best_params : dict
+        All searched parameters after this stage.
+    """
+
+    name: str
+    rule: str
+    reason: str
+    indices: tuple
+    winner: int
+    incumbent: int | None
+    params: dict
+    best_params: dict
+
+
+class UnknownParameterError(ValueError):
+    """A parameter that the estimator does not have."""
+
+    def __init__(self, name, known):
+        close = get_close_matches(name, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        super().__init__(f"the estimator has no parameter {name!r}{hint}")
+
+
+def check_stages(stages, parameters):
+    """Check all that can be known about stages before the first fit.
+
+    Parameters
+    ----------
+    stages : list of Stage
+    parameters : dict
+        All parameters of the estimator that is searched.
+
+    Raises
+    ------
+    ValueError
+        In one line that names the stage.
+    """
+    if not stages:
+        raise ValueError("stages is empty; pass at least one Stage")
+    earlier = {}
+    for stage in stages:
+        if not isinstance(stage, Stage):
+            raise ValueError(f"stages must hold Stage objects only; got {stage!r}")
+        if stage.name in earlier:
+            raise ValueError(f"two stages have the name {stage.name!r}")
+        _check_fields(stage)
+        if not callable(stage.params):
+            grids = _check_grids(stage, stage.params)
+            _check_names(stage, grids, parameters, earlier.values())
+        earlier[stage.name] = stage
+
+
+def candidates_of(stage, chosen, random_state):
+    """List what a stage tries, given the parameters chosen so far.
+
+    Parameters
+    ----------
+    stage : Stage
+    chosen : dict
+        All parameters of the estimator as the incumbent has them.
+    random_state : RandomState
+        Where samples come from.
+
+    Returns
+    -------
+    candidates : list of dict
+    n_possible : int or None
+        Points of the grid they were drawn from; None for distributions.
+    """
+    params = stage.params
+    if callable(params):
+        try:
+            params = params(dict(chosen))
+        except KeyError as error:
+            missing = UnknownParameterError(error.args[0], chosen)
+            raise _error(stage, f"its function failed, {missing}") from error
+    grids = _check_grids(stage, params)
+    candidates, n_possible = _draw(grids, stage.n_iter, random_state)
+    for candidate in candidates:
+        try:
+            overlay(chosen, candidate)
+        except UnknownParameterError as error:
+            raise _error(stage, error) from None
+    return candidates, n_possible
+
+
+def _draw(grids, n_iter, random_state):
+    """Draw candidates, or take the whole grid where it is small enough."""
+    n_possible = None
+    if not any(hasattr(v, "rvs") for grid in grids for v in grid.values()):
+        everything = ParameterGrid(grids)
+        n_possible = len(everything)
+        if n_iter is None or n_iter >= n_possible:
+            return list(everything), n_possible
+    return list(ParameterSampler(grids, n_iter, random_state=random_state)), n_possible
+
+
+def overlay(parameters, changes):
+    """Compute all parameters of an estimator after ``set_params(**changes)``.
+
+    An estimator among the changes brings its own parameters along, in the place
+    of those of the one it replaces.
+
+    Parameters
+    ----------
+    parameters : dict
+        What ``get_params(deep=True)`` returned before.
+    changes : dict
+
+    Returns
+    -------
+    parameters : dict
+
+    Raises
+    ------
+    UnknownParameterError
+    """
+    after = dict(parameters)
+    for name in sorted(changes, key=lambda name: name.count("__")):
+        if name not in after:
+            raise UnknownParameterError(name, after)
+        after = {n: v for n, v in after.items() if not n.startswith(f"{name}__")}
+        after[name] = changes[name]
+        after.update(_inner_parameters(name, changes[name]))
+    return after
+
+
+def carry(carried, candidate):
+    """Merge a candidate into the parameters carried so far.
+
+    What was chosen for a component that the candidate replaces is dropped.
+    """
+    kept = {
+        name: value
+        for name, value in carried.items()
+        if not any(name.startswith(f"{new}__") for new in candidate)
+    }
+    return {**kept, **candidate}
+
+
+def find_same(wanted, many):
+    """Find the first dict of parameters that equals the one wanted, or None."""
+    for position, parameters in enumerate(many):
+        if wanted.keys() == parameters.keys() and all(
+            _is_same_setting(wanted[name], parameters[name]) for name in wanted
+        ):
+            return position
+    return None
+
+
+def _is_same_setting(a, b):
+    if hasattr(a, "get_params") and hasattr(b, "get_params"):
+        return type(a) is type(b)  # their parameters are compared under their names
+    return same_value(a, b)
+
+
+def _inner_parameters(name, value):
+    if isinstance(value, type) or not hasattr(value, "get_params"):
+        return {}
+    return {f"{name}__{inner}": v for inner, v in value.get_params().items()}
+
+
+def _error(stage, message):
+    return ValueError(f"stage {stage.name!r}: {message}")
+
+
+def _check_fields(stage):
+    if not (isinstance(stage.name, str) and stage.name):
+        raise ValueError(f"the name of a stage must be a text; got {stage.name!r}")
+    if not callable(stage.rule):
+        raise _error(stage, f"rule must be a function; got {stage.rule!r}")
+    for field in ("n_iter", "max_grow"):
+        value = getattr(stage, field)
+        is_count = isinstance(value, Integral) and not isinstance(value, bool)
+        if not (is_count and value > 0 or value is None and field == "n_iter"):
+            raise _error(stage, f"{field} must be a positive number; got {value!r}")
+    if stage.grow is not None and stage.n_iter is not None:
+        raise _error(stage, "grow needs a grid; leave out n_iter")
+
+
+def _check_grids(stage, params):
+    """Check a grid, or distributions, and return it as a list of dict."""
+    grids = [params] if isinstance(params, Mapping) else params
+    if not isinstance(grids, list | tuple) or not all(
+        isinstance(grid, Mapping) for grid in grids
+    ):
+        raise _error(
+            stage,
+            "params must be a dict, a list of dicts or a function that returns one; "
+            f"got {params!r}",
+        )
+    grids = [dict(grid) for grid in grids]
+    if not any(grids):
+        raise _error(stage, "the grid is empty")
+    try:
+        _check_values(stage, grids)
+    except (TypeError, ValueError) as error:
+        raise _error(stage, error) from None
+    return grids
+
+
+def _check_values(stage, grids):
+    sampled = [v for grid in grids for v in grid.values() if hasattr(v, "rvs")]
+    if stage.n_iter is None and sampled:
+        raise ValueError("a distribution needs n_iter, the number of samples")
+    # scikit-learn's own check, with one value in the place of a distribution.
+    grid = ParameterGrid(
+        [{n: [v] if hasattr(v, "rvs") else v for n, v in g.items()} for g in grids]
+    )
+    if stage.grow is not None:
+        values = [point[stage.grow] for point in grid if stage.grow in point]
+        if not all(isinstance(v, Integral) for v in values) or len(set(values)) < 2:
+            raise ValueError(
+                f"grow={stage.grow!r} needs two or more whole numbers of it in the grid"
+            )
+
+
+def _check_names(stage, grids, parameters, earlier):
+    """Refuse what cannot be a parameter, whatever earlier grids put in."""
+    replaced = tuple(f"{name}__" for other in earlier for name in _searched(other))
+    for grid in grids:
+        known = set(parameters)
+        for name, values in grid.items():
+            for value in [] if hasattr(values, "rvs") else values:
+                known.update(_inner_parameters(name, value))
+        for name in grid:
+            if name not in known and not name.startswith(replaced):
+                raise _error(stage, UnknownParameterError(name, known))
+
+
+def _searched(stage):
+    if callable(stage.params):
+        return set()
+    grids = [stage.params] if isinstance(stage.params, Mapping) else stage.params
+    return {name for grid in grids for name in grid}

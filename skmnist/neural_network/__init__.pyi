@@ -1,0 +1,12 @@
+from ._classifier import (
+    KerasMLPClassifier as KerasMLPClassifier,
+)
+from ._compiled import (
+    clear_engines as clear_engines,
+)
+from ._early_stopping import (
+    StopDecision as StopDecision,
+    ValidationEarlyStopping as ValidationEarlyStopping,
+    decide_stop as decide_stop,
+    split_validation as split_validation,
+)

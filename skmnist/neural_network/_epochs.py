@@ -1,0 +1,227 @@
+"""The training path: Keras' callbacks and history around whole epochs."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import warnings
+
+import keras
+import numpy as np
+
+from ._compiled import EVALUATION_ROWS, TensorRows, engine_for
+
+
+class EpochOrder:
+    """The order in which each epoch visits the training rows.
+
+    Parameters
+    ----------
+    random_state : int
+        Seed; an epoch's order depends on it and on the epoch's number only, so
+        training that goes on later sees the same orders.
+    shuffle : bool, default=True
+        Whether to shuffle; otherwise every epoch visits the rows as they are.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._epochs import EpochOrder
+    >>> order = EpochOrder(random_state=0)
+    >>> sorted(int(i) for i in order(epoch=3, n_samples=4))
+    [0, 1, 2, 3]
+    """
+
+    def __init__(self, random_state, shuffle=True):
+        self.random_state = random_state
+        self.shuffle = shuffle
+
+    def __call__(self, epoch, n_samples):
+        """Return the row numbers of one epoch, of shape (n_samples,)."""
+        if not self.shuffle:
+            return np.arange(n_samples, dtype=np.int32)
+        generator = np.random.default_rng([self.random_state, epoch])
+        return generator.permutation(n_samples).astype(np.int32)
+
+
+@keras.saving.register_keras_serializable(package="skmnist")
+class EpochNetwork(keras.Sequential):
+    """A `keras.Sequential` that can train by whole epochs as compiled programs.
+
+    Everything else, callbacks, history, evaluation, saving, is Keras'.
+    """
+
+    def fit(self, *args, order=None, **kwargs):
+        """Train by `fit_epochs` where an order of the rows is given, else as Keras.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            As for `fit_epochs`, or for `keras.Model.fit`.
+        order : EpochOrder, default=None
+            Gives the order of the rows in each epoch.
+
+        Returns
+        -------
+        history : keras.callbacks.History
+            The loss and the metrics of each epoch.
+        """
+        if order is None:
+            return super().fit(*args, **kwargs)
+        return self.fit_epochs(*args, order=order, **kwargs)
+
+    def fit_epochs(  # noqa: PLR0913
+        self,
+        x,
+        y,
+        *,
+        order,
+        batch_size,
+        epochs,
+        initial_epoch=0,
+        row_weight=None,
+        validation_data=None,
+        callbacks=None,
+        verbose=0,
+        compiled=True,
+        **kwargs,
+    ):
+        """Train for some epochs.
+
+        A callback that wants to see single batches, and an optimizer that cannot be
+        part of a program, get Keras' own loop instead, with the same batches in the
+        same order.
+
+        Parameters
+        ----------
+        x : ndarray of shape (n_samples, n_features)
+            Training data, in the network's own type.
+        y : ndarray of shape (n_samples,) or (n_samples, 1)
+            Class numbers.
+        order : EpochOrder
+            Gives the order of the rows in each epoch.
+        batch_size : int
+            Rows per update; the last batch of an epoch takes what is left.
+        epochs : int
+            Number of the epoch to stop before.
+        initial_epoch : int, default=0
+            Number of the first epoch.
+        row_weight : ndarray of shape (n_samples,), default=None
+            Weights of the rows, what Keras calls ``sample_weight``.
+        validation_data : tuple of (x, y) or (x, y, sample_weight), default=None
+            Data the network is evaluated on after each epoch.
+        callbacks : list of keras.callbacks.Callback, default=None
+            Keras callbacks.
+        verbose : int, default=0
+            Verbosity of Keras' progress bar.
+        compiled : bool, default=True
+            Whether XLA compiles the program, see `pays_to_compile`.
+        **kwargs : dict
+            What scikeras passes besides, at its defaults: ignored.
+
+        Returns
+        -------
+        history : keras.callbacks.History
+            The loss and the metrics of each epoch.
+        """
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        shape = (len(y), batch_size) if compiled else None
+        wants_batches = any(_wants_batches(callback) for callback in callbacks or ())
+        engine = None if wants_batches else self._engine(row_weight is not None, shape)
+        if engine is None:
+            return super().fit(
+                _OrderedBatches(x, y, row_weight, order, batch_size, initial_epoch),
+                epochs=epochs,
+                initial_epoch=initial_epoch,
+                validation_data=validation_data,
+                validation_batch_size=EVALUATION_ROWS,
+                callbacks=callbacks,
+                verbose=verbose,
+                shuffle=False,
+            )
+        rows = TensorRows(self, x, y, row_weight)
+        vectors = engine.vectors()
+        held_out = validation_data and TensorRows(self, *validation_data)
+        callbacks = keras.callbacks.CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=verbose,
+            epochs=epochs,
+            steps=1,
+        )
+        self.stop_training = False
+        logs = {}
+        callbacks.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            callbacks.on_epoch_begin(epoch)
+            visited = order(epoch, len(rows))
+            logs = engine.train_epoch(self, vectors, rows, visited, batch_size)
+            if held_out:
+                scores = engine.evaluate(self, held_out).items()
+                logs |= {f"val_{name}": value for name, value in scores}
+            callbacks.on_epoch_end(epoch, logs)
+            if self.stop_training:
+                break
+        self.optimizer.finalize_variable_values(self.trainable_weights)
+        callbacks.on_train_end(logs)
+        return self.history
+
+    def _engine(self, weighted, shape):
+        """Return the engine for this network; None if there can be no program."""
+        try:
+            engine = engine_for(self, weighted, shape)
+            engine.prepare()
+        except Exception as error:  # whatever somebody's optimizer raises
+            warnings.warn(
+                "This network's epochs cannot be one program; Keras' own loop trains "
+                f"it, which takes longer. The reason: {error}",
+                stacklevel=2,
+            )
+            return None
+        return engine
+
+
+class _OrderedBatches(keras.utils.PyDataset):
+    """The batches of each epoch, for Keras' own loop."""
+
+    def __init__(self, x, y, sample_weight, order, batch_size, initial_epoch):
+        super().__init__()
+        self.arrays = (x, y) if sample_weight is None else (x, y, sample_weight)
+        self.order = order
+        self.batch_size = batch_size
+        self.epoch = initial_epoch - 1
+        self.rows = order(initial_epoch, len(x))
+
+    def __len__(self):
+        return -(-len(self.rows) // self.batch_size)
+
+    def __getitem__(self, i):
+        batch = self.rows[i * self.batch_size : (i + 1) * self.batch_size]
+        return tuple(array[batch] for array in self.arrays)
+
+    def on_epoch_begin(self):
+        # Keras announces an end before the first epoch, too.
+        self.epoch += 1
+        self.rows = self.order(self.epoch, len(self.rows))
+
+
+def _wants_batches(callback):
+    """Whether a callback has something to do at single batches, or in evaluation."""
+    # Asked of the object, not of its class: a LambdaCallback carries its hooks.
+    return any(
+        getattr(getattr(callback, hook), "__func__", None)
+        is not getattr(keras.callbacks.Callback, hook)
+        for hook in _BATCH_HOOKS
+    )
+
+
+_BATCH_HOOKS = (
+    "on_batch_begin",
+    "on_batch_end",
+    "on_train_batch_begin",
+    "on_train_batch_end",
+    "on_test_begin",
+    "on_test_end",
+    "on_test_batch_begin",
+    "on_test_batch_end",
+)

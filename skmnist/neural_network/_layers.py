@@ -1,0 +1,172 @@
+"""A layer that distorts its images at random while it is trained."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..augmentation._distortions import (
+    N_AFFINE,
+    N_AFFINE_FIELDS,
+    affine_coefficients,
+    displacement_fields,
+    largest_affine,
+)
+from ._randomness import draw_uniform
+
+
+@keras.saving.register_keras_serializable(package="skmnist")
+class DistortImages(keras.layers.Layer):
+    """Distort images in training, each by itself; pass them on otherwise.
+
+    A layer, as dropout is one: whatever trains the network, a compiled epoch, a
+    graph or Keras' own loop, draws the same distortions from the same seed, and the
+    state of the draw is copied and saved with the network.
+
+    Parameters
+    ----------
+    image_shape : sequence of two int
+        Height and width; the inputs are images row by row.
+    rotation, shift, scale, shear, elastic_strength, elastic_smoothness : float
+        As for `Distortions`.
+    seed : int, default=0
+        Seed of the draws.
+    **kwargs : dict
+        Arguments of `keras.layers.Layer`.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        image_shape,
+        *,
+        rotation=0.0,
+        shift=0.0,
+        scale=0.0,
+        shear=0.0,
+        elastic_strength=0.0,
+        elastic_smoothness=0.15,
+        seed=0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape = tuple(image_shape)
+        self.rotation = rotation
+        self.shift = shift
+        self.scale = scale
+        self.shear = shear
+        self.elastic_strength = elastic_strength
+        self.elastic_smoothness = elastic_smoothness
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self._fields = displacement_fields(
+            self.image_shape, elastic_strength, elastic_smoothness
+        )
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Return the inputs, distorted in training.
+
+        Parameters
+        ----------
+        inputs : tensor of shape (n_samples, n_pixels)
+            Images, row by row.
+        training : bool, default=False
+            Whether to distort them.
+
+        Returns
+        -------
+        outputs : tensor of shape (n_samples, n_pixels)
+        """
+        if not training:
+            return inputs
+        inputs = tf.convert_to_tensor(inputs)
+        return sample_images(inputs, self.image_shape, self._draw_places(inputs))
+
+    def _draw_places(self, inputs):
+        """Draw where each pixel of each image is taken from."""
+        n_images, n_fields = tf.shape(inputs)[0], len(self._fields)
+        n_elastic = n_fields - N_AFFINE_FIELDS
+        shape = [n_images, N_AFFINE + 2 * n_elastic]
+        drawn = draw_uniform(self.seed_generator.next(), shape, self.compute_dtype)
+        coefficients = self._affine_coefficients(drawn[:, :N_AFFINE])
+        # Of variance one. The sum of many is nearly normal, and bounded.
+        elastic = 3**0.5 * tf.reshape(drawn[:, N_AFFINE:], [n_images, 2, n_elastic])
+        coefficients = tf.concat([coefficients, elastic], axis=2)
+        # One product for all images: a displacement is a combination of fixed fields.
+        fields = tf.constant(self._fields, self.compute_dtype)
+        flat = tf.reshape(coefficients, [2 * n_images, n_fields])
+        moved = tf.reshape(flat @ fields, [n_images, 2, self._fields.shape[1]])
+        centre = (np.array(self.image_shape) - 1) / 2
+        return moved + tf.constant(centre[:, None], self.compute_dtype)
+
+    def _affine_coefficients(self, drawn):
+        """Turn numbers from -1 to 1 into affine maps, of shape (n_images, 2, 3)."""
+        largest = largest_affine(self, self.image_shape)
+        drawn *= tf.constant(largest, self.compute_dtype)
+        rows = affine_coefficients(tf.unstack(drawn, axis=1), tf.cos, tf.sin)
+        return tf.stack([tf.stack(row, axis=1) for row in rows], axis=1)
+
+    def get_config(self):
+        """Return the arguments that make an equal layer."""
+        return {
+            **super().get_config(),
+            "image_shape": list(self.image_shape),
+            "rotation": self.rotation,
+            "shift": self.shift,
+            "scale": self.scale,
+            "shear": self.shear,
+            "elastic_strength": self.elastic_strength,
+            "elastic_smoothness": self.elastic_smoothness,
+            "seed": self.seed,
+        }
+
+    def compute_output_shape(self, input_shape):
+        """Return the shape of the inputs."""
+        return input_shape
+
+
+def sample_images(images, image_shape, places):
+    """Sample images between their pixels, by bilinear interpolation.
+
+    Parameters
+    ----------
+    images : tensor of shape (n_images, height * width)
+        Images, row by row.
+    image_shape : (int, int)
+        Height and width, at least 2 each.
+    places : tensor of shape (n_images, 2, n_places)
+        Where to sample: row and column, counted from the first pixel's centre.
+        Beyond the border the nearest pixel counts.
+
+    Returns
+    -------
+    values : tensor of shape (n_images, n_places)
+
+    Examples
+    --------
+    >>> import tensorflow as tf
+    >>> from skmnist.neural_network._layers import sample_images
+    >>> image = tf.constant([[0.0, 1.0, 2.0, 3.0]])  # 0 1
+    >>> places = tf.constant([[[0.5], [0.25]]])      # 2 3
+    >>> sample_images(image, (2, 2), places).numpy()
+    array([[1.25]], dtype=float32)
+    """
+    height, width = image_shape
+    last = tf.constant([[height - 1], [width - 1]], places.dtype)
+    places = tf.clip_by_value(places, tf.zeros_like(last), last)
+    # The pixel above and to the left; in the last row and column one before.
+    corner = tf.minimum(tf.floor(places), last - 1)
+    below, right = tf.unstack(places - corner, axis=1)
+    row, column = tf.unstack(tf.cast(corner, tf.int32), axis=1)
+    first = tf.range(tf.shape(images)[0])[:, None] * (height * width)
+    index, pixels = first + row * width + column, tf.reshape(images, [-1])
+    top = _between(pixels, index, index + 1, right)
+    bottom = _between(pixels, index + width, index + width + 1, right)
+    return top + below * (bottom - top)
+
+
+def _between(pixels, one, other, part):
+    """Interpolate between the pixels of two numbers each."""
+    start, end = tf.gather(pixels, one), tf.gather(pixels, other)
+    return start + part * (end - start)

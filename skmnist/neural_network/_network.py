@@ -1,0 +1,400 @@
+"""Sizes and names in; an uncompiled Keras network, its loss and optimizer out."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import keras
+from numpy.random import SeedSequence
+
+from ._layers import DistortImages
+from ._randomness import CheapDropout
+
+# The names a search may use. Keras has more activations; those that need more
+# than one input or that make no sense in a hidden layer are left out.
+ACTIVATIONS = (
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_sigmoid",
+    "leaky_relu",
+    "linear",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanh",
+)
+
+OPTIMIZERS = (
+    "adadelta",
+    "adagrad",
+    "adam",
+    "adamax",
+    "adamw",
+    "ftrl",
+    "lion",
+    "nadam",
+    "rmsprop",
+    "sgd",
+)
+
+SCHEDULES = ("constant", "linear", "cosine")
+
+INITIALIZERS = (
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+)
+
+
+def build_network(  # noqa: PLR0913
+    n_features,
+    n_outputs,
+    *,
+    widths=(400, 400),
+    activations="relu",
+    initializers="he_normal",
+    output_initializer="glorot_uniform",
+    dropout=0.0,
+    input_dropout=0.0,
+    augmentation=None,
+    batch_normalization=False,
+    dtype="float32",
+    random_state=0,
+    network_class=keras.Sequential,
+):
+    """Build a multilayer perceptron; nothing is compiled or trained.
+
+    A pure function: the same arguments give the same initial weights, and no
+    global random state is read or changed. Every layer draws from a generator
+    of its own, because one initializer shared by two layers of equal shape
+    would give both the same weights.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of input features.
+    n_outputs : int
+        Number of output units: 1 gives a logistic unit for two classes, more
+        give a softmax over that many classes.
+    widths : sequence of int, default=(400, 400)
+        Units of each hidden layer, from input to output; empty for a linear
+        model.
+    activations : str or sequence of str of length ``len(widths)``, default="relu"
+        Activation of each hidden layer.
+    initializers : str or sequence of str of length ``len(widths)``, \
+            default="he_normal"
+        Initializer of each hidden layer's kernel; biases start at zero.
+    output_initializer : str, default="glorot_uniform"
+        Initializer of the output layer's kernel.
+    dropout : float or sequence of float of length ``len(widths)``, default=0.0
+        Fraction of each hidden layer's outputs dropped in training.
+    input_dropout : float, default=0.0
+        Fraction of the inputs dropped in training.
+    augmentation : dict, default=None
+        Arguments of `DistortImages`, which distorts the inputs in training.
+    batch_normalization : bool, default=False
+        Whether each hidden layer normalizes its pre-activations [1]_; such
+        layers carry no bias, which the normalization would cancel.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of all weights and of the arithmetic.
+    random_state : int, default=0
+        Seed of the initial weights, the dropout masks and the distortions.
+    network_class : type, default=keras.Sequential
+        The class to build, `keras.Sequential` or one derived from it.
+
+    Returns
+    -------
+    network : keras.Sequential
+        The network, built (its weights exist) and not compiled. Layers are
+        named ``hidden_1``, ..., ``output``.
+
+    References
+    ----------
+    .. [1] S. Ioffe and C. Szegedy, "Batch Normalization: Accelerating Deep
+       Network Training by Reducing Internal Covariate Shift", ICML 2015.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._network import build_network
+    >>> network = build_network(784, 10, widths=(600, 200))
+    >>> network.count_params()  # 784*600 + 600 + 600*200 + 200 + 200*10 + 10
+    593210
+    """
+    depth = len(widths)
+    *seeds, output_seed, mask_seed, image_seed = _layer_seeds(
+        random_state, 2 * depth + 3
+    )
+    layers = [keras.Input((n_features,), dtype=dtype, name="inputs")]
+    if augmentation is not None:
+        layers.append(
+            DistortImages(**augmentation, seed=image_seed, name="images", dtype=dtype)
+        )
+    layers += _dropout(input_dropout, mask_seed, "inputs", dtype)
+    per_layer = zip(
+        widths,
+        _per_layer(activations, depth),
+        _per_layer(initializers, depth),
+        _per_layer(dropout, depth),
+        strict=True,
+    )
+    for i, (width, activation, initializer, rate) in enumerate(per_layer):
+        kernel = _seeded(initializer, seeds[2 * i])
+        name = f"hidden_{i + 1}"
+        layers += _hidden_layer(
+            name, width, activation, kernel, batch_normalization, dtype
+        )
+        layers += _dropout(rate, seeds[2 * i + 1], name, dtype)
+    layers.append(
+        keras.layers.Dense(
+            n_outputs,
+            activation="sigmoid" if n_outputs == 1 else "softmax",
+            kernel_initializer=_seeded(output_initializer, output_seed),
+            name="output",
+            dtype=dtype,
+        )
+    )
+    return network_class(layers, name="mlp")
+
+
+@keras.saving.register_keras_serializable(package="skmnist")
+class SmoothedCrossentropy(keras.losses.Loss):
+    """Cross-entropy of class numbers against a softmax, with smoothed labels.
+
+    Parameters
+    ----------
+    label_smoothing : float
+        Probability moved from the true class to all classes alike [1]_.
+    **kwargs : dict
+        Arguments of `keras.losses.Loss`.
+
+    References
+    ----------
+    .. [1] C. Szegedy et al., "Rethinking the Inception Architecture for
+       Computer Vision", CVPR 2016, section 7.
+    """
+
+    def __init__(self, label_smoothing, **kwargs):
+        super().__init__(**kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true, y_pred):
+        """Return the loss of each row, of shape (n_samples,)."""
+        one_hot = keras.ops.one_hot(
+            keras.ops.cast(keras.ops.reshape(y_true, (-1,)), "int32"),
+            y_pred.shape[-1],
+            dtype=y_pred.dtype,
+        )
+        return keras.losses.categorical_crossentropy(
+            one_hot, y_pred, label_smoothing=self.label_smoothing
+        )
+
+    def get_config(self):
+        """Return the arguments that make an equal loss."""
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def build_loss(n_outputs, *, label_smoothing=0.0, dtype="float32"):
+    """Build the cross-entropy that fits a network's output layer.
+
+    The sum over a batch is divided by the sum of its sample weights, not by
+    its number of rows, so that a weight of 2 is a repeated row.
+
+    Parameters
+    ----------
+    n_outputs : int
+        Units of the output layer; 1 for two classes.
+    label_smoothing : float, default=0.0
+        Probability moved from the true class to all classes alike.
+    dtype : {"float32", "float64"}, default="float32"
+        Type of the arithmetic.
+
+    Returns
+    -------
+    loss : keras.losses.Loss
+        A loss of class numbers against probabilities.
+    """
+    common = {"reduction": "mean_with_sample_weight", "dtype": dtype, "name": "loss"}
+    if n_outputs == 1:
+        return keras.losses.BinaryCrossentropy(
+            label_smoothing=label_smoothing, **common
+        )
+    if label_smoothing:
+        return SmoothedCrossentropy(label_smoothing, **common)
+    return keras.losses.SparseCategoricalCrossentropy(**common)
+
+
+def build_optimizer(
+    optimizer="adam",
+    *,
+    learning_rate=None,
+    schedule="constant",
+    n_steps=1,
+    n_warmup=0,
+    weight_decay=0.0,
+):
+    """Build a fresh Keras optimizer from a name or from another optimizer.
+
+    Parameters
+    ----------
+    optimizer : str or keras.optimizers.Optimizer, default="adam"
+        A name in `OPTIMIZERS`, or an optimizer whose configuration is used; the
+        object itself is left alone, because it can serve one network only.
+    learning_rate : float, default=None
+        The highest learning rate; None for the optimizer's own.
+    schedule : {"constant", "linear", "cosine"}, default="constant"
+        How the learning rate falls, to zero at the last of `n_steps` updates.
+    n_steps : int, default=1
+        Number of updates the schedule spans, those of the warm-up among them.
+    n_warmup : int, default=0
+        Number of updates over which the learning rate rises before the schedule
+        begins, see `WarmUp`.
+    weight_decay : float, default=0.0
+        Fraction of each weight that is taken off it at every update, times the
+        learning rate (decoupled, as in AdamW [1]_).
+
+    Returns
+    -------
+    optimizer : keras.optimizers.Optimizer
+        An optimizer that no network has used yet.
+
+    References
+    ----------
+    .. [1] I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization",
+       ICLR 2019.
+    """
+    if isinstance(optimizer, str):
+        described = {"class_name": optimizer, "config": {}}
+    else:
+        described = keras.optimizers.serialize(optimizer)
+    config = described["config"]
+    # Keras numbers the names of its objects; equal fits should be equal.
+    config["name"] = "optimizer"
+    if learning_rate is not None:
+        config["learning_rate"] = float(learning_rate)
+    if weight_decay:
+        config["weight_decay"] = float(weight_decay)
+    built = keras.optimizers.deserialize(described)
+    if schedule != "constant" or n_warmup:
+        start = float(built.learning_rate)
+        rate = _schedule(schedule, start, n_steps - n_warmup)
+        built.learning_rate = WarmUp(start, n_warmup, rate) if n_warmup else rate
+    return built
+
+
+@keras.saving.register_keras_serializable(package="skmnist")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises along a line, then follows a schedule.
+
+    Update k of n, counted from 1, has k/n of the peak [1]_.
+
+    Parameters
+    ----------
+    peak : float
+        Learning rate of the last update of the warm-up.
+    n_warmup : int
+        Updates of the warm-up, at least 1.
+    after : keras.optimizers.schedules.LearningRateSchedule, default=None
+        What follows, from its own first step; None for the peak.
+
+    References
+    ----------
+    .. [1] P. Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1
+       Hour", 2017, section 2.2.
+    """
+
+    def __init__(self, peak, n_warmup, after=None):
+        super().__init__()
+        self.peak = peak
+        self.n_warmup = n_warmup
+        self.after = after
+
+    def __call__(self, step):
+        """Return the learning rate of an update, counted from 0."""
+        step = keras.ops.cast(step, "float32")
+        rising = self.peak * (step + 1) / self.n_warmup
+        # Never asked for a step before its first, where a power may be NaN.
+        later = keras.ops.maximum(step - self.n_warmup, 0.0)
+        after = self.peak if self.after is None else self.after(later)
+        return keras.ops.where(step < self.n_warmup, rising, after)
+
+    def get_config(self):
+        """Return the arguments that make an equal schedule."""
+        after = self.after and keras.optimizers.schedules.serialize(self.after)
+        return {"peak": self.peak, "n_warmup": self.n_warmup, "after": after}
+
+    @classmethod
+    def from_config(cls, config):
+        """Return the schedule that `get_config` described."""
+        after = config["after"]
+        after = after and keras.optimizers.schedules.deserialize(after)
+        return cls(**{**config, "after": after})
+
+
+def _schedule(schedule, start, n_steps):
+    """Return a learning rate that falls from `start` to zero in `n_steps`."""
+    schedules = keras.optimizers.schedules
+    if schedule == "constant":
+        return None
+    if schedule == "linear":
+        return schedules.PolynomialDecay(start, n_steps, end_learning_rate=0.0)
+    return schedules.CosineDecay(start, n_steps)
+
+
+def _hidden_layer(name, width, activation, kernel, batch_normalization, dtype):
+    """Return the Keras layers of one hidden layer, without its dropout."""
+    if not batch_normalization:
+        return [
+            keras.layers.Dense(
+                width,
+                activation=activation,
+                kernel_initializer=kernel,
+                name=name,
+                dtype=dtype,
+            )
+        ]
+    return [
+        keras.layers.Dense(
+            width, use_bias=False, kernel_initializer=kernel, name=name, dtype=dtype
+        ),
+        keras.layers.BatchNormalization(name=f"{name}_normalization", dtype=dtype),
+        keras.layers.Activation(activation, name=f"{name}_activation", dtype=dtype),
+    ]
+
+
+def _dropout(rate, seed, name, dtype):
+    """Return the dropout behind a layer of that name, if there is any."""
+    if not rate:
+        return []
+    return [CheapDropout(rate, seed=seed, name=f"{name}_dropout", dtype=dtype)]
+
+
+def _per_layer(value, depth):
+    """Repeat one value for every hidden layer, or pass a sequence on."""
+    return (value,) * depth if isinstance(value, str | float | int) else tuple(value)
+
+
+def _layer_seeds(random_state, n_seeds):
+    """Derive one seed for each layer and purpose from a single seed."""
+    # NumPy's SeedSequence gives streams that do not overlap for nearby seeds.
+    return [int(s) for s in SeedSequence(random_state).generate_state(n_seeds)]
+
+
+def _seeded(initializer, seed):
+    """Return a fresh initializer of that name that draws from its own seed."""
+    # Made without a seed, an initializer draws one from Python's generator.
+    config = {} if initializer == "zeros" else {"seed": seed}
+    return keras.initializers.deserialize({"class_name": initializer, "config": config})

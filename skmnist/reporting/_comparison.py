@@ -1,0 +1,206 @@
+"""Two studies side by side: configurations, stages, final models."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+from typing import NamedTuple
+
+from scipy.stats import binomtest
+
+from .._format import candidate_name, with_error
+from ..study._storage import flat
+from ..study._uncertainty import SIGNIFICANT, lead_of, standard_error
+from ._text import Table, markdown_table, title
+
+
+class Difference(NamedTuple):
+    """How far two final models are apart on the test set.
+
+    Attributes
+    ----------
+    value : float
+        Test accuracy of the first model minus that of the second.
+    error : float
+        Its standard error.
+    p_value : float or None
+        Of the exact test of McNemar, two-sided; None where it is not known which
+        samples the models misread.
+    only_first, only_second : int or None
+        Numbers of test samples that only one of them reads right.
+    """
+
+    value: float
+    error: float
+    p_value: float | None
+    only_first: int | None
+    only_second: int | None
+
+
+def compare_final(first, second, evidence):
+    """Compare the final models of two studies.
+
+    Parameters
+    ----------
+    first, second : Study
+        Finished studies.
+    evidence : tuple of (Evidence, Evidence)
+        What their folders have besides.
+
+    Returns
+    -------
+    difference : Difference
+        Paired, where both have kept their predictions of the same test set.
+
+    Notes
+    -----
+    With `b` and `c` the numbers of samples that only the first or only the second
+    model reads right, among `n`, the difference is ``(b - c) / n`` with the standard
+    error ``sqrt(b + c - (b - c)**2 / n) / n``; McNemar's test asks whether `b` could
+    come from ``b + c`` throws of a fair coin [1]_. Without the predictions the two
+    are taken for independent, which makes the error too large where both read the
+    same samples.
+
+    References
+    ----------
+    .. [1] T. G. Dietterich, "Approximate Statistical Tests for Comparing Supervised
+       Classification Learning Algorithms", Neural Computation 10, 1895-1923, 1998.
+       https://doi.org/10.1162/089976698300017197
+    """
+    a, b = (study.summary["final"] for study in (first, second))
+    value = a["test_accuracy"] - b["test_accuracy"]
+    kept = [one.predictions for one in evidence]
+    if None in kept or not _same_data(first, second):
+        error = math.hypot(a["standard_error"], b["standard_error"])
+        return Difference(value, error, None, None, None)
+    right, also_right = (one.true == one.predicted for one in kept)
+    n_first = int((right & ~also_right).sum())
+    n_second = int((also_right & ~right).sum())
+    n, apart = len(right), n_first + n_second
+    error = math.sqrt(apart - (n_first - n_second) ** 2 / n) / n
+    p_value = binomtest(n_first, apart).pvalue if apart else 1.0
+    return Difference(value, error, p_value, n_first, n_second)
+
+
+def to_comparison(first, second, evidence, names):
+    """Write how two studies differ as a Markdown page.
+
+    Parameters
+    ----------
+    first, second : Study
+        Two studies, finished or not.
+    evidence : tuple of (Evidence, Evidence)
+        What their folders have besides.
+    names : tuple of (str, str)
+        What to call them, such as their folders.
+
+    Returns
+    -------
+    page : str
+        Markdown: what differs in the configuration, stage by stage what each chose
+        and how accurate it is, and how far the final models are apart.
+    """
+    differing = configuration_table(first, second, names)
+    parts = [
+        "# Two studies",
+        f"A is `{names[0]}`, B is `{names[1]}`.",
+        "## Configuration",
+        markdown_table(differing)
+        if differing.rows
+        else "They have the same configuration, data and versions.",
+        "## Stage by stage",
+        markdown_table(stages_table(first, second)),
+        "± is one standard error of the accuracy that judged, over the samples that "
+        "judged; that of a difference takes the two for independent.",
+        "## Final models",
+        describe_final_difference(first, second, evidence),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def configuration_table(first, second, names):
+    """Show what differs in two studies' configurations, data and versions."""
+    there, here = flat(first.header), flat(second.header)
+    rows = [
+        [name, str(there.get(name, "")), str(here.get(name, ""))]
+        for name in dict.fromkeys([*there, *here])
+        if there.get(name) != here.get(name)
+    ]
+    return Table(["", *names], rows, None)
+
+
+def stages_table(first, second):
+    """Show the winners of two studies, stage by stage, and how far they are apart."""
+    names = dict.fromkeys(s["name"] for study in (first, second) for s in study.stages)
+    rows = []
+    for name in names:
+        leads = [_winner_of(study, name) for study in (first, second)]
+        shown = next(stage for stage, _, _ in leads if stage is not None)
+        rows.append([title(shown), *_cells(leads), _apart(leads)])
+    return Table(["stage", "A chose", "A", "B chose", "B", "A - B"], rows, None)
+
+
+def describe_final_difference(first, second, evidence):
+    """Say in a few sentences how far two final models are apart."""
+    if first.summary is None or second.summary is None:
+        return "At least one of the studies is not finished."
+    accuracies = [
+        _accuracy(final["test_accuracy"], final["standard_error"])
+        for final in (study.summary["final"] for study in (first, second))
+    ]
+    apart = compare_final(first, second, evidence)
+    line = (
+        f"On the test set A reaches {accuracies[0]}, B {accuracies[1]}: a difference "
+        f"of {_difference(apart.value, apart.error)}."
+    )
+    if apart.p_value is None:
+        noise = abs(apart.value) <= SIGNIFICANT * apart.error
+        verdict = "no more than noise" if noise else "more than noise (5 % level)"
+        why = (
+            "as if they had read different samples, for a folder lacks predictions.npz"
+            if _same_data(first, second)
+            else "on different test sets"
+        )
+        return f"{line} Taken {why}, that is {verdict}."
+    return (
+        f"{line} {apart.only_first} samples only A reads right, {apart.only_second} "
+        f"only B (exact McNemar test: p = {apart.p_value:.2g})."
+    )
+
+
+def _same_data(first, second):
+    fingerprints = [study.header["data"]["fingerprint"] for study in (first, second)]
+    return fingerprints[0] == fingerprints[1]
+
+
+def _winner_of(study, name):
+    """Return a stage of that name, its winner and the standard error; or Nones."""
+    for stage in study.stages:
+        if stage["name"] == name:
+            winner = lead_of(study, stage).winner
+            return stage, winner, standard_error(study, winner)
+    return None, None, None
+
+
+def _cells(leads):
+    for stage, winner, error in leads:
+        if stage is None:
+            yield from ("", "")
+        else:
+            yield candidate_name({n: winner[n] for n in stage["tried"]})
+            yield _accuracy(winner["accuracy"], error)
+
+
+def _apart(leads):
+    (_, first, error), (_, second, other_error) = leads
+    if first is None or second is None:
+        return ""
+    difference = first["accuracy"] - second["accuracy"]
+    return _difference(difference, math.hypot(error, other_error))
+
+
+def _accuracy(accuracy, error):
+    return with_error(f"{100 * accuracy:.2f}", error, "%")
+
+
+def _difference(difference, error):
+    return with_error(f"{100 * difference:+.2f}", error, "pp")

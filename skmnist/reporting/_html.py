@@ -1,0 +1,335 @@
+"""The report page: one HTML file that needs nothing from elsewhere."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, StrictUndefined
+
+from .._format import as_percent, as_text, with_error
+from ..study._artifacts import read_evidence
+from ..study._source_experiment import MAX_GAP
+from ..study._storage import read_study
+from ..study._uncertainty import (
+    describe_lead,
+    describe_noise,
+    error_column,
+    judged_by,
+    n_judging,
+    rows_of,
+)
+from ..visualization._digits import MisreadDigitsDisplay
+from ..visualization._matplotlib import NoMatplotlibError
+from . import _svg
+from ._source_report import describe_distances, reported_columns
+from ._text import (
+    OPTIMISTIC,
+    describe_data,
+    describe_final,
+    describe_misread,
+    describe_versions,
+    overview_table,
+    p_column,
+    stage_table,
+    title,
+    to_markdown,
+)
+
+MARKDOWN, PAGE = "report.md", "report.html"
+# A larger matrix is no easier to read than the list of the most frequent mistakes.
+MOST_CLASSES = 30
+MOST_MISREAD = 100
+
+_JUDGES = {
+    "holdout": "a sixth of the training data, {n:,} samples that neither trained nor "
+    "stopped a candidate; the test set was read once, by the final model",
+    "report": "the test set, {n:,} samples, as in the source report",
+}
+
+
+def write_report(folder, html=None):
+    """Write a study's report anew, for reading and for terminals.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder of a study, finished or not.
+    html : path-like, default=None
+        Where to write the page instead; then nothing is written into the folder.
+
+    Returns
+    -------
+    markdown : str
+        The report for terminals.
+    paths : list of pathlib.Path
+        The files written: ``report.md`` and ``report.html`` in the folder, or `html`.
+
+    Raises
+    ------
+    StudyFolderError
+        If there is no study, or a damaged one.
+    """
+    study, evidence = read_study(folder), read_evidence(folder)
+    markdown, page = to_markdown(study, evidence), to_html(study, evidence)
+    if html is None:
+        texts = {Path(folder) / MARKDOWN: markdown, Path(folder) / PAGE: page}
+    else:
+        texts = {Path(html): page}
+    for path, text in texts.items():
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    return markdown, list(texts)
+
+
+def to_html(study, evidence):
+    """Write a study as an HTML page.
+
+    Parameters
+    ----------
+    study : Study
+        A study, finished or not.
+    evidence : Evidence
+        What its folder has besides.
+
+    Returns
+    -------
+    page : str
+        HTML with all styles, scripts and figures inside. Without matplotlib the page
+        has no figures, and says so.
+    """
+    template = (
+        files("skmnist.reporting").joinpath("report.html.jinja").read_text("utf-8")
+    )
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    draw = _Drawer()
+    content = {
+        "study": study,
+        "header": study.header,
+        "summary": study.summary,
+        "data": describe_data(study.header).removeprefix("Data: "),
+        "judges": _JUDGES[study.header["config"]["protocol"]].format(
+            n=n_judging(study.header)
+        ),
+        "optimistic": OPTIMISTIC if study.header["optimistic"] else "",
+        "noise": describe_noise(study.header),
+        "versions": describe_versions(study.header),
+        "judged": judged_by(study.header["config"]["protocol"]),
+        "overview": overview_table(study),
+        "searched": [_searched(study, stage) for stage in study.stages],
+        "stages": _stages(study, evidence, draw),
+        "distances": describe_distances(study),
+        "final": _final(study, evidence, draw),
+        "misread": _misread(evidence.predictions, draw),
+        "missing": _missing(study, evidence),
+        **_figures_of_all(study, draw),
+        "no_drawing": draw.hint,
+    }
+    return environment.from_string(template).render(content) + "\n"
+
+
+class _Drawer:
+    """Calls a function that draws; without matplotlib it returns nothing."""
+
+    def __init__(self):
+        self.hint = ""
+
+    def __call__(self, function, *args):
+        try:
+            return function(*args)
+        except NoMatplotlibError as error:
+            self.hint = str(error)
+            return ""
+
+
+def _stages(study, evidence, draw):
+    """Return what the page shows of each stage."""
+    shown, drawn = [], {}
+    for number, stage in enumerate(study.stages, 1):
+        rows = rows_of(study, stage)
+        extra = {
+            **error_column(study, stage),
+            **p_column(rows),
+            **reported_columns(study, stage),
+        }
+        curve = evidence.curves.get(stage["name"])
+        key = repr(curve)
+        shown.append(
+            {
+                "name": title(stage),
+                "table": stage_table(
+                    stage, rows, study.header["config"]["protocol"], extra
+                ),
+                "incumbents": [row["incumbent"] for row in rows],
+                "rule": stage["rule"],
+                "reason": stage["reason"],
+                "lead": describe_lead(study, stage),
+                "heat": _heat_map(stage, rows),
+                "figure": draw(_svg.stage_figure, study, stage)
+                if len(rows) > 1
+                else "",
+                "same_curve_as": drawn.get(key),
+                "curve": draw(_svg.curve_figure, curve, f"stage {number}'s winner")
+                if curve and key not in drawn
+                else "",
+                "stop_reason": curve["stop_reason"] if curve else "",
+            }
+        )
+        if curve:
+            drawn.setdefault(key, number)
+    return shown
+
+
+def _figures_of_all(study, draw):
+    """Return the figures that show the candidates of all stages."""
+    if not study.stages:
+        return {"path": "", "gap": "", "costs": []}
+    validated = not all(np.isnan(row["validation_accuracy"]) for row in study.rows)
+    costs = {"n_parameters": "parameters", "seconds": "seconds of training"}
+    return {
+        "path": draw(_svg.path_figure, study),
+        "gap": draw(_svg.gap_figure, study, MAX_GAP) if validated else "",
+        "costs": [
+            (name, draw(_svg.cost_figure, study, column, name))
+            for column, name in costs.items()
+        ],
+    }
+
+
+def _searched(study, stage):
+    """Say in a line which values a stage tried."""
+    rows = rows_of(study, stage)
+    parts = []
+    for name in stage["tried"]:
+        values = dict.fromkeys(as_text(row[name]) for row in rows)
+        parts.append(f"{name}: {', '.join(values)}")
+    return "; ".join(parts)
+
+
+def _heat_map(stage, rows):
+    """Return accuracies by the two parameters of a stage; None for other stages.
+
+    Each cell has its text, whether it was chosen, and where it lies between the
+    lowest (0) and the highest (1) accuracy.
+    """
+    if len(stage["tried"]) != 2:
+        return None
+    down, across = stage["tried"]
+    cells = {(as_text(row[down]), as_text(row[across])): row for row in rows}
+    lines, columns = (list(dict.fromkeys(keys)) for keys in zip(*cells, strict=True))
+    if len(cells) < len(rows) or min(len(lines), len(columns)) < 2:
+        return None
+    scores = [row["accuracy"] for row in rows]
+    lowest = np.nanmin(scores)
+    span = np.nanmax(scores) - lowest or 1.0
+
+    def cell(line, column):
+        row = cells.get((line, column))
+        if row is None or row["accuracy"] != row["accuracy"]:
+            return {"text": "", "share": 0.0, "winner": False}
+        share = (row["accuracy"] - lowest) / span
+        text = as_percent(row["accuracy"])
+        return {"text": text, "share": round(share, 3), "winner": row["winner"]}
+
+    return {
+        "down": down,
+        "across": across,
+        "columns": columns,
+        "lines": [(line, [cell(line, c) for c in columns]) for line in lines],
+    }
+
+
+def _final(study, evidence, draw):
+    """Return what the page shows of the final model; None before there is one."""
+    if study.summary is None:
+        return None
+    summary, final = study.summary, study.summary["final"]
+    accuracy = f"{100 * final['test_accuracy']:.2f}"
+    curve = evidence.final_curve
+    return {
+        "sentence": describe_final(summary),
+        "facts": {
+            "test accuracy": with_error(accuracy, final["standard_error"], "%"),
+            "parameters": f"{final['n_parameters']:,}",
+            "best epoch": f"{final['best_iter']} of {final['n_iter']}",
+            "candidates": f"{summary['n_candidates']:,}",
+            "fits": f"{summary['n_fits']:,}",
+            "seconds": f"{summary['seconds']:,.0f}",
+        },
+        "params": {n: as_text(v) for n, v in summary["best_params"].items()},
+        "curve": draw(_svg.curve_figure, curve, "the final model") if curve else "",
+        "stop_reason": final["stop_reason"],
+        "confusion": _confusion(evidence.predictions),
+    }
+
+
+def _confusion(predictions):
+    """Return the confusion matrix with a share for the shade of each cell."""
+    if predictions is None:
+        return None
+    both = np.concatenate([predictions.true, predictions.predicted])
+    labels, codes = np.unique(both, return_inverse=True)
+    if len(labels) > MOST_CLASSES:
+        return None
+    true, predicted = np.split(codes, 2)
+    counts = np.zeros((len(labels), len(labels)), dtype=int)
+    np.add.at(counts, (true, predicted), 1)
+    mistakes = counts - np.diag(counts.diagonal())
+    shares = mistakes / max(mistakes.max(), 1)
+    return {
+        "labels": [str(label) for label in labels],
+        "lines": [
+            {
+                "label": str(labels[i]),
+                "cells": [
+                    {"n": int(n), "share": round(float(shares[i, j]), 3), "hit": i == j}
+                    for j, n in enumerate(line)
+                ],
+                "recall": as_percent(line[i] / line.sum()) if line.sum() else "",
+            }
+            for i, line in enumerate(counts)
+        ],
+    }
+
+
+def _misread(predictions, draw):
+    """Return the sheet of misread pictures, those the model was most sure of first."""
+    if predictions is None:
+        return None
+    frame = MisreadDigitsDisplay.from_predictions(predictions).frame()
+    names = ("row", "true", "predicted", "probability", "picture")
+    rows = zip(*(frame[name][:MOST_MISREAD] for name in names), strict=True)
+    pictures = [
+        {
+            "row": int(row),
+            "true": str(true),
+            "predicted": str(predicted),
+            "probability": f"{100 * probability:.0f} %",
+            "uri": draw(_svg.png_uri, picture),
+        }
+        for row, true, predicted, probability, picture in rows
+    ]
+    return {"sentence": describe_misread(predictions), "pictures": pictures}
+
+
+def _missing(study, evidence):
+    """Say what a folder does not have, and how to get it."""
+    absent = []
+    if study.summary is None:
+        absent.append("the study is not finished")
+    if not evidence.curves:
+        absent.append("there are no learning curves (no curves.json)")
+    if evidence.predictions is None and study.summary is not None:
+        absent.append(
+            "there are no predictions of the test set (no predictions.npz), hence no "
+            "confusion matrix and no misread digits"
+        )
+    return absent

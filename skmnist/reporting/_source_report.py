@@ -1,0 +1,219 @@
+"""The source report's figures, and a study's beside them."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from importlib.resources import files
+
+from .._format import as_percent, as_points, as_text
+from ..study._storage import read_rows
+from ..study._uncertainty import rows_of
+from ._text import Table, describe_data, describe_versions, markdown_table, title
+
+# What the report's rows state about a candidate, under the same name as ours.
+_SHARED = (
+    "depth",
+    "widths",
+    "activations",
+    "batch_size",
+    "validation_split",
+    "optimizer",
+)
+# The report's "none" is the default of Keras.
+_INITIALIZERS = {
+    "none": "glorot_uniform",
+    "he_normal": "he_normal",
+    "glorot_uniform": "glorot_uniform",
+}
+
+
+def reported_rows():
+    """Return the 48 rows of the source report, as published.
+
+    Returns
+    -------
+    rows : list of dict
+        ``stage``, the candidate's parameters where the report gives them, and
+        ``reported_validation_accuracy``, ``reported_test_accuracy`` and
+        ``reported_stop_epoch``, None where it gives none.
+    """
+    rows = read_rows(files("skmnist.reporting") / "source_report.csv")
+    accuracies = ("reported_validation_accuracy", "reported_test_accuracy")
+    for row in rows:
+        for name in accuracies:
+            row[name] = None if row[name] is None else float(row[name])
+    return rows
+
+
+def to_reproduction(study):
+    """Write a study of the report's own candidates beside the report's figures.
+
+    Parameters
+    ----------
+    study : Study
+        A study with the preset ``as-reported``.
+
+    Returns
+    -------
+    page : str
+        Markdown: a table for each stage, and how far the two are apart.
+
+    Raises
+    ------
+    ValueError
+        If the study's candidates are not the report's.
+    """
+    reported = reported_rows()
+    if not _are_reported(study):
+        raise ValueError(
+            "the study's candidates are not those of the source report; run one "
+            "with --preset as-reported"
+        )
+    parts = [describe_data(study.header), describe_versions(study.header)]
+    for number, stage in enumerate(study.stages, 1):
+        theirs = [row for row in reported if row["stage"] == stage["name"]]
+        parts += [
+            f"## {number}. {title(stage)}",
+            markdown_table(reproduction_table(stage, rows_of(study, stage), theirs)),
+        ]
+    return "\n\n".join([*parts, _distances(study.rows, reported)]) + "\n"
+
+
+def _are_reported(study):
+    """Tell whether a study's candidates are the report's, row by row."""
+    ours = [row["stage"] for row in study.rows]
+    return ours == [row["stage"] for row in reported_rows()]
+
+
+def describe_distances(study):
+    """Say how far a study is from the report; nothing where it is another study.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    sentence : str
+    """
+    same = study.header["data"]["name"] == "mnist" and _are_reported(study)
+    followed = study.header["config"]["preset"] == "as-reported"
+    return _distances(study.rows, reported_rows()) if same and followed else ""
+
+
+def reproduction_table(stage, rows, reported):
+    """Show a stage's measured accuracies beside the reported ones, row by row.
+
+    Parameters
+    ----------
+    stage : dict
+        A stage of a study whose candidates are the report's.
+    rows : list of dict
+        Its candidates, in the report's order.
+    reported : list of dict
+        The report's rows of the same stage.
+
+    Returns
+    -------
+    table : Table
+        Parameters, then reported and measured accuracies in percent.
+    """
+    columns = [
+        *stage["tried"],
+        "reported validation",
+        "measured validation",
+        "reported test",
+        "measured test",
+        "difference",
+        "reported epochs",
+        "measured epochs",
+    ]
+    cells = [
+        [
+            *(as_text(row[name]) for name in stage["tried"]),
+            as_percent(theirs["reported_validation_accuracy"]),
+            as_percent(row["validation_accuracy"]),
+            as_percent(theirs["reported_test_accuracy"]),
+            as_percent(row["accuracy"]),
+            f"{100 * (row['accuracy'] - theirs['reported_test_accuracy']):+.2f}",
+            as_text(theirs["reported_stop_epoch"]),
+            f"{row['n_iter']:.0f}",
+        ]
+        for row, theirs in zip(rows, reported, strict=True)
+    ]
+    return Table(columns, cells, [row["winner"] for row in rows].index(True))
+
+
+def _distances(rows, reported):
+    """Say how far measured and reported accuracies are apart, on average."""
+    pairs = list(zip(rows, reported, strict=True))
+    test = [r["accuracy"] - t["reported_test_accuracy"] for r, t in pairs]
+    gaps = [
+        (r["gap"], t["reported_validation_accuracy"] - t["reported_test_accuracy"])
+        for r, t in pairs
+        if t["reported_validation_accuracy"] is not None
+    ]
+    ours, theirs = (sum(column) / len(gaps) for column in zip(*gaps, strict=True))
+    return (
+        f"Over all {len(test)} rows the measured test accuracy is "
+        f"{100 * sum(test) / len(test):+.2f} pp from the reported one on average "
+        f"(from {100 * min(test):+.2f} to {100 * max(test):+.2f} pp). Validation "
+        f"accuracy exceeds test accuracy by {as_points(ours)} measured, "
+        f"{as_points(theirs)} reported, on average of the {len(gaps)} rows where the "
+        "report gives both."
+    )
+
+
+def reported_columns(study, stage):
+    """Return the report's figures for a stage's candidates, for `stage_table`.
+
+    Parameters
+    ----------
+    study : Study
+    stage : dict
+        One of its stages.
+
+    Returns
+    -------
+    columns : dict of str to list of str
+        The reported test accuracy and the difference to it, empty where the report
+        has no such candidate; no columns where it has none of them, or where the
+        data are others.
+    """
+    if study.header["data"]["name"] != "mnist":
+        return {}
+    rows = rows_of(study, stage)
+    found = [_reported_as(row) for row in rows]
+    if not any(found):
+        return {}
+    theirs = [one and one["reported_test_accuracy"] for one in found]
+    differences = [
+        "" if accuracy is None else f"{100 * (row['accuracy'] - accuracy):+.2f} pp"
+        for row, accuracy in zip(rows, theirs, strict=True)
+    ]
+    return {
+        "reported test accuracy": [as_percent(accuracy) for accuracy in theirs],
+        "difference": differences,
+    }
+
+
+def _reported_as(row):
+    """Find the report's row of a candidate in the same stage, or None."""
+    for theirs in reported_rows():
+        wanted = {
+            **{name: theirs[name] for name in _SHARED},
+            "initializers": _INITIALIZERS.get(theirs["initializer_hidden"]),
+            "output_initializer": _INITIALIZERS.get(theirs["initializer_output"]),
+        }
+        same = all(
+            value is None or _layers(value) == _layers(row[name])
+            for name, value in wanted.items()
+        )
+        if same and theirs["stage"] == row["stage"]:
+            return theirs
+    return None
+
+
+def _layers(value):
+    """Write one value for equal layers, as in ``400`` for ``400 400``."""
+    values = set(value) if isinstance(value, list) else {value}
+    return value if len(values) > 1 else values.pop()

@@ -1,0 +1,303 @@
+"""The figures of the report page, as text: SVG that needs nothing from elsewhere."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import base64
+import io
+import re
+from html import escape
+
+import numpy as np
+
+from ..study._uncertainty import lead_of, rows_of, standard_error
+from ..visualization._fit_curve import FitCurveDisplay
+from ..visualization._matplotlib import (
+    BLUE,
+    GREY,
+    VERMILION,
+    import_matplotlib,
+    legend_above,
+)
+from ..visualization._search import GapDisplay, StageScoresDisplay
+from ._text import title
+
+# Stands for the colour of the page's text, which is dark or light.
+_INK = "#010203"
+# Inches of 72 units: a phone shows a unit as a pixel, a desk as one and a half.
+_WIDTH = 5.0
+_STYLE = {
+    "axes.edgecolor": _INK,
+    "axes.grid": True,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": _INK,
+    "font.size": 10.0,
+    "grid.alpha": 0.25,
+    "grid.color": GREY,
+    "legend.fontsize": 9.0,
+    "svg.fonttype": "none",
+    "text.color": _INK,
+    # A data set may be called $x$.
+    "text.parse_math": False,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+def stage_figure(study, stage):
+    """Draw the scores of a stage's candidates.
+
+    Parameters
+    ----------
+    study : Study
+    stage : dict
+        One of its stages.
+
+    Returns
+    -------
+    svg : str
+    """
+    display = StageScoresDisplay.from_study(study, stage)
+
+    def draw(figure):
+        display.plot(figure.add_subplot())
+        display.ax_.set_title("", loc="left")
+        display.ax_.grid(axis="y", visible=False)
+        _in_percent(display.ax_.xaxis)
+
+    said = f"Accuracies of the candidates of the stage {title(stage)}"
+    return _svg(draw, said, 1.3 + 0.3 * max(4, len(display.candidates)))
+
+
+def curve_figure(curve, name):
+    """Draw the learning curve of a fit: accuracy above, loss below.
+
+    Parameters
+    ----------
+    curve : dict
+        As `skmnist.study.fit_curve` gives it.
+    name : str
+        Whose curve it is.
+
+    Returns
+    -------
+    svg : str
+    """
+    history = {n: v for n, v in curve.items() if isinstance(v, list)}
+    display = FitCurveDisplay(history=history, best_iter=curve["best_iter"])
+
+    def draw(figure):
+        accuracy, loss = figure.subplots(2, sharex=True)
+        if "accuracy" in history:
+            display.plot(accuracy)
+            _in_percent(accuracy.yaxis)
+        accuracy.set_xlabel("")
+        display.plot(loss, metric="loss").ax_.get_legend().remove()
+
+    return _svg(draw, f"Learning curve of {name}, best epoch marked", 3.9)
+
+
+def gap_figure(study, max_gap):
+    """Draw validation against judged accuracy, with the line of too large a gap.
+
+    Parameters
+    ----------
+    study : Study
+    max_gap : float
+
+    Returns
+    -------
+    svg : str
+    """
+    display = GapDisplay.from_study(study, max_gap=max_gap)
+    frame = display.frame()
+
+    def draw(figure):
+        display.plot(figure.add_subplot())
+        x, y = frame["score"], frame["validation_score"]
+        low, high = _focus(np.concatenate([x, y]), _typical_error(study))
+        display.ax_.set(xlim=(low, high), ylim=(low, high))
+        _in_percent(display.ax_.xaxis)
+        _in_percent(display.ax_.yaxis)
+        _note_outside(display.ax_, (x < low) | (y < low) | (x > high) | (y > high))
+
+    return _svg(draw, "Validation accuracy against the accuracy that judged", 3.9)
+
+
+def cost_figure(study, column, name):
+    """Draw accuracy against what a candidate costs.
+
+    Parameters
+    ----------
+    study : Study
+    column : {"n_parameters", "seconds"}
+        What is on the other axis.
+    name : str
+        How it is called there.
+
+    Returns
+    -------
+    svg : str
+    """
+    cost = np.array([row[column] for row in study.rows], dtype=float)
+    scores = np.array([row["accuracy"] for row in study.rows])
+    winners = np.array([row["winner"] for row in study.rows])
+
+    def draw(figure):
+        ax = figure.add_subplot()
+        for among, color, marker, label in (
+            (~winners, BLUE, "o", "candidate"),
+            (winners, VERMILION, "D", "chosen in its stage"),
+        ):
+            points = (cost[among], scores[among])
+            ax.scatter(*points, c=color, marker=marker, alpha=0.8, label=label)
+        low, high = _focus(scores, _typical_error(study))
+        ax.set(xlabel=name, ylabel="accuracy", ylim=(low, high))
+        _in_percent(ax.yaxis)
+        _cost_axis(ax, cost)
+        _note_outside(ax, (scores < low) | (scores > high))
+        legend_above(ax)
+
+    return _svg(draw, f"Accuracy against {name}", 3.6)
+
+
+def path_figure(study):
+    """Draw the search's path: what each stage tried, chose, and started from.
+
+    Parameters
+    ----------
+    study : Study
+
+    Returns
+    -------
+    svg : str
+    """
+    winners = [lead_of(study, stage).winner for stage in study.stages]
+    scores = np.array([row["accuracy"] for row in winners])
+    errors = np.array([standard_error(study, row) for row in winners])
+    places = np.arange(len(winners))
+
+    def draw(figure):
+        ax = figure.add_subplot()
+        tried = [
+            (row["accuracy"], place)
+            for place, stage in enumerate(study.stages)
+            for row in rows_of(study, stage)
+        ]
+        x, y = np.array(tried).T
+        ax.scatter(x, y, c=BLUE, s=20, alpha=0.8, label="candidate")
+        path = {"color": VERMILION, "marker": "D", "capsize": 3}
+        ax.errorbar(scores, places, xerr=errors, label="chosen", **path)
+        shown = np.concatenate([scores - errors, scores + errors])
+        low, high = _focus(x, _typical_error(study), least=shown)
+        ax.set(xlim=(low, high), xlabel="accuracy, ± one standard error")
+        ax.set_yticks(
+            places, [f"{i + 1}. {title(s)}" for i, s in enumerate(study.stages)]
+        )
+        ax.invert_yaxis()
+        ax.grid(axis="y", visible=False)
+        _in_percent(ax.xaxis)
+        _note_outside(ax, (x < low) | (x > high))
+        legend_above(ax)
+
+    return _svg(
+        draw, "The path of the search, stage by stage", 1.3 + 0.3 * len(winners)
+    )
+
+
+def png_uri(picture):
+    """Write a picture as the data URI of a PNG: 255 in black, 0 in white.
+
+    Parameters
+    ----------
+    picture : uint8 ndarray of shape (height, width)
+
+    Returns
+    -------
+    uri : str
+    """
+    buffer = io.BytesIO()
+    import_matplotlib("image").imsave(
+        buffer, picture, format="png", cmap="gray_r", vmin=0, vmax=255
+    )
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _svg(draw, said, height):
+    """Draw a figure and return its SVG, to stand inside a page beside others."""
+    style = import_matplotlib("style")
+    new_figure = import_matplotlib("figure").Figure
+    # The salt keeps the names inside one SVG apart from those inside another, and
+    # equal in two runs.
+    with style.context(["default", {**_STYLE, "svg.hashsalt": said}]):
+        figure = new_figure(figsize=(_WIDTH, height), layout="constrained")
+        draw(figure)
+        text = io.StringIO()
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(text, format="svg", transparent=True, metadata=nothing)
+    svg = text.getvalue()
+    svg = svg[svg.index("<svg") :]
+    # Nobody refers to the groups, whose names are the same in every figure.
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
+    svg = svg.replace(_INK, "currentColor")
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(said)}"', 1)
+
+
+def _focus(values, error, least=()):
+    """Return limits that hold most values, where a few lie far away.
+
+    Parameters
+    ----------
+    values : ndarray of float
+        All that could be shown.
+    error : float
+        Differences up to some of these are no reason to leave a value out.
+    least : array-like of float, default=()
+        What has to be shown.
+    """
+    values = values[~np.isnan(values)]
+    low, high = np.quantile(values, [0.25, 0.75])
+    reach = 3 * max(high - low, error)
+    inside = values[(values >= low - reach) & (values <= high + reach)]
+    shown = np.concatenate([inside, np.asarray(least, dtype=float)])
+    margin = max(0.08 * np.ptp(shown), 0.5 * error, 1e-4)
+    return shown.min() - margin, shown.max() + margin
+
+
+def _typical_error(study):
+    return float(np.nanmedian([standard_error(study, row) for row in study.rows]))
+
+
+def _note_outside(ax, outside):
+    """Say in the corner how many points the axes leave out."""
+    count = int(np.count_nonzero(outside))
+    if count:
+        text = f"{count} outside"
+        place = {"xy": (0.02, 0.02), "xycoords": "axes fraction"}
+        ax.annotate(text, **place, fontsize=9)
+
+
+def _in_percent(axis):
+    """Label an axis of accuracies in percent, with no more decimals than it takes."""
+    ticker = import_matplotlib("ticker")
+    axis.set_major_locator(ticker.MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
+    form = ticker.FuncFormatter(lambda value, _: f"{round(100 * value, 6):g} %")
+    axis.set_major_formatter(form)
+
+
+def _cost_axis(ax, cost):
+    """Label an axis with plain numbers, as 5,000; logarithmic where they span a lot."""
+    ticker = import_matplotlib("ticker")
+
+    def plain(value, _):
+        return f"{value:,.0f}" if value >= 10 else f"{value:g}"
+
+    if np.nanmax(cost) > 10 * np.nanmin(cost) > 0:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=6))
+        ax.xaxis.set_minor_formatter(ticker.NullFormatter())
+    else:
+        ax.xaxis.set_major_locator(ticker.MaxNLocator(nbins=5))
+    ax.xaxis.set_major_formatter(ticker.FuncFormatter(plain))

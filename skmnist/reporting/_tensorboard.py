@@ -1,0 +1,336 @@
+"""A search as runs of TensorBoard's HParams plugin, to be browsed there."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import contextlib
+import math
+import re
+import time
+from numbers import Real
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from .._io import read_archive
+from ..model_selection._results import written
+from ..study._storage import MEASURED, PARAMETERS, read_study
+
+# The runs that Keras' own callback puts curves in, and what it calls them there.
+_CURVES = {
+    "train": {"loss": "epoch_loss", "accuracy": "epoch_accuracy"},
+    "validation": {"val_loss": "epoch_loss", "val_accuracy": "epoch_accuracy"},
+}
+
+
+class LoggedRun(NamedTuple):
+    """A candidate as TensorBoard shows it.
+
+    Parameters
+    ----------
+    name : str
+        The run's folder below the log's, such as ``"02-batch_size/03"``.
+    params : dict
+        Its parameters, by name.
+    scores : dict of str to float
+        What was measured; without a NaN.
+    step : int
+        Number of its stage, counted from 1.
+    winner : bool
+        Whether the stage chose it.
+    """
+
+    name: str
+    params: dict
+    scores: dict
+    step: int
+    winner: bool
+
+
+def log_search(search, logdir):
+    """Write a fitted search's candidates as runs of the HParams plugin.
+
+    One run for each candidate, with its parameters and mean scores; the run
+    ``winners`` has the scores of each stage's winner, the stages as steps. The
+    curves of a best estimator that has any are in ``best/train`` and
+    ``best/validation``, under the names of Keras' own callback. Needs TensorBoard:
+    ``pip install "skmnist[tensorboard]"``.
+
+    Parameters
+    ----------
+    search : StagedSearchCV, GridSearchCV or RandomizedSearchCV
+        A fitted search, of any estimator.
+    logdir : path-like
+        Folder to write: new or empty. ``tensorboard --logdir`` shows it.
+
+    Returns
+    -------
+    runs : list of LoggedRun
+        What was written.
+
+    Raises
+    ------
+    FileExistsError
+        If there is something in the folder already.
+    ImportError
+        If TensorBoard is not installed.
+    sklearn.exceptions.NotFittedError
+        If the search is not fitted.
+
+    See Also
+    --------
+    log_study : The same for the folder of a study.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skmnist import log_search
+    >>> search = GridSearchCV(
+    ...     DecisionTreeClassifier(random_state=0), {"max_depth": [1, 3]}
+    ... ).fit(*load_iris(return_X_y=True))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     runs = log_search(search, folder)
+    >>> runs[1].name, runs[1].params, round(runs[1].scores["score"], 2)
+    ('candidates/02', {'max_depth': 3}, 0.96)
+    """
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(search, "cv_results_")
+    best = getattr(search, "best_estimator_", None)
+    best = best.steps[-1][1] if hasattr(best, "steps") else best
+    curves = getattr(best, "history_", None)
+    runs = _runs_of_search(search)
+    _write(logdir, runs, {"best": curves} if isinstance(curves, dict) else {})
+    return runs
+
+
+def log_study(folder, logdir):
+    """Write a study's candidates as runs of the HParams plugin.
+
+    As `log_search`, from the files of a study, finished or not. The run ``final``
+    is the final model, judged by the test set, with its curves. No network is
+    built for it.
+
+    Parameters
+    ----------
+    folder : path-like
+        Folder of a study.
+    logdir : path-like
+        Folder to write: new or empty. ``tensorboard --logdir`` shows it.
+
+    Returns
+    -------
+    runs : list of LoggedRun
+        What was written.
+
+    Raises
+    ------
+    skmnist.study.StudyFolderError
+        If there is no study in the folder.
+    FileExistsError
+        If there is something in `logdir` already.
+    ImportError
+        If TensorBoard is not installed.
+    """
+    study = read_study(folder)
+    runs, curves = _runs_of_study(study), {}
+    if study.summary is not None:
+        final = study.summary["final"]
+        scores = _finite({n: v for n, v in final.items() if not isinstance(v, str)})
+        params = {"stage": "final", **study.summary["best_params"]}
+        runs.append(LoggedRun("final", params, scores, len(study.stages) + 1, False))
+        model, _ = read_archive(Path(folder) / "model.skmnist")
+        curves["final"] = model["learned"]["history_"]
+    _write(logdir, runs, curves)
+    return runs
+
+
+def _runs_of_search(search):
+    """List the rows of ``cv_results_``, stage by stage where there are stages."""
+    table = search.cv_results_
+    n_rows = len(table["params"])
+    # A search of scikit-learn's is one stage, and has no name.
+    names = table.get("stage", np.full(n_rows, ""))
+    stages = list(dict.fromkeys(names))
+    winners = {s.winner for s in getattr(search, "stages_", ())}
+    winners = winners or {getattr(search, "best_index_", None)}
+    columns = {
+        re.sub("^mean_(test_)?", "", name): values
+        for name, values in table.items()
+        if name.startswith("mean_")
+    }
+    runs, counts = [], dict.fromkeys(stages, 0)
+    for row, stage in enumerate(names):
+        counts[stage] += 1
+        step = stages.index(stage) + 1
+        folder = _folder(step, stage) if stage else "candidates"
+        runs.append(
+            LoggedRun(
+                f"{folder}/{counts[stage]:02d}",
+                {**({"stage": str(stage)} if stage else {}), **table["params"][row]},
+                _finite({name: values[row] for name, values in columns.items()}),
+                step,
+                row in winners,
+            )
+        )
+    return runs
+
+
+def _runs_of_study(study):
+    """List the rows of a study, stage by stage."""
+    runs = []
+    for step, stage in enumerate(study.stages, 1):
+        rows = [row for row in study.rows if row["stage"] == stage["name"]]
+        runs += [
+            LoggedRun(
+                f"{_folder(step, stage['name'])}/{number:02d}",
+                {name: row[name] for name in ("stage", *PARAMETERS)},
+                _finite({name: row[name] for name in (*MEASURED, "gap")}),
+                step,
+                row["winner"],
+            )
+            for number, row in enumerate(rows, 1)
+        ]
+    return runs
+
+
+def _folder(step, stage):
+    return f"{step:02d}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(stage))}"
+
+
+def _finite(scores):
+    return {
+        name: float(value)
+        for name, value in scores.items()
+        if value is not None and math.isfinite(value)
+    }
+
+
+def _write(logdir, runs, curves):
+    """Write the event files of runs, and curves by the name of their run."""
+    logdir = Path(logdir)
+    _import_tensorboard()
+    if logdir.exists() and (not logdir.is_dir() or any(logdir.iterdir())):
+        raise FileExistsError(f"{logdir} is not empty; name a new folder for the log")
+    columns = _plain_columns([run.params for run in runs])
+    with _events(logdir) as add:
+        add(_experiment(columns, runs))
+    for run, params in zip(runs, columns, strict=True):
+        with _events(logdir / run.name) as add:
+            _add_session(add, run, params)
+    with _events(logdir / "winners") as add:
+        for run in runs:
+            if run.winner:
+                _add_scalars(add, run.scores, run.step)
+    for name, history in curves.items():
+        _write_curves(logdir / name, history)
+
+
+def _write_curves(folder, history):
+    """Write the curves of a fit as Keras' own callback does."""
+    for part, tags in _CURVES.items():
+        if not tags.keys() & history.keys():
+            continue
+        with _events(folder / part) as add:
+            for curve, tag in tags.items():
+                for epoch, value in enumerate(history.get(curve, ())):
+                    _add_scalars(add, _finite({tag: value}), epoch)
+
+
+def _import_tensorboard():
+    try:
+        import tensorboard.plugins.hparams.api  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            'this needs TensorBoard: pip install "skmnist[tensorboard]"'
+        ) from error
+
+
+@contextlib.contextmanager
+def _events(folder):
+    """Open an event file; neither a default writer nor a graph is touched."""
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+    writer = EventFileWriter(str(folder))
+
+    def add(summary, step=0):
+        # TensorFlow and TensorBoard have a class each for the same message.
+        summary = Summary.FromString(summary.SerializeToString())
+        writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+
+    try:
+        yield add
+    finally:
+        writer.close()
+
+
+def _experiment(columns, runs):
+    """Describe which parameters and which scores there are."""
+    from tensorboard.plugins.hparams import api
+
+    names = dict.fromkeys(name for params in columns for name in params)
+    scores = dict.fromkeys(name for run in runs for name in run.scores)
+    return api.hparams_config_pb(
+        [
+            api.HParam(name, _domain([p[name] for p in columns if name in p]))
+            for name in names
+        ],
+        [api.Metric(name) for name in scores],
+    )
+
+
+def _domain(values):
+    from tensorboard.plugins.hparams import api
+
+    if isinstance(values[0], bool | str):
+        return api.Discrete(sorted(set(values)))
+    return api.RealInterval(float(min(values)), float(max(values)))
+
+
+def _add_session(add, run, params):
+    from tensorboard.plugins.hparams import api
+    from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
+    from tensorboard.plugins.hparams.summary import session_end_pb
+
+    # Two stages may try the same parameters; they stay two rows.
+    add(api.hparams_pb(params, trial_id=run.name))
+    _add_scalars(add, run.scores, run.step)
+    add(session_end_pb(STATUS_SUCCESS if run.scores else STATUS_FAILURE))
+
+
+def _add_scalars(add, scores, step):
+    from tensorboard.plugins.scalar.summary_v2 import scalar_pb
+
+    for name, value in scores.items():
+        add(scalar_pb(name, value), step)
+
+
+def _plain_columns(rows):
+    """Bring parameters to what the plugin knows, one type for each of them."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    convert = {n: _converter([row[n] for row in rows if n in row]) for n in names}
+    return [{name: convert[name](value) for name, value in row.items()} for row in rows]
+
+
+def _converter(values):
+    if all(isinstance(v, bool | np.bool_) for v in values):
+        return bool
+    if all(_is_number(v) for v in values):
+        return float
+    return _text
+
+
+def _is_number(value):
+    is_number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
+    return is_number and math.isfinite(value)
+
+
+def _text(value):
+    if isinstance(value, list | np.ndarray):
+        value = tuple(value)
+    return value if isinstance(value, str) else written(value)

@@ -1,0 +1,9 @@
+from ._compare import (
+    compare as compare,
+    holm as holm,
+)
+from ._tests import (
+    Comparison as Comparison,
+    corrected_resampled_t_test as corrected_resampled_t_test,
+    mcnemar_test as mcnemar_test,
+)

@@ -1,0 +1,27 @@
+from ._presets import (
+    PRESETS as PRESETS,
+)
+from ._run import (
+    StudyConfig as StudyConfig,
+    run_study as run_study,
+)
+from ._source_experiment import (
+    activation_pairs as activation_pairs,
+    as_reported_stages as as_reported_stages,
+    initializer_choices as initializer_choices,
+    node_distributions as node_distributions,
+    quick_stages as quick_stages,
+    report_base_params as report_base_params,
+    report_stages as report_stages,
+)
+from ._status import (
+    study_status as study_status,
+)
+from ._storage import (
+    Study as Study,
+    StudyFolderError as StudyFolderError,
+    read_study as read_study,
+)
+from ._trials import (
+    read_trials as read_trials,
+)

@@ -1,0 +1,196 @@
+"""What `skmnist study` can search: the report's experiment, and one for accuracy."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from scipy.stats import loguniform, uniform
+
+from ..augmentation._distortions import AUGMENTATIONS, Distortions, is_square
+from ..model_selection._rules import smallest
+from ..model_selection._stage import Stage
+from ._source_experiment import (
+    as_reported_stages,
+    quick_stages,
+    report_base_params,
+    report_stages,
+)
+
+# The stages whose candidates distort images.
+IMAGE_STAGES = ("augmentation",)
+LIGHT = Distortions(rotation=5.0, shift=0.02, scale=0.05, shear=0.05)
+STRONG = Distortions(15.0, 0.08, 0.15, 0.2, elastic_strength=0.05)
+
+
+def accuracy_base_params(epochs=20):
+    """Return the parameters before the first stage of `accuracy_stages`.
+
+    Parameters
+    ----------
+    epochs : int, default=20
+        Epochs of a fit, before the last stage asks for more.
+
+    Returns
+    -------
+    params : dict
+        The network that the report ends with. A schedule does its best at its end:
+        so nothing stops the training before, the epoch of the highest validation
+        accuracy is kept, and the final network trains on the validation data too.
+
+    Examples
+    --------
+    >>> from skmnist.study._presets import accuracy_base_params
+    >>> accuracy_base_params(epochs=5)["widths"]
+    (600, 200)
+    """
+    return {
+        "depth": 2,
+        "widths": (600, 200),
+        "activations": "relu",
+        "initializers": "he_normal",
+        "output_initializer": "glorot_uniform",
+        "optimizer": "adam",
+        "learning_rate": 0.001,
+        "learning_rate_schedule": "constant",
+        "warmup_epochs": 0.0,
+        "batch_size": 64,
+        "dropout": 0.0,
+        "input_dropout": 0.0,
+        "batch_normalization": False,
+        "weight_decay": 0.0,
+        "label_smoothing": 0.0,
+        "augmentation": None,
+        "validation_split": 0.1,
+        "early_stopping": True,
+        "monitor": "val_accuracy",
+        # No training is this long: none is cut short.
+        "patience": 10_000,
+        "min_train_loss": None,
+        "epochs": epochs,
+    }
+
+
+def accuracy_stages():
+    """List stages that search for accuracy: how a network learns, not its shape.
+
+    Returns
+    -------
+    stages : list of Stage
+        For a `StagedSearchCV` on a `KerasMLPClassifier` with the parameters of
+        `accuracy_base_params`: 31 candidates, not counting incumbents. Leave out
+        the `IMAGE_STAGES` for data that are no square images.
+
+    Notes
+    -----
+    1. ``learning_rate``: eight draws of the rate, with its schedule and warm-up.
+    2. ``normalization``: with and without batch normalization, at the same and at
+       three times the learning rate, which it usually allows.
+    3. ``regularization``: ten draws of weight decay with label smoothing, of dropout
+       of inputs and hidden layers, or of all.
+    4. ``augmentation``: four strengths of distortions, from light to strong.
+    5. ``fine_tuning``: four draws of the learning rate, for what was chosen since.
+    6. ``duration``: two and four times the epochs; the fewest that are at most
+       0.05 % less accurate.
+
+    All but the last choose the most accurate candidate.
+
+    Examples
+    --------
+    >>> from skmnist.study._presets import accuracy_stages
+    >>> [stage.name for stage in accuracy_stages()]  # doctest: +NORMALIZE_WHITESPACE
+    ['learning_rate', 'normalization', 'regularization', 'augmentation',
+     'fine_tuning', 'duration']
+    """
+    smoothing = {
+        "weight_decay": loguniform(1e-3, 1e-1),
+        "label_smoothing": uniform(0, 0.15),
+    }
+    dropping = {"dropout": uniform(0, 0.5), "input_dropout": uniform(0, 0.25)}
+    rates = {
+        "learning_rate": loguniform(3e-4, 1e-2),
+        "learning_rate_schedule": ["linear", "cosine"],
+        "warmup_epochs": [0.0, 0.5],
+    }
+    regularizations = [smoothing, dropping, {**smoothing, **dropping}]
+    return [
+        Stage("learning_rate", rates, n_iter=8),
+        Stage("normalization", normalizations),
+        Stage("regularization", regularizations, n_iter=10),
+        Stage("augmentation", {"augmentation": [LIGHT, *AUGMENTATIONS, STRONG]}),
+        Stage("fine_tuning", nearby_rates, n_iter=4),
+        Stage("duration", longer_trainings, rule=smallest("epochs", tolerance=0.0005)),
+    ]
+
+
+def normalizations(chosen):
+    """List networks with and without normalization, at two learning rates."""
+    rate = chosen["learning_rate"]
+    return {"batch_normalization": [False, True], "learning_rate": [rate, 3 * rate]}
+
+
+def nearby_rates(chosen):
+    """Return a distribution of learning rates around the one that was chosen."""
+    rate = chosen["learning_rate"]
+    return {"learning_rate": loguniform(rate / 3, rate * 3)}
+
+
+def longer_trainings(chosen):
+    """List the epochs that were chosen, twice and four times as many."""
+    return {"epochs": [times * chosen["epochs"] for times in (1, 2, 4)]}
+
+
+PRESETS = {
+    "report": report_stages,
+    "quick": quick_stages,
+    "as-reported": as_reported_stages,
+    "accuracy": accuracy_stages,
+}
+
+
+def base_params(preset, epochs):
+    """Return the parameters before a preset's first stage.
+
+    Parameters
+    ----------
+    preset : str
+        A name in `PRESETS`.
+    epochs : int
+        Most epochs of a fit.
+
+    Returns
+    -------
+    params : dict
+        For `KerasMLPClassifier`.
+    """
+    if preset == "accuracy":
+        return accuracy_base_params(epochs)
+    return {**report_base_params(), "epochs": epochs}
+
+
+def final_params(preset):
+    """Return what else the final network of a preset is trained with."""
+    return {"refit_on_all": True} if preset == "accuracy" else {}
+
+
+def stages_for(preset, n_features):
+    """List a preset's stages, without those that need other data.
+
+    Parameters
+    ----------
+    preset : str
+        A name in `PRESETS`.
+    n_features : int
+        Features of the data.
+
+    Returns
+    -------
+    stages : list of Stage
+
+    Examples
+    --------
+    >>> from skmnist.study._presets import stages_for
+    >>> [len(stages_for("accuracy", n_features)) for n_features in (784, 30)]
+    [6, 5]
+    """
+    stages = PRESETS[preset]()
+    if is_square(n_features):
+        return stages
+    return [stage for stage in stages if stage.name not in IMAGE_STAGES]

@@ -1,0 +1,354 @@
+"""The experiment of the report "MNIST Deep Learning" as data: its eight stages.
+
+Not named after `report_stages`: a package's module and function of one name would
+hide each other.
+"""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from dataclasses import dataclass, replace
+
+from ..model_selection._rules import best_score, prefer, smallest, within_gap
+from ..model_selection._stage import Stage
+
+# "A 1% difference will be considered too much."
+MAX_GAP = 0.01
+
+# One standard error of an accuracy of 98.1 % on the 10,000 test images of MNIST.
+ONE_STANDARD_ERROR = 0.0014
+
+# Activations of the first and of the last hidden layer, in the report's order.
+PAIRS = (
+    ("relu", "relu"),
+    ("sigmoid", "sigmoid"),
+    ("tanh", "tanh"),
+    ("relu", "sigmoid"),
+    ("sigmoid", "relu"),
+    ("tanh", "sigmoid"),
+    ("sigmoid", "tanh"),
+    ("relu", "tanh"),
+    ("tanh", "relu"),
+)
+
+# How much wider than the mean the last layer is, as a fraction of the mean.
+SLOPES = (0.0, 0.25, -0.25, 0.5, -0.5, 0.75, -0.75)
+
+
+def report_base_params():
+    """Return the parameters before the first stage, for `KerasMLPClassifier`.
+
+    Returns
+    -------
+    params : dict
+        The report's network without any tuning. Its "None" initializers are the
+        defaults of Keras, Glorot's uniform one in every layer.
+
+    Examples
+    --------
+    >>> from skmnist.study._source_experiment import report_base_params
+    >>> report_base_params()["initializers"]
+    'glorot_uniform'
+    """
+    return {
+        "depth": 2,
+        "widths": 400,
+        "activations": "relu",
+        "initializers": "glorot_uniform",
+        "output_initializer": "glorot_uniform",
+        "optimizer": "adam",
+        "batch_size": 64,
+        "validation_split": 0.1,
+        "early_stopping": True,
+        "patience": 1,
+        "epochs": 20,
+    }
+
+
+def report_stages():
+    """List the eight stages of the report.
+
+    Returns
+    -------
+    stages : list of Stage
+        For a `StagedSearchCV` with ``scoring=record_scoring()`` on a
+        `KerasMLPClassifier` with the parameters of `report_base_params`. Along
+        the report's own path they have 48 candidates.
+
+    Notes
+    -----
+    1. ``depth_width``: as long as a further layer is a significant gain.
+    2. ``activations``: all pairs of three; in deeper networks the layers between
+       the first and the last have the activation of the first.
+    3. ``node_distribution``: the same number of nodes, shifted towards the first
+       or the last layer; in deeper networks along a straight line.
+    4. ``batch_size``: the smallest that is at most 0.1 % less accurate.
+    5. ``validation_split``: the least overfitting at the cost of 0.15 % at most.
+    6. ``initializers``: He's for ReLU is recommended, and chosen unless it is
+       worse by more than one standard error of an accuracy on 10,000 images.
+    7. ``optimizer``: the most accurate.
+    8. ``epochs``: the chosen network once more, until training stops early.
+
+    The first three stages choose the most accurate network that does not
+    overfit by more than 1 %.
+
+    Examples
+    --------
+    >>> from skmnist import report_stages
+    >>> [stage.name for stage in report_stages()]  # doctest: +NORMALIZE_WHITESPACE
+    ['depth_width', 'activations', 'node_distribution', 'batch_size',
+     'validation_split', 'initializers', 'optimizer', 'epochs']
+    """
+    shapes = [
+        {"depth": [2], "widths": [50, 100, 200, 400, 500]},
+        {"depth": [3, 4], "widths": [50, 100, 200, 400]},
+    ]
+    return _stages(
+        Stage("depth_width", shapes, rule=within_gap(MAX_GAP), grow="depth"),
+        activations=activation_pairs,
+        distributions=node_distributions,
+        batch_sizes=[32, 64, 128, 256, 512],
+        splits=[0.05, 0.075, 0.1, 0.125, 0.15, 0.175, 0.2],
+        optimizers=["adam", "sgd", "adagrad", "rmsprop"],
+    )
+
+
+def quick_stages():
+    """List the same eight stages with few candidates, small enough for a first try.
+
+    Returns
+    -------
+    stages : list of Stage
+        As `report_stages`, with 19 candidates at most, not counting incumbents.
+    """
+    shapes = {"depth": [1, 2], "widths": [32, 64]}
+    return _stages(
+        Stage("depth_width", shapes, rule=within_gap(MAX_GAP)),
+        activations=quick_pairs,
+        distributions=quick_distributions,
+        batch_sizes=[32, 64],
+        splits=[0.1, 0.2],
+        optimizers=["adam", "sgd"],
+    )
+
+
+# What the report chose in each stage.
+REPORTED_CHOICES = {
+    "depth_width": {"depth": 2, "widths": 400},
+    "activations": {"activations": "relu"},
+    "node_distribution": {"widths": (600, 200)},
+    "batch_size": {"batch_size": 64},
+    "validation_split": {"validation_split": 0.1},
+    "initializers": {"initializers": "he_normal"},
+    "optimizer": {"optimizer": "adam"},
+    "epochs": {},
+}
+
+
+@dataclass(frozen=True)
+class ReportedChoice:
+    """A rule that chooses what the report chose, whatever the scores say.
+
+    Parameters
+    ----------
+    stage : str
+        Name of one of the report's stages.
+    """
+
+    stage: str
+
+    def __call__(self, cv_results):
+        """Return the row with the report's choice."""
+        wanted = REPORTED_CHOICES[self.stage].items()
+        for row, params in enumerate(cv_results["params"]):
+            if all(params[name] == value for name, value in wanted):
+                return row
+        raise ValueError(f"the report's choice {dict(wanted)} is not among the rows")
+
+
+def as_reported_stages():
+    """List the report's stages such that all 48 candidates are the report's own.
+
+    Returns
+    -------
+    stages : list of Stage
+        As `report_stages`, but each stage goes on with what the report chose.
+    """
+    return [
+        replace(stage, rule=ReportedChoice(stage.name), grow=None)
+        for stage in report_stages()
+    ]
+
+
+def _stages(
+    depth_width, *, activations, distributions, batch_sizes, splits, optimizers
+):
+    accurate = within_gap(MAX_GAP)
+    return [
+        depth_width,
+        Stage("activations", activations, rule=accurate),
+        Stage("node_distribution", distributions, rule=accurate),
+        Stage(
+            "batch_size",
+            {"batch_size": batch_sizes},
+            rule=smallest("batch_size", tolerance=0.001),
+        ),
+        Stage(
+            "validation_split",
+            {"validation_split": splits},
+            rule=smallest("gap", tolerance=0.0015),
+        ),
+        Stage(
+            "initializers",
+            initializer_choices,
+            rule=prefer("initializers", has_he_normal, tolerance=ONE_STANDARD_ERROR),
+        ),
+        Stage("optimizer", {"optimizer": optimizers}, rule=best_score),
+        Stage("epochs", same_epochs, rule=best_score),
+    ]
+
+
+def activation_pairs(chosen, pairs=PAIRS):
+    """List activations for the depth chosen.
+
+    Parameters
+    ----------
+    chosen : dict
+        The parameters so far.
+    pairs : sequence of (str, str), default=PAIRS
+        Activations of the first and of the last hidden layer. The layers between
+        have the first one's; a single layer takes the pairs of equal names.
+
+    Returns
+    -------
+    grid : dict
+        Candidates for `activations`.
+
+    Examples
+    --------
+    >>> from skmnist.study._source_experiment import activation_pairs
+    >>> chosen = {"depth": 3, "activations": "relu"}
+    >>> activation_pairs(chosen, [("relu", "relu"), ("relu", "tanh")])
+    {'activations': ['relu', ('relu', 'relu', 'tanh')]}
+    """
+    depth = chosen["depth"]
+    layers = [
+        (first,) * (depth - 1) + (last,)
+        for first, last in pairs
+        if depth > 1 or first == last
+    ]
+    return {"activations": [_spell(names, chosen["activations"]) for names in layers]}
+
+
+def node_distributions(chosen, slopes=SLOPES):
+    """List widths with the total that was chosen, from equal to very unequal.
+
+    Parameters
+    ----------
+    chosen : dict
+        The parameters so far.
+    slopes : sequence of float, default=SLOPES
+        How much wider than the mean the last layer is, as a fraction of the
+        mean; the first layer is as much narrower.
+
+    Returns
+    -------
+    grid : dict
+        Candidates for `widths`, without repetitions.
+
+    Examples
+    --------
+    >>> from skmnist.study._source_experiment import node_distributions
+    >>> node_distributions({"depth": 2, "widths": 400}, [0.0, 0.25, -0.25])
+    {'widths': [400, (300, 500), (500, 300)]}
+    """
+    depth, widths = chosen["depth"], chosen["widths"]
+    total = sum(_per_layer(widths, depth))
+    found = [_spell(_ramp(total, depth, slope), widths) for slope in slopes]
+    return {"widths": list(dict.fromkeys(found))}
+
+
+def quick_pairs(chosen):
+    """List three of the nine `activation_pairs`."""
+    return activation_pairs(chosen, [PAIRS[0], PAIRS[2], PAIRS[7]])
+
+
+def quick_distributions(chosen):
+    """List the three least unequal of the `node_distributions`."""
+    return node_distributions(chosen, SLOPES[:3])
+
+
+def initializer_choices(chosen):
+    """List the initializers of Keras and those recommended for the activations.
+
+    Parameters
+    ----------
+    chosen : dict
+        The parameters so far.
+
+    Returns
+    -------
+    grid : dict
+        Recommended are He's normal one for ReLU and Glorot's uniform one for
+        other layers and the output. Without a ReLU the two are the same.
+
+    Examples
+    --------
+    >>> from skmnist.study._source_experiment import initializer_choices
+    >>> chosen = {"depth": 2, "activations": ("relu", "tanh"),
+    ...           "initializers": "glorot_uniform"}
+    >>> initializer_choices(chosen)["initializers"]
+    ['glorot_uniform', ('he_normal', 'glorot_uniform')]
+    """
+    depth, current = chosen["depth"], chosen["initializers"]
+    plain = ("glorot_uniform",) * depth
+    recommended = tuple(
+        "he_normal" if name == "relu" else "glorot_uniform"
+        for name in _per_layer(chosen["activations"], depth)
+    )
+    choices = [_spell(names, current) for names in (plain, recommended)]
+    return {
+        "initializers": list(dict.fromkeys(choices)),
+        "output_initializer": ["glorot_uniform"],
+    }
+
+
+def has_he_normal(initializers):
+    """Tell whether He's initializer is among those of the layers."""
+    return "he_normal" in _per_layer(initializers, 1)
+
+
+def same_epochs(chosen):
+    """Return the number of epochs that was chosen as the only candidate."""
+    return {"epochs": [chosen["epochs"]]}
+
+
+def _per_layer(value, depth):
+    """Spell out a value for each layer."""
+    return tuple(value) if isinstance(value, list | tuple) else (value,) * depth
+
+
+def _spell(values, current):
+    """Write one value per layer as the incumbent does, so that it is recognized.
+
+    Otherwise equal values are written as a single one.
+    """
+    if _per_layer(current, len(values)) == values:
+        return tuple(current) if isinstance(current, list) else current
+    return values[0] if len(set(values)) == 1 else values
+
+
+def _ramp(total, depth, slope):
+    """Distribute nodes along a straight line, at least one to each layer."""
+    if slope < 0:
+        return _ramp(total, depth, -slope)[::-1]
+    steps = (
+        [2 * layer / (depth - 1) - 1 for layer in range(depth)] if depth > 1 else [0]
+    )
+    mean, ends, widths = total / depth, 0.0, []
+    for step in steps:
+        ends += mean * (1 + slope * step)
+        widths.append(round(ends) - sum(widths))
+    while min(widths) < 1:
+        widths[widths.index(max(widths))] -= 1
+        widths[widths.index(min(widths))] += 1
+    return tuple(widths)

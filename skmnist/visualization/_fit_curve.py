@@ -1,0 +1,126 @@
+"""The display of one fit: its learning curve."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from ._matplotlib import BLUE, GREY, VERMILION, axes_of, last_step, legend_above
+
+
+class FitCurveDisplay:
+    """Learning curve of one fit: training and validation, epoch by epoch.
+
+    Not to be confused with scikit-learn's `LearningCurveDisplay`, whose axis is the
+    number of training samples.
+
+    Parameters
+    ----------
+    history : dict of str to list of float
+        ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy``, each with a number
+        for each epoch, as in the ``history_`` of a `KerasMLPClassifier`; some may be
+        missing.
+    best_iter : int
+        The epoch whose weights are kept, counted from 1.
+
+    Attributes
+    ----------
+    ax_ : matplotlib.axes.Axes
+        Where it was drawn; after `plot`.
+    figure_ : matplotlib.figure.Figure
+        The figure of the axes; after `plot`.
+
+    See Also
+    --------
+    StageScoresDisplay : The candidates of a search beside one another.
+
+    Examples
+    --------
+    >>> from skmnist import FitCurveDisplay, KerasMLPClassifier, load_digits_28x28
+    >>> X, y = load_digits_28x28(return_X_y=True)
+    >>> classifier = KerasMLPClassifier(depth=1, widths=32, epochs=3,
+    ...                                 early_stopping=True, random_state=0)
+    >>> display = FitCurveDisplay.from_estimator(classifier.fit(X, y))
+    >>> display.frame()["epoch"]
+    array([1, 2, 3])
+    """
+
+    def __init__(self, *, history, best_iter):
+        self.history = history
+        self.best_iter = best_iter
+
+    @classmethod
+    def from_estimator(cls, estimator):
+        """Take the curves of a fitted classifier.
+
+        Parameters
+        ----------
+        estimator : KerasMLPClassifier, or a pipeline or search that has one
+            A fitted one.
+
+        Returns
+        -------
+        display : FitCurveDisplay
+            Not drawn yet.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If it is not fitted.
+        TypeError
+            If it keeps no curves.
+        """
+        check_is_fitted(estimator)
+        classifier = last_step(estimator)
+        if not hasattr(classifier, "history_"):
+            raise TypeError(f"a fit's curves are in history_; {classifier!r} has none")
+        return cls(history=classifier.history_, best_iter=classifier.best_iter_)
+
+    def frame(self):
+        """Return the curves as columns, with one row for each epoch.
+
+        Returns
+        -------
+        columns : dict of str to ndarray of shape (n_epochs,)
+            ``epoch``, counted from 1, ``best``, true for the epoch whose weights are
+            kept, and the curves. `pandas.DataFrame` takes it as it is.
+        """
+        epochs = np.arange(1, len(self.history["loss"]) + 1)
+        curves = {name: np.array(curve) for name, curve in self.history.items()}
+        return {"epoch": epochs, "best": epochs == self.best_iter, **curves}
+
+    def plot(self, ax=None, *, metric="accuracy"):
+        """Draw one of the metrics.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, default=None
+            Where to draw; None for a new figure.
+        metric : {"accuracy", "loss"}, default="accuracy"
+            What to draw.
+
+        Returns
+        -------
+        display : FitCurveDisplay
+            This one, with `ax_` and `figure_`.
+        """
+        frame = self.frame()
+        if metric not in frame:
+            raise ValueError(f"there is no curve {metric!r}; got {sorted(frame)}")
+        self.figure_, self.ax_ = axes_of(ax)
+        names = {metric: "training", f"val_{metric}": "validation"}
+        styles = [(BLUE, "o", "--"), (VERMILION, "s", "-")]
+        for (name, label), (color, marker, line) in zip(
+            names.items(), styles, strict=True
+        ):
+            if name in frame:
+                drawn = {"color": color, "marker": marker, "linestyle": line}
+                self.ax_.plot(
+                    frame["epoch"], frame[name], label=label, markersize=4, **drawn
+                )
+        best = f"best epoch, {self.best_iter}"
+        self.ax_.axvline(self.best_iter, color=GREY, linestyle=":", label=best)
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.set(xlabel="epoch", ylabel=metric)
+        legend_above(self.ax_)
+        return self

@@ -1,0 +1,310 @@
+"""A model trained and pictures read from the command line: real processes and files."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from sklearn.datasets import load_digits
+
+from skmnist import KerasMLPClassifier
+from skmnist.cli import main
+from skmnist.cli._model import as_text
+
+SKMNIST = [sys.executable, "-m", "skmnist"]
+QUICK = ["--dataset", "digits", "--widths", "100", "--epochs", "20"]
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [*SKMNIST, *map(str, arguments)], capture_output=True, text=True, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with a small model, and the process that made it."""
+    out = tmp_path_factory.mktemp("fit") / "model.skmnist"
+    return out, run("fit", *QUICK, "--out", out)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder with pictures that can be read, and others."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for text in ("0", "3", "42", ""):
+        image = Image.new("L", (120, 90), 230)
+        font = ImageFont.load_default(60)
+        ImageDraw.Draw(image).text((60, 45), text, 20, font, anchor="mm")
+        image.save(folder / f"{text or 'blank'}.png")
+    (folder / "text.jpg").write_text("no picture")
+    return folder
+
+
+# skmnist fit
+
+
+def test_fit_says_what_came_of_it_and_keeps_library_noise_apart(trained):
+    out, finished = trained
+    assert (finished.returncode, finished.stderr) == (0, "")
+    data, result, written = finished.stdout.splitlines()
+    assert data.startswith("Data: digits, 1,437 training and 360 test samples of 784")
+    accuracy = float(re.match(r"Test accuracy (\d+\.\d\d) %", result)[1])
+    assert accuracy > 90
+    expected = f"Written to {out}. To read pictures: skmnist predict {out} PICTURE..."
+    assert written == expected
+
+
+def test_the_model_of_fit_is_what_the_options_say(trained):
+    params = KerasMLPClassifier.load(trained[0]).get_params()
+    assert (params["depth"], params["widths"], params["epochs"]) == (2, 100, 20)
+    assert params["random_state"] == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "depth", "widths"),
+    [
+        (["--widths", "9,8,7"], 3, (9, 8, 7)),
+        (["--widths", "9"], 2, 9),
+        (["--depth", "1", "--widths", "9"], 1, 9),
+    ],
+)
+def test_fit_takes_depth_from_the_widths(options, depth, widths, tmp_path, capsys):
+    out = tmp_path / "m.skmnist"
+    quick = ["--dataset", "digits", "--epochs", "1", "--set", "activations=tanh"]
+    assert main(["fit", *quick, *options, "--out", str(out), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["n_iter"] == 1 and result["model"] == str(out)
+    params = KerasMLPClassifier.load(out).get_params()
+    assert (params["depth"], params["widths"]) == (depth, widths)
+    assert params["activations"] == "tanh"
+
+
+def test_fit_again_replaces_the_model(trained, tmp_path):
+    out = tmp_path / "model.skmnist"
+    out.write_bytes(trained[0].read_bytes())
+    quick = ["--dataset", "digits", "--widths", "5", "--epochs", "1", "--quiet"]
+    assert main(["fit", *quick, "--out", str(out)]) == 0
+    assert KerasMLPClassifier.load(out).get_params()["widths"] == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--widths", "0"], "'0' is no width, nor widths such as 600,200"),
+        (["--widths", "wide"], "'wide' is no width, nor widths such as 600,200"),
+        (["--depth", "3", "--widths", "5,5"], "depth"),
+        (["--dropout", "1"], "--dropout"),
+        (["--epochs", "0"], "--epochs"),
+        (["--set", "optimizer"], "'optimizer' is not of the form NAME=VALUE"),
+        (["--set", "optimiser=sgd"], "Did you mean 'optimizer'?"),
+        (["--set", "patience=-1"], "patience"),
+        (["--dataset", "absent.npz"], "absent.npz: no such file"),
+        (["--out", "no/such/place"], "no/such is no folder; make it first"),
+        (["--out", "."], ". is a folder; name a file with --out"),
+        (["--out", "thesis.txt"], "thesis.txt is there and no model; name another"),
+    ],
+)
+def test_fit_refuses_in_one_line_and_writes_nothing(
+    options, complaint, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "thesis.txt").write_text("four years of work")
+    assert main(["fit", "--dataset", "digits", *options]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.count("\n") == 1 and captured.err.startswith("Error: ")
+    assert complaint in captured.err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    assert (tmp_path / "thesis.txt").read_text() == "four years of work"
+
+
+# skmnist predict
+
+
+def test_predict_prints_a_table(trained, pictures):
+    paths = pictures / "0.png", pictures / "3.png"
+    finished = run("predict", trained[0], *paths)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    head, *rows = finished.stdout.splitlines()
+    assert head.split() == ["file", "digit", "probability"]
+    assert [row.split()[:2] for row in rows] == [
+        [str(paths[0]), "0"],
+        [str(paths[1]), "3"],
+    ]
+    assert all(row.endswith(" %") for row in rows)
+
+
+def test_what_cannot_be_read_is_named_and_the_others_go_on(trained, pictures):
+    names = ["absent.png", "0.png", "text.jpg", "42.png", "blank.png", "3.png"]
+    finished = run("predict", trained[0], *names, cwd=pictures)
+    assert finished.returncode == 1
+    rows = finished.stdout.splitlines()[1:]
+    assert [row.split()[0] for row in rows] == ["0.png", "3.png"]
+    can = "PNG, JPEG, TIFF, WebP, GIF and BMP can"
+    assert finished.stderr.splitlines() == [
+        "Error: absent.png: no such file",
+        f"Error: text.jpg: no picture that can be read; {can}",
+        "Error: 42.png: shows 2 digits or other marks; cut out the one to be read",
+        "Error: blank.png: shows no digit: it is blank or too faint",
+    ]
+
+
+def test_predict_as_json(trained, pictures):
+    names = ["0.png", "absent.png", "3.png"]
+    finished = run("predict", trained[0], *names, "--json", cwd=pictures)
+    document = json.loads(finished.stdout)
+    assert document["model"] == str(trained[0])
+    entries = document["pictures"]
+    assert [entry["file"] for entry in entries] == names
+    assert entries[1] == {"file": "absent.png", "error": "absent.png: no such file"}
+    for entry, digit in ((entries[0], 0), (entries[2], 3)):
+        assert entry["digit"] == digit
+        probabilities = entry["probabilities"]
+        assert list(probabilities) == list("0123456789")
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert max(probabilities.values()) == entry["probability"]
+
+
+def test_nothing_but_errors_is_status_1(trained, pictures, capsys):
+    assert main(["predict", str(trained[0]), str(pictures / "blank.png")]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.count("\n") == 1
+
+
+def test_show_draws_what_the_network_saw(trained, pictures, capsys):
+    assert main(["predict", str(trained[0]), str(pictures / "0.png"), "--show"]) == 0
+    drawing = capsys.readouterr().out.split("\n\n", 1)[1].splitlines()[1:]
+    assert len(drawing) == 28
+    assert max(map(len, drawing)) <= 56
+    inked = [bool(line.strip()) for line in drawing]
+    assert sum(inked) == 20
+    # The hole of a 0 is in the middle, and its strokes are at both sides.
+    assert drawing[14][27:29] == "  "
+    assert "@@" in drawing[14][:27] and "@@" in drawing[14][29:]
+
+
+def test_save_seen_keeps_the_pictures_and_touches_no_others(
+    trained, pictures, tmp_path
+):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes((pictures / "0.png").read_bytes())
+    both = [tmp_path / name / "0.png" for name in ("a", "b")]
+    before = [path.read_bytes() for path in both]
+    save = ["--save-seen", str(tmp_path / "a"), "--json"]
+    assert main(["predict", str(trained[0]), *map(str, both), *save]) == 0
+    assert [path.read_bytes() for path in both] == before
+    seen = [Image.open(tmp_path / "a" / f"0-seen{n}.png") for n in ("", "-2")]
+    for image in seen:
+        assert (image.size, image.mode) == ((28, 28), "L")
+        assert np.asarray(image).max() > 230
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory):
+    """A model of the 8 x 8 digits, in their own scale from 0 to 16."""
+    path = tmp_path_factory.mktemp("small") / "small.skmnist"
+    X, y = load_digits(return_X_y=True)
+    classifier = KerasMLPClassifier(1, 50, epochs=20, batch_size=32, random_state=0)
+    classifier.fit(X[:1000], y[:1000]).save(path)
+    return path
+
+
+def test_a_model_of_8_by_8_digits_reads_pictures(small_model, pictures, capsys):
+    paths = [str(pictures / f"{text}.png") for text in "03"]
+    command = ["predict", str(small_model), *paths, "--ink", "16", "--json"]
+    assert main(command) == 0
+    entries = json.loads(capsys.readouterr().out)["pictures"]
+    assert [entry["digit"] for entry in entries] == [0, 3]
+
+
+def test_a_model_of_other_data_is_refused(tmp_path, pictures, capsys):
+    X = np.random.default_rng(0).random((40, 5))
+    classifier = KerasMLPClassifier(1, 4, epochs=1, random_state=0)
+    classifier.fit(X, np.arange(40) % 2).save(tmp_path / "other.skmnist")
+    model = str(tmp_path / "other.skmnist")
+    assert main(["predict", model, str(pictures / "0.png")]) == 2
+    expected = (
+        f"Error: {model} takes 5 features; pictures are read by models of 784 "
+        "(28 x 28 pixels) or 64 (8 x 8)\n"
+    )
+    assert capsys.readouterr().err == expected
+
+
+def test_a_folder_with_a_model_stands_for_it(trained, pictures, tmp_path, capsys):
+    (tmp_path / "model.skmnist").write_bytes(trained[0].read_bytes())
+    assert main(["predict", str(tmp_path), str(pictures / "3.png"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["pictures"][0]["digit"] == 3
+
+
+def test_models_that_cannot_be_used(tmp_path, pictures, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.json").write_text("{}")
+    (tmp_path / "text").write_text("no model")
+    complaints = {
+        "absent": "absent: no such file; skmnist fit --out absent makes one",
+        "empty": "empty holds no model.skmnist",
+        "study": "study holds a study that is not finished; give its command again",
+        "text": "text: not a saved skmnist classifier, or a damaged one",
+    }
+    for model, complaint in complaints.items():
+        assert main(["predict", model, str(pictures / "0.png")]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"Error: {complaint}") and error.count("\n") == 1
+
+
+def on_a_terminal(command, **environment):
+    """Run a command whose output is a terminal; return what it wrote there."""
+    controller, terminal = pty.openpty()
+    running = subprocess.Popen(
+        command,
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "TERM": "xterm-256color", **environment},
+    )
+    os.close(terminal)
+    written = b""
+    while True:
+        try:
+            part = os.read(controller, 4096)
+        except OSError:  # the other end is closed
+            break
+        if not part:
+            break
+        written += part
+    os.close(controller)
+    assert running.wait() == 0
+    return written.decode()
+
+
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7])[;m]")
+
+
+@pytest.mark.slow
+def test_colours_only_on_a_terminal_that_wants_them(trained, pictures):
+    command = [*SKMNIST, "predict", str(trained[0]), str(pictures / "0.png")]
+    environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"}
+    assert "\x1b" not in run(*command[3:], env=environment).stdout
+    assert COLOUR.search(on_a_terminal(command))
+    assert not COLOUR.search(on_a_terminal(command, NO_COLOR="1"))
+
+
+@pytest.mark.slow
+def test_fit_draws_a_bar_on_a_terminal(tmp_path):
+    quick = ["--dataset", "digits", "--widths", "8", "--epochs", "3"]
+    command = [*SKMNIST, "fit", *quick, "--out", str(tmp_path / "m.skmnist")]
+    assert "epochs" in on_a_terminal(command)
+
+
+def test_pictures_as_text():
+    picture = np.array([[1.0, 0.0, 0.6], [0.0, 1.0, 0.1]])
+    assert as_text(picture) == "@@  ++\n  @@.."

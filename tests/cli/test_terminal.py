@@ -1,0 +1,209 @@
+"""What all commands share: help, errors in one line, JSON, completion, plain lines."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import json
+import math
+import os
+import stat
+import subprocess
+import sys
+
+import click
+import pytest
+from sklearn.datasets import load_digits
+
+from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
+from skmnist.cli import _commands, main
+from skmnist.cli._lines import EpochProgress, StudyLines, epoch_lines
+from skmnist.cli._terminal import duration, echo_json
+
+COMMANDS = sorted(_commands.commands)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(command, capsys):
+    assert main([command, "--help"]) == 0
+    page = capsys.readouterr().out
+    assert "Example" in page
+    assert f"\n    skmnist {command}" in page or f"(skmnist {command}" in page
+
+
+def test_the_help_of_the_whole_names_every_command(capsys):
+    assert main(["--help"]) == 0
+    page = capsys.readouterr().out
+    assert all(f"\n  {command} " in page for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["fit", "predict", "completion"])
+def test_help_needs_no_heavy_import(command):
+    heavy = {"numpy", "sklearn", "keras", "tensorflow", "rich", "PIL"}
+    code = (
+        f"import sys; from skmnist.cli import main; main(['{command}', '--help']); "
+        f"print(sorted({heavy} & set(sys.modules)))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True
+    )
+    assert finished.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["dance"], "Error: No such command 'dance'; see skmnist --help"),
+        (["report"], "Error: Missing argument 'DIR'; see skmnist report --help"),
+        (
+            ["predict", "m"],
+            "Error: Missing argument 'PICTURE...'; see skmnist predict --help",
+        ),
+        (["report", "absent"], "Error: absent holds no study (no study.json)"),
+    ],
+)
+def test_wrong_use_is_one_line_that_says_what_to_do(arguments, line, capsys):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == line + "\n"
+
+
+def test_json_has_null_for_what_is_no_number(capsys):
+    echo_json({1: [math.nan, -math.inf, 0.5], "b": (True, None, "x")})
+    expected = {"1": [None, None, 0.5], "b": [True, None, "x"]}
+    assert json.loads(capsys.readouterr().out) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "0 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 0 s"),
+        (3599, "59 min 59 s"),
+        (9000, "2 h 30 min"),
+    ],
+)
+def test_durations(seconds, text):
+    assert duration(seconds) == text
+
+
+# Completion, by the shell itself
+
+
+@pytest.fixture
+def program(tmp_path):
+    """A program of the name that the shell is to complete."""
+    path = tmp_path / "bin" / "skmnist"
+    path.parent.mkdir()
+    path.write_text(f'#!/bin/sh\nexec {sys.executable} -m skmnist "$@"\n')
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return {**os.environ, "PATH": f"{path.parent}:{os.environ['PATH']}"}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["p"], ["predict"]),
+        (["study", "--pre"], ["--preset"]),
+        (["study", "--preset", "q"], ["quick"]),
+        (["fit", "--dataset", "m"], ["mnist"]),
+        (["completion", ""], ["bash", "zsh", "fish"]),
+    ],
+)
+def test_bash_completes(words, expected, program):
+    line = " ".join(["skmnist", *words])
+    script = (
+        'eval "$(skmnist completion bash)"\n'
+        f"COMP_WORDS=(skmnist {' '.join(words[:-1])} '{words[-1]}')\n"
+        f"COMP_CWORD={len(words)} COMP_LINE='{line}'\n"
+        "_skmnist_completion skmnist\n"
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    finished = subprocess.run(
+        ["bash", "--norc", "-c", script], capture_output=True, text=True, env=program
+    )
+    assert finished.stdout.split() == expected, finished.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_each_shell_asks_our_program(shell, capsys):
+    assert main(["completion", shell]) == 0
+    assert f"_SKMNIST_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+# Plain lines
+
+
+class Clock:
+    """A clock that goes on by so many seconds each time it is read."""
+
+    def __init__(self, step):
+        self.step, self.now = step, 0
+
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+
+def test_lines_of_a_search():
+    X, y = load_digits(return_X_y=True)
+    search = StagedSearchCV(
+        KerasMLPClassifier(depth=1, epochs=1, early_stopping=True, random_state=0),
+        [Stage("width", {"widths": [4, 8]}), Stage("batch", {"batch_size": [32]})],
+        cv=2,
+    )
+    lines = []
+    search.set_callbacks(StudyLines(lines.append, 0, Clock(2))).fit(X[:200], y[:200])
+    # Two stages of four fits each: the second has the incumbent, too. Each line is
+    # about as many as are done; the clock is not read in between.
+    starts = [line.split(" fits, ")[0] for line in lines]
+    assert starts == [
+        *(f"stage width (1 of 2): {n} of 4" for n in (1, 2, 3, 4)),
+        *(f"stage batch (2 of 2): {n} of 4" for n in (1, 2, 3, 4)),
+    ]
+    bests = [float(line.split("so far ")[1].removesuffix(" %")) for line in lines]
+    assert bests == sorted(bests) and bests[0] >= 0
+    assert lines[3].split(", ")[1] == "0 s left in it"
+
+
+def test_lines_of_a_search_are_few():
+    X, y = load_digits(return_X_y=True)
+    search = StagedSearchCV(
+        KerasMLPClassifier(depth=1, epochs=1, random_state=0),
+        [Stage("width", {"widths": [2, 3, 4, 5]})],
+        cv=2,
+    )
+    lines = []
+    # Not a second passes by the clock.
+    search.set_callbacks(StudyLines(lines.append, 10, Clock(0))).fit(X[:200], y[:200])
+    assert lines == []
+
+
+def test_lines_of_a_fit():
+    seconds = iter([0, 4, 12, 13, 30, 40])
+    lines = []
+    show = epoch_lines(lines.append, 10, lambda: next(seconds))
+    for epoch in range(1, 6):
+        show(epoch, 5)
+    # After 12 s two of five epochs are done; after 30 s four; the last needs no line.
+    assert lines == ["epoch 2 of 5, 18 s left", "epoch 4 of 5, 8 s left"]
+
+
+def test_epochs_are_counted():
+    X, y = load_digits(return_X_y=True)
+    shown = []
+    classifier = KerasMLPClassifier(1, 4, epochs=3, random_state=0)
+    classifier.set_callbacks(EpochProgress(lambda *counts: shown.append(counts)))
+    classifier.fit(X[:100], y[:100])
+    assert shown == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_an_error_of_a_command_has_no_hint_at_help(capsys):
+    @click.command()
+    def fail():
+        raise click.ClickException("two\nlines")
+
+    _commands.add_command(fail)
+    try:
+        assert main(["fail"]) == 2
+    finally:
+        del _commands.commands["fail"]
+    assert capsys.readouterr().err == "Error: two lines\n"

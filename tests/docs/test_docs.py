@@ -1,0 +1,75 @@
+"""The documentation is complete, and works in a browser once `make docs` built it."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import skmnist
+from skmnist.cli import _commands
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+def listed(page):
+    """Return the entries of the tables of contents or summaries on a page."""
+    fence = r"```\{(?:toctree|eval-rst)\}\n(.*?)```"
+    blocks = re.findall(fence, page.read_text(), re.DOTALL)
+    lines = (line.strip() for block in blocks for line in block.splitlines())
+    return {line for line in lines if line and line[0] not in ":."}
+
+
+def test_every_public_name_is_in_the_api_reference():
+    assert set(skmnist.__all__) <= listed(DOCS / "api.md")
+
+
+@pytest.mark.parametrize("command", _commands.commands)
+def test_every_command_is_described(command):
+    page = (DOCS / "guide" / "command_line.md").read_text()
+    assert f"## `skmnist {command}`" in page
+
+
+def test_every_page_of_the_guide_is_in_its_table_of_contents():
+    pages = {path.stem for path in (DOCS / "guide").glob("*.md")} - {"index"}
+    assert pages == {n for n in listed(DOCS / "guide" / "index.md") if "/" not in n}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium, or a skip that says why."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no Chromium")
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.mark.slow
+def test_every_page_opens_without_errors_and_without_a_network(browser):
+    built = DOCS / "_build" / "html"
+    # The theme keeps a template, which is no page, among the static files.
+    pages = sorted(set(built.rglob("*.html")) - set(built.glob("_static/**/*")))
+    if not pages:
+        pytest.skip("`make docs` has not been run")
+    tab = browser.new_page()
+    complaints, elsewhere = [], set()
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on(
+        "console",
+        lambda said: complaints.append(said.text) if said.type == "error" else None,
+    )
+    tab.on("request", lambda request: elsewhere.add(request.url.split(":")[0]))
+    for page in pages:
+        tab.goto(page.as_uri())
+        broken = "[...document.images].filter(i => !i.naturalWidth).map(i => i.src)"
+        complaints += tab.evaluate(broken)
+    assert complaints == []
+    assert elsewhere <= {"file", "data"}

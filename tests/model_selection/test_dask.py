@@ -1,0 +1,249 @@
+"""Searches on a Dask cluster: real processes on this machine's loopback."""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import joblib
+import numpy as np
+import psutil
+import pytest
+from processes import study_command, study_environment
+from rich.console import Console
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+from skmnist.study._trials import FILE, read_trials
+
+from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
+from skmnist._compat import close_listener
+from skmnist.cli._progress import StudyProgress
+from skmnist.model_selection._evaluation import versions
+from skmnist.model_selection._executors import ClusterError, DaskWorkers, GivenUp
+from skmnist.neural_network._compiled import n_threads
+
+distributed = pytest.importorskip("distributed")
+cluster_module = pytest.importorskip("skmnist.cluster")
+SameResults, open_cluster = cluster_module.SameResults, cluster_module.open_cluster
+
+# Sockets and loops of Dask's are closed when the interpreter says so.
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+
+@pytest.fixture
+def client(shared_cluster):
+    with connected(shared_cluster) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def connected(cluster):
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=60)
+        yield client
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return (X[:600] / 16).astype(np.float32), y[:600]
+
+
+def staged(**params):
+    return StagedSearchCV(
+        KerasMLPClassifier(depth=1, epochs=3, random_state=0),
+        [
+            Stage("width", {"widths": [8, 16, 24, 32]}),
+            Stage("batch", {"batch_size": [32, 64]}),
+        ],
+        cv=2,
+        refit=False,
+        **params,
+    )
+
+
+def test_a_staged_search_gives_the_results_of_one_process(client, digits):
+    """Run both, and count how often the data travel."""
+    sent = []
+    scatter = client.scatter
+
+    def counted(values, **options):
+        sent.extend(np.shape(value) for value in values if np.ndim(value) == 2)
+        return scatter(values, **options)
+
+    client.scatter = counted
+    client.register_plugin(SameResults(n_threads(), versions()))
+    told = []
+    with joblib.parallel_config("dask", client=client):
+        found = staged(on_trial_end=told.append).fit(*digits)
+    expected = staged().fit(*digits)
+    for name in ("mean_test_score", "split0_test_score", "split1_test_score"):
+        np.testing.assert_array_equal(
+            found.cv_results_[name], expected.cv_results_[name]
+        )
+    assert {trial.pid for trial in told}.isdisjoint({os.getpid()})
+    assert len({trial.pid for trial in told}) == 2
+    assert sent.count(digits[0].shape) == 1
+
+
+def test_scikit_learns_own_search_runs_there_too(client, digits):
+    grid = {"widths": [8, 16]}
+    classifier = KerasMLPClassifier(depth=1, epochs=2, random_state=0)
+    search = GridSearchCV(classifier, grid, cv=2, refit=False)
+    with joblib.parallel_config("dask", client=client):
+        found = search.fit(*digits).cv_results_["mean_test_score"]
+    # Threads differ between here and there, and with them the last bits.
+    expected = search.fit(*digits).cv_results_["mean_test_score"]
+    np.testing.assert_allclose(found, expected, atol=0.02)
+
+
+def test_progress_that_cannot_travel_does_not_stop_the_search(client, digits):
+    """Take the socket away that workers on this machine could have reached."""
+    progress = StudyProgress(Console(file=io.StringIO(), force_terminal=True))
+
+    def hide(trial):
+        close_listener(progress._handle)
+
+    with joblib.parallel_config("dask", client=client):
+        found = staged(on_trial_end=hide).set_callbacks(progress).fit(*digits)
+    assert len(found.cv_results_["params"]) == 6
+
+
+def test_a_worker_joins_and_one_is_killed_on_the_way(cluster, digits):
+    """Change the cluster while it works; the results do not tell."""
+    with connected(cluster) as client:
+        client.register_plugin(SameResults(n_threads(), versions()))
+        told, busy, pids = [], [], client.run(os.getpid)
+
+        def disturb(trial):
+            told.append(trial)
+            if len(told) == 1:
+                cluster.add_worker("three")
+                client.wait_for_workers(3, timeout=60)
+                # Else they may do all the rest before the third has loaded TensorFlow.
+                busy.extend(
+                    client.submit(time.sleep, 10, workers=[address], pure=False)
+                    for address in pids
+                )
+            if len(told) == 4:
+                os.kill(sorted(pids.values())[0], signal.SIGKILL)
+
+        with joblib.parallel_config("dask", client=client):
+            found = staged(on_trial_end=disturb).fit(*digits)
+    expected = staged().fit(*digits)
+    np.testing.assert_array_equal(
+        found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"]
+    )
+    # Four and two candidates, in two splits, each told once.
+    assert len({(t.stage, t.candidate, t.split) for t in told}) == len(told) == 12
+    assert len({trial.pid for trial in told}) >= 3
+
+
+def test_a_task_that_kills_every_worker_is_given_up(client):
+    """Dask gives a task up whose worker has died four times."""
+
+    def kills(task):
+        if task == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return task
+
+    found = dict(DaskWorkers(client).run(kills, (), list(range(5))))
+    assert isinstance(found.pop(1), GivenUp)
+    assert found == {0: 0, 2: 2, 3: 3, 4: 4}
+
+
+def test_data_that_every_worker_has_lost_are_sent_again(client):
+    """Kill all workers after the first result: what was sent is gone with them."""
+
+    def total(values, task):
+        return float(values.sum()) + task
+
+    values = np.ones(1000)
+    results = {}
+    for number, result in DaskWorkers(client).run(total, (values,), list(range(6))):
+        if not results:
+            for pid in client.run(os.getpid).values():
+                psutil.Process(pid).kill()
+        results[number] = result
+    assert results == {number: 1000.0 + number for number in range(6)}
+
+
+# What the scheduler answered where a worker had died just before.
+@pytest.mark.parametrize("error", [OSError("Stream is closed"), KeyError("tcp://")])
+def test_data_are_sent_again_where_a_worker_has_died_meanwhile(client, error):
+    errors, scatter = [error, error], client.scatter
+
+    def failing(values, **options):
+        if errors:
+            raise errors.pop()
+        return scatter(values, **options)
+
+    def total(values, task):
+        return float(values.sum()) + task
+
+    client.scatter = failing
+    found = dict(DaskWorkers(client).run(total, (np.ones(1000),), [1, 2]))
+    assert found == {0: 1001.0, 1: 1002.0}
+
+
+def test_a_study_on_a_cluster_equals_one_on_this_machine(
+    cluster, as_reported, tmp_path
+):
+    out = tmp_path / "study"
+    there = ["--backend", "dask", "--scheduler", cluster.address]
+    subprocess.run(study_command(out, *there), env=study_environment(), check=True)
+    scores = [
+        {
+            (t["stage"], t["candidate"]): t["scores"]["accuracy"]
+            for t in read_trials(folder / FILE)
+        }
+        for folder in (out, as_reported)
+    ]
+    assert scores[0] == scores[1]
+    pids = {trial["pid"] for trial in read_trials(out / FILE)}
+    assert len(pids) == 2
+
+
+def test_workers_with_several_threads_are_refused(cluster):
+    cluster.start("wide", "dask_worker", "--nthreads", "2", "--no-dashboard")
+    with connected(cluster) as client:
+        client.wait_for_workers(3, timeout=60)
+    with (
+        pytest.raises(ClusterError, match="runs 2 fits at once.*--nthreads 1"),
+        open_cluster(cluster.address, n_threads=1, expected=versions()),
+    ):
+        pass
+
+
+def test_workers_with_other_versions_are_refused(shared_cluster):
+    expected = {**versions(), "keras": "2.0"}
+    found = versions()["keras"]
+    with (
+        pytest.raises(ClusterError, match=f"keras is {found} there and 2.0 here"),
+        open_cluster(shared_cluster.address, n_threads=1, expected=expected),
+    ):
+        pass
+
+
+def test_nobody_at_the_address_is_one_line(tmp_path):
+    finished = subprocess.run(
+        [
+            *[sys.executable, "-m", "skmnist", "study", "--dataset", "digits"],
+            *["--out", tmp_path / "study", "--backend", "dask"],
+            *["--scheduler", "tcp://127.0.0.1:1"],
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert finished.returncode == 2
+    last = finished.stderr.strip().splitlines()[-1]
+    assert last.startswith("Error: no Dask scheduler answers at tcp://127.0.0.1:1")
+    assert json.loads((tmp_path / "study/study.json").read_text())

@@ -1,0 +1,676 @@
+"""Whole epochs in one program, compared with Keras' own steps and with NumPy."""
+
+import gc
+import weakref
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+from skmnist import KerasMLPClassifier
+from skmnist.neural_network import (
+    _compiled as engine,
+    _fitting as fitting,
+    _inference as prediction,
+    _traced as programs,
+)
+from skmnist.neural_network._compiled import clear_engines, engine_for, pays_to_compile
+from skmnist.neural_network._epochs import EpochNetwork, EpochOrder
+from skmnist.neural_network._inference import forward, network_layers
+from skmnist.neural_network._network import (
+    ACTIVATIONS,
+    OPTIMIZERS,
+    build_loss,
+    build_network,
+    build_optimizer,
+)
+from skmnist.neural_network._traced import flat_layout
+
+# 100 rows in batches of 32: three full batches and a remainder of 4.
+N_ROWS, BATCH, EPOCHS = 100, 32, 3
+
+BOTH_KINDS = pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X[:N_ROWS] / 16, y[:N_ROWS].astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def held_out():
+    X, y = load_digits(return_X_y=True)
+    return X[N_ROWS : 2 * N_ROWS] / 16, y[N_ROWS : 2 * N_ROWS].astype(np.int32)
+
+
+@pytest.fixture(scope="module")
+def weights():
+    return np.random.default_rng(0).uniform(0.1, 3, N_ROWS)
+
+
+@pytest.fixture
+def own_engines(monkeypatch):
+    """An empty cache of engines for one test."""
+    monkeypatch.setattr(engine, "_engines", OrderedDict())
+    return engine._engines
+
+
+class SeesBatches(keras.callbacks.Callback):
+    """Has a hook for batches, and so makes the network take Keras' own loop."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
+def make(
+    network_class=EpochNetwork,
+    *,
+    optimizer="sgd",
+    schedule="constant",
+    learning_rate=0.1,
+    weight_decay=0.0,
+    n_outputs=10,
+    dtype="float64",
+    **kwargs,
+):
+    """Make a network that is ready to train, in float64 for narrow tolerances."""
+    settings = {"widths": (6,), "dtype": dtype, "network_class": network_class}
+    network = build_network(64, n_outputs, **{**settings, **kwargs})
+    network.compile(
+        optimizer=build_optimizer(
+            optimizer,
+            learning_rate=learning_rate,
+            schedule=schedule,
+            n_steps=4 * EPOCHS,
+            weight_decay=weight_decay,
+        ),
+        loss=build_loss(n_outputs, dtype=dtype),
+        metrics=["accuracy"],
+        run_eagerly=network_class is keras.Sequential,
+    )
+    return network
+
+
+def train(network, X, y, epochs=EPOCHS, **kwargs):
+    """Train by whole epochs; as a graph, unless asked for XLA."""
+    defaults = {"order": EpochOrder(5), "batch_size": BATCH, "compiled": False}
+    network.fit(X, y, epochs=epochs, **{**defaults, **kwargs})
+    return network
+
+
+def predict(network, X):
+    return forward(network_layers(network), X)
+
+
+def train_by_keras(network, X, y, sample_weight=None, batch_size=BATCH):
+    """Train a plain network by Keras' own steps, on the same batches."""
+    for epoch in range(EPOCHS):
+        order = EpochOrder(5)(epoch, len(X))
+        for start in range(0, len(X), batch_size):
+            rows = order[start : start + batch_size]
+            weights = None if sample_weight is None else sample_weight[rows]
+            network.train_on_batch(X[rows], y[rows], sample_weight=weights)
+    return network
+
+
+def assert_close_weights(one, two, **tolerance):
+    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, **{"rtol": 1e-9, "atol": 1e-9, **tolerance})
+
+
+def assert_equal_weights(one, two):
+    for a, b in zip(one.get_weights(), two.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ---- against Keras and NumPy -------------------------------------------------------
+
+
+@BOTH_KINDS
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "adam", "learning_rate": None},
+        {"optimizer": "sgd", "widths": (6, 5)},
+        {"optimizer": "rmsprop", "learning_rate": None},
+        {"optimizer": "adagrad"},
+        {"optimizer": "adamw", "learning_rate": None, "weight_decay": 0.1},
+        {"optimizer": "nadam", "learning_rate": None},
+        {"optimizer": "adadelta", "learning_rate": None},
+        {"optimizer": "adamax", "learning_rate": None},
+        {"optimizer": "ftrl", "learning_rate": None},
+        {"optimizer": "lion", "learning_rate": None},
+        {"optimizer": "momentum and clipping"},
+        {"batch_normalization": True},
+        {"n_outputs": 1},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_whole_epochs_give_the_weights_of_keras_own_steps(digits, settings, compiled):
+    X, y = digits
+    if settings.get("optimizer") == "momentum and clipping":
+        settings = {"optimizer": keras.optimizers.SGD(momentum=0.9, clipnorm=0.1)}
+    if settings.get("n_outputs") == 1:
+        y = y % 2
+    fast = train(make(**settings), X, y, compiled=compiled)
+    plain = train_by_keras(make(keras.Sequential, **settings), X, y)
+    assert_close_weights(fast, plain)
+
+
+# A small network's weights lie in one vector while it trains, a large one's do not.
+@BOTH_KINDS
+@pytest.mark.parametrize("optimizer", ["adam", "nadam", "sgd"])
+def test_layer_by_layer_gives_the_weights_of_keras_own_steps(
+    digits, own_engines, monkeypatch, optimizer, compiled
+):
+    monkeypatch.setattr(programs, "MAX_FLAT", 0)
+    fast = train(make(optimizer=optimizer), *digits, compiled=compiled)
+    plain = train_by_keras(make(keras.Sequential, optimizer=optimizer), *digits)
+    assert_close_weights(fast, plain)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_optimizers_by_name_work_on_one_vector(optimizer):
+    network = make(optimizer=optimizer)
+    network.optimizer.build(network.trainable_variables)
+    assert flat_layout(network, network.optimizer) is not None
+
+
+# Each looks at a variable as a whole, or keeps more about it than its states.
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"clipnorm": 0.1},
+        {"global_clipnorm": 0.1},
+        {"use_ema": True},
+        {"gradient_accumulation_steps": 2},
+    ],
+    ids=str,
+)
+def test_an_optimizer_that_sees_whole_variables_keeps_them_apart(digits, option):
+    optimizer = keras.optimizers.Adam(**option)
+    network = make(optimizer=optimizer)
+    network.optimizer.build(network.trainable_variables)
+    assert flat_layout(network, network.optimizer) is None
+    fast = train(make(optimizer=optimizer), *digits)
+    plain = train_by_keras(make(keras.Sequential, optimizer=optimizer), *digits)
+    plain.optimizer.finalize_variable_values(plain.trainable_weights)
+    assert_close_weights(fast, plain)
+
+
+def test_the_optimizer_goes_on_from_its_own_state(digits):
+    network = train(make(optimizer="adam"), *digits)
+    momenta = [v for v in network.optimizer.variables if "momentum" in v.name]
+    assert [v.shape for v in momenta] == [w.shape for w in network.get_weights()]
+    assert all(np.any(v.numpy()) for v in momenta)
+    assert int(network.optimizer.iterations) == 4 * EPOCHS
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class LateVariables(keras.optimizers.SGD):
+    """Makes a variable in its first update, which a loop in a program forbids."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        if not hasattr(self, "late"):
+            self.late = self.add_variable((), name="late")
+        super().update_step(gradient, variable, learning_rate)
+
+
+def test_what_cannot_be_one_program_trains_in_keras_own_loop(digits):
+    with pytest.warns(UserWarning, match="Keras' own loop"):
+        slow = train(make(optimizer=LateVariables()), *digits)
+    assert_close_weights(slow, train(make(), *digits))
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Printing(keras.optimizers.SGD):
+    """Calls Python from the program, for which XLA has nothing."""
+
+    def update_step(self, gradient, variable, learning_rate):
+        gradient.set_shape(variable.shape)
+        same = tf.py_function(lambda g: g, [gradient], gradient.dtype)
+        same.set_shape(variable.shape)
+        super().update_step(same, variable, learning_rate)
+
+
+def test_what_xla_refuses_trains_as_a_graph(digits, own_engines):
+    network = train(make(optimizer=Printing()), *digits, compiled=True)
+    assert_close_weights(network, train(make(), *digits))
+    assert [engine.shape for engine in own_engines.values()][:1] == [None]
+
+
+@BOTH_KINDS
+def test_sample_weights_reach_the_epochs(digits, weights, compiled):
+    fast = train(make(), *digits, row_weight=weights, compiled=compiled)
+    plain = train_by_keras(make(keras.Sequential), *digits, sample_weight=weights)
+    assert_close_weights(fast, plain)
+
+
+# Keras computes a schedule in float32, which XLA rounds in another place.
+@BOTH_KINDS
+def test_schedules_reach_the_epochs(digits, compiled):
+    fast = train(make(schedule="cosine"), *digits, compiled=compiled)
+    plain = train_by_keras(make(keras.Sequential, schedule="cosine"), *digits)
+    assert_close_weights(fast, plain, rtol=1e-5, atol=1e-6)
+
+
+@BOTH_KINDS
+def test_epochs_in_float32_are_close_to_keras_own_steps(digits, compiled):
+    X, y = digits[0].astype(np.float32), digits[1]
+    fast = train(make(dtype="float32"), X, y, compiled=compiled)
+    plain = train_by_keras(make(keras.Sequential, dtype="float32"), X, y)
+    assert_close_weights(fast, plain, rtol=1e-4, atol=1e-5)
+
+
+@BOTH_KINDS
+@pytest.mark.parametrize("batch_size", [25, 200], ids=["no remainder", "one batch"])
+def test_batches_of_any_size_give_the_weights_of_keras_own_steps(
+    digits, batch_size, compiled
+):
+    fast = train(make(), *digits, batch_size=batch_size, compiled=compiled)
+    plain = train_by_keras(make(keras.Sequential), *digits, batch_size=batch_size)
+    assert_close_weights(fast, plain)
+
+
+# Softmax regression by gradient descent: W -= rate * X'(P - Y) / n for each batch.
+def test_an_epoch_of_gradient_descent_worked_in_numpy(digits):
+    X, y = digits
+    network = make(learning_rate=0.5, widths=())
+    W, b = network.get_weights()
+    for rows in np.split(EpochOrder(5)(0, N_ROWS), [32, 64, 96]):
+        scores = np.exp(X[rows] @ W + b)
+        error = scores / scores.sum(axis=1, keepdims=True) - np.eye(10)[y[rows]]
+        W, b = W - 0.5 * X[rows].T @ error / len(rows), b - 0.5 * error.mean(axis=0)
+    train(network, X, y, epochs=1)
+    np.testing.assert_allclose(network.get_weights()[0], W, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(network.get_weights()[1], b, rtol=1e-7, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def two_histories(digits, held_out, weights):
+    """The curves of one training, by whole epochs and in Keras' own loop."""
+    data = {"row_weight": weights, "validation_data": held_out}
+    fast = train(make(), *digits, **data)
+    slow = train(make(), *digits, callbacks=[SeesBatches()], **data)
+    return fast.history.history, slow.history.history
+
+
+def test_history_has_the_keys_of_keras_own_loop_in_their_order(two_histories):
+    fast, slow = two_histories
+    assert list(fast) == list(slow)
+
+
+# Keras sums its metrics in float32.
+def test_history_has_the_values_of_keras_own_loop(two_histories):
+    fast, slow = two_histories
+    for name in fast:
+        np.testing.assert_allclose(fast[name], slow[name], rtol=1e-5)
+
+
+# ---- callbacks ---------------------------------------------------------------------
+
+
+def test_a_callback_with_a_batch_hook_sees_every_batch(digits):
+    seen = []
+    callback = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: seen.append(batch)
+    )
+    train(make(), *digits, epochs=2, callbacks=[callback])
+    assert seen == [0, 1, 2, 3] * 2
+
+
+def test_a_batch_hook_does_not_change_what_is_learned(digits):
+    fast = train(make(), *digits)
+    slow = train(make(), *digits, callbacks=[SeesBatches()])
+    assert_close_weights(fast, slow)
+
+
+# Keras' scheduler reads the rate in a way that NumPy 2 deprecates.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_callbacks_can_change_the_learning_rate(digits):
+    off = keras.callbacks.LearningRateScheduler(lambda epoch: 0.0)
+    assert_equal_weights(train(make(), *digits, callbacks=[off]), make())
+
+
+def test_callbacks_can_stop_the_training(digits):
+    network = make()
+
+    def stop(epoch, logs):
+        network.stop_training = epoch == 1
+
+    train(
+        network, *digits, callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=stop)]
+    )
+    assert len(network.history.history["loss"]) == 2
+
+
+@BOTH_KINDS
+def test_training_that_goes_on_equals_training_at_once(digits, compiled):
+    at_once = train(make(), *digits, epochs=3, compiled=compiled)
+    in_parts = train(make(), *digits, epochs=1, compiled=compiled)
+    train(in_parts, *digits, epochs=3, initial_epoch=1, compiled=compiled)
+    assert_equal_weights(at_once, in_parts)
+
+
+# ---- dropout -----------------------------------------------------------------------
+
+
+@BOTH_KINDS
+def test_dropout_changes_what_is_learned(digits, compiled):
+    with_dropout = train(make(dropout=0.5), *digits, compiled=compiled)
+    without = train(make(), *digits, compiled=compiled)
+    assert not np.allclose(with_dropout.get_weights()[0], without.get_weights()[0])
+
+
+@BOTH_KINDS
+def test_dropout_is_reproducible(digits, compiled):
+    one, two = (train(make(dropout=0.5), *digits, compiled=compiled) for _ in range(2))
+    assert_equal_weights(one, two)
+
+
+@BOTH_KINDS
+def test_keras_own_loop_draws_the_same_masks(digits, compiled):
+    fast = train(make(dropout=0.5, input_dropout=0.2), *digits, compiled=compiled)
+    callbacks = [SeesBatches()]
+    slow = train(make(dropout=0.5, input_dropout=0.2), *digits, callbacks=callbacks)
+    assert_close_weights(fast, slow)
+
+
+# The weights stay as they are and the rows come in the same order: only the masks
+# can make one epoch's loss differ from another's.
+@BOTH_KINDS
+def test_dropout_draws_new_masks_in_each_epoch(digits, compiled):
+    order = EpochOrder(5, shuffle=False)
+    network = make(dropout=0.5, learning_rate=0.0)
+    train(network, *digits, order=order, compiled=compiled)
+    assert len(set(network.history.history["loss"])) == EPOCHS
+
+
+# ---- engines -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"random_state": 1}, {"learning_rate": 0.2}, {"initializers": "zeros"}],
+    ids=str,
+)
+def test_equal_networks_share_one_engine(own_engines, other):
+    assert engine_for(make(), False, None) is engine_for(make(**other), False, None)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"widths": (7,)},
+        {"activations": "tanh"},
+        {"dropout": 0.5},
+        {"input_dropout": 0.5},
+        {"augmentation": {"image_shape": [8, 8], "shift": 0.1}},
+        {"batch_normalization": True},
+        {"dtype": "float32"},
+        {"optimizer": "adam"},
+        {"weight_decay": 0.1},
+        {"schedule": "linear"},
+        {"n_outputs": 9},
+    ],
+    ids=str,
+)
+def test_another_network_gets_another_engine(own_engines, other):
+    first = engine_for(make(), False, None)
+    assert engine_for(make(**other), False, None) is not first
+
+
+def test_another_kind_of_training_gets_another_engine(own_engines):
+    network = make()
+    shapes = [None, (N_ROWS, BATCH), (N_ROWS, 25), (99, BATCH)]
+    engines = {
+        engine_for(network, weighted, shape)
+        for weighted in (False, True)
+        for shape in shapes
+    }
+    assert len(engines) == 8
+
+
+def test_one_graph_serves_any_number_of_rows_and_batches(digits, own_engines):
+    X, y = digits
+    train(make(), X, y, epochs=1)
+    train(make(random_state=1), X[:50], y[:50], epochs=1, batch_size=7)
+    assert len(own_engines) == 1
+
+
+def test_a_shared_engine_keeps_nothing_of_an_earlier_fit(digits):
+    alone = train(make(dropout=0.5), *digits)
+    train(make(dropout=0.5, random_state=1, learning_rate=0.5), *digits)
+    assert_equal_weights(alone, train(make(dropout=0.5), *digits))
+
+
+def test_the_least_recently_used_engine_is_dropped(own_engines, monkeypatch):
+    monkeypatch.setattr(engine, "MAX_ENGINES", 2)
+    network = make()
+    first = engine_for(network, False, (1, BATCH))
+    engine_for(network, False, (2, BATCH))
+    assert engine_for(network, False, (1, BATCH)) is first
+    third = engine_for(network, False, (3, BATCH))
+    assert list(own_engines.values()) == [first, third]
+
+
+@pytest.mark.parametrize("n_features", [64, 300])  # in vectors, and by themselves
+@BOTH_KINDS
+def test_programs_keep_no_numbers(monkeypatch, own_engines, n_features, compiled):
+    # TensorFlow never frees what a program was traced with: three times the weights
+    # for each program of a study.
+    made = []
+
+    class Remembered(engine.Programs):
+        def release(self):
+            super().release()
+            made.append(self)
+
+    monkeypatch.setattr(engine, "Programs", Remembered)
+    X, y = np.ones((50, n_features)), np.arange(50) % 10
+    classifier = KerasMLPClassifier(
+        widths=500, epochs=1, early_stopping=True, optimizer="adam", random_state=0
+    )
+    monkeypatch.setattr(fitting, "pays_to_compile", lambda *_: compiled)
+    classifier.fit(X, y)
+    assert len(made) >= 2
+    for one in made:
+        lent = [v.value for v in one.variables]
+        assert lent and all(tf.size(v) == 0 for v in lent)
+
+
+def test_clear_engines_drops_all(own_engines):
+    engine_for(make(), False, None)
+    clear_engines()
+    assert not own_engines
+
+
+# Whatever still knows the graph of a program keeps several MB.
+@BOTH_KINDS
+def test_a_dropped_engine_leaves_no_graph(own_engines, digits, compiled):
+    network = make()
+    train(network, *digits, epochs=1, compiled=compiled)
+    (kept,) = own_engines.values()
+    graphs = [weakref.ref(p.graph) for p in kept._programs.values()]
+    assert graphs
+    clear_engines()
+    del kept
+    gc.collect()
+    assert [graph() for graph in graphs] == [None] * len(graphs)
+
+
+def test_training_goes_on_after_the_engines_are_dropped(digits, monkeypatch):
+    kept = train(make(), *digits, epochs=2)
+    dropped = train(make(), *digits, epochs=1)
+    monkeypatch.setattr(engine, "_engines", OrderedDict())
+    train(dropped, *digits, epochs=2, initial_epoch=1)
+    assert_equal_weights(kept, dropped)
+
+
+# Fits in threads run one engine's programs at the same time: nothing of one may
+# reach the other.
+@BOTH_KINDS
+def test_threads_that_share_an_engine_learn_what_each_learns_alone(digits, compiled):
+    def learn(seed):
+        network = make(random_state=seed, dropout=0.5)
+        return train(network, *digits, epochs=10, compiled=compiled)
+
+    alone = [learn(seed) for seed in range(4)]
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(learn, range(4)))
+    for a, b in zip(alone, together, strict=True):
+        assert_equal_weights(a, b)
+
+
+def test_threads_can_make_different_engines_at_once(digits, own_engines):
+    def learn(width):
+        return train(make(widths=(width,)), *digits)
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(learn, (4, 5)))
+    for a, b in zip(map(learn, (4, 5)), together, strict=True):
+        assert_equal_weights(a, b)
+
+
+def test_compiling_pays_for_the_report_and_not_for_a_toy():
+    assert pays_to_compile(n_parameters=593_210, n_rows=54_000, batch_size=64)
+    assert not pays_to_compile(n_parameters=1210, n_rows=200, batch_size=32)
+
+
+@pytest.mark.parametrize(("compiling", "shape"), [(1e9, None), (0, (N_ROWS, BATCH))])
+def test_the_classifier_compiles_where_it_pays(
+    digits, own_engines, monkeypatch, compiling, shape
+):
+    monkeypatch.setattr(engine, "COMPILING", compiling)
+    KerasMLPClassifier(0, optimizer="sgd", batch_size=BATCH, epochs=1).fit(*digits)
+    assert [engine.shape for engine in own_engines.values()] == [shape]
+
+
+# ---- the order of the rows ---------------------------------------------------------
+
+
+def test_an_order_is_a_permutation():
+    order = EpochOrder(0)(3, 50)
+    np.testing.assert_array_equal(np.sort(order), np.arange(50))
+
+
+def test_orders_differ_between_epochs():
+    order = EpochOrder(0)
+    assert np.any(order(0, 50) != order(1, 50))
+
+
+def test_orders_differ_between_seeds():
+    assert np.any(EpochOrder(0)(0, 50) != EpochOrder(1)(0, 50))
+
+
+def test_an_order_depends_on_seed_and_epoch_only():
+    used = EpochOrder(0)
+    used(0, 50), used(7, 20)
+    np.testing.assert_array_equal(used(3, 50), EpochOrder(0)(3, 50))
+
+
+def test_an_order_without_shuffling_is_the_rows_as_they_are():
+    order = EpochOrder(0, shuffle=False)(3, 5)
+    np.testing.assert_array_equal(order, np.arange(5))
+
+
+# ---- evaluation and prediction -----------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_predictions_equal_those_of_keras(digits, activation):
+    X, _ = digits
+    network = make(activations=("relu", activation), widths=(6, 5))
+    expected = np.asarray(network(X, training=False))
+    np.testing.assert_allclose(predict(network, X), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_outputs", [1, 10])
+def test_predictions_of_a_trained_network_equal_those_of_keras(
+    digits, n_outputs, dtype
+):
+    X, y = digits[0].astype(dtype), digits[1] % n_outputs
+    network = make(
+        n_outputs=n_outputs, dtype=dtype, batch_normalization=True, dropout=0.5
+    )
+    train(network, X, y)
+    predicted = predict(network, X)
+    assert predicted.dtype == dtype
+    np.testing.assert_allclose(predicted, network(X, training=False), rtol=1e-4)
+
+
+def test_predicting_leaves_the_data_alone(digits):
+    X = digits[0].copy()
+    predict(make(widths=()), X)
+    np.testing.assert_array_equal(X, digits[0])
+
+
+def test_layers_as_arrays_do_not_change_with_the_network(digits):
+    network = make()
+    layers = network_layers(network)
+    before = layers[0].weights.copy()
+    train(network, *digits)
+    np.testing.assert_array_equal(layers[0].weights, before)
+    assert np.any(network_layers(network)[0].weights != before)
+
+
+def test_predictions_in_parts_equal_those_at_once(digits, monkeypatch):
+    network = make()
+    at_once = predict(network, digits[0])
+    monkeypatch.setattr(prediction, "CHUNK_ROWS", 7)
+    in_parts = predict(network, digits[0])
+    np.testing.assert_allclose(in_parts, at_once, rtol=1e-12)
+
+
+# Parts of unequal weight: averaging the parts' means would be wrong.
+def test_a_weighted_validation_in_parts_is_the_weighted_mean(
+    digits, held_out, weights, monkeypatch
+):
+    X, y = held_out
+    monkeypatch.setattr(engine, "EVALUATION_ROWS", 30)
+    data = {"row_weight": weights, "validation_data": (X, y, weights)}
+    network = train(make(), *digits, epochs=1, **data)
+    losses = -np.log(predict(network, X)[np.arange(N_ROWS), y])
+    val_loss = network.history.history["val_loss"][0]
+    assert val_loss == pytest.approx(np.average(losses, weights=weights))
+
+
+# Whether the training rows carry weights says nothing about the validation rows.
+def test_validation_rows_carry_weights_of_their_own(digits, held_out, weights):
+    X, y = held_out
+    network = train(make(), *digits, epochs=1, validation_data=(X, y, weights))
+    losses = -np.log(predict(network, X)[np.arange(N_ROWS), y])
+    val_loss = network.history.history["val_loss"][0]
+    assert val_loss == pytest.approx(np.average(losses, weights=weights))
+
+
+def test_validation_rows_without_weights_weigh_the_same(digits, held_out, weights):
+    X, y = held_out
+    data = {"row_weight": weights, "validation_data": (X, y)}
+    network = train(make(), *digits, epochs=1, **data)
+    losses = -np.log(predict(network, X)[np.arange(N_ROWS), y])
+    assert network.history.history["val_loss"][0] == pytest.approx(losses.mean())
+
+
+def test_validation_accuracy_counts_the_hits(digits, held_out):
+    X, y = held_out
+    network = train(make(), *digits, epochs=1, validation_data=(X, y))
+    predicted = predict(network, X).argmax(axis=1)
+    assert network.history.history["val_accuracy"][0] == np.mean(predicted == y)
+
+
+@pytest.mark.parametrize("batch_normalization", [False, True])
+def test_layers_as_arrays_are_all_that_a_prediction_needs(digits, batch_normalization):
+    X, y = digits
+    network = train(make(batch_normalization=batch_normalization), X, y)
+    (W1, b1, first), (W2, b2, last) = network_layers(network)
+    assert (first, last) == ("relu", "softmax")
+    scores = np.exp(np.maximum(X @ W1 + b1, 0) @ W2 + b2)
+    expected = scores / scores.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(predict(network, X), expected, rtol=1e-9)

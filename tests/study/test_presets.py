@@ -1,0 +1,121 @@
+"""The presets of a study, and the one that searches for accuracy."""
+
+import numpy as np
+import pytest
+from skmnist.study._presets import (
+    PRESETS,
+    accuracy_base_params,
+    accuracy_stages,
+    base_params,
+    final_params,
+    longer_trainings,
+    nearby_rates,
+    normalizations,
+    stages_for,
+)
+from skmnist.study._run import StudyConfig, run_study
+
+from skmnist import KerasMLPClassifier
+from skmnist.model_selection._stage import candidates_of, check_stages
+from skmnist.neural_network._spec import CONSTRAINTS
+
+N_OWN = [8, 4, 10, 4, 4, 3]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_preset_starts_from_parameters_of_the_classifier(preset):
+    params = base_params(preset, epochs=7)
+    assert set(params) <= set(CONSTRAINTS) and params["epochs"] == 7
+    classifier = KerasMLPClassifier(**params, **final_params(preset))
+    check_stages(PRESETS[preset](), classifier.get_params())
+
+
+def test_the_accuracy_preset_has_the_candidates_it_says():
+    chosen = KerasMLPClassifier(**accuracy_base_params()).get_params()
+    generator = np.random.RandomState(0)
+    found = [candidates_of(s, chosen, generator)[0] for s in accuracy_stages()]
+    assert list(map(len, found)) == N_OWN
+    # Those of `normalization` and `duration` that are the incumbent do not count.
+    assert sum(N_OWN) - 2 == 31
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_candidate_of_the_accuracy_preset_is_allowed(seed):
+    chosen = KerasMLPClassifier(**accuracy_base_params(1)).get_params()
+    generator = np.random.RandomState(seed)
+    for stage in accuracy_stages():
+        for candidate in candidates_of(stage, chosen, generator)[0]:
+            classifier = KerasMLPClassifier(**{**chosen, **candidate})
+            classifier._validate_params()
+            assert classifier.warmup_epochs < classifier.epochs
+
+
+def test_grids_that_follow_from_what_was_chosen():
+    chosen = {"learning_rate": 0.002, "epochs": 5}
+    assert normalizations(chosen) == {
+        "batch_normalization": [False, True],
+        "learning_rate": [0.002, 0.006],
+    }
+    assert longer_trainings(chosen) == {"epochs": [5, 10, 20]}
+    drawn = nearby_rates(chosen)["learning_rate"].rvs(1000, random_state=0)
+    assert drawn.min() > 0.002 / 3 - 1e-12 and drawn.max() < 0.006 + 1e-12
+    assert drawn.min() < 0.0007 and drawn.max() > 0.0058
+
+
+@pytest.mark.parametrize(("n_features", "has_images"), [(64, True), (30, False)])
+def test_images_are_distorted_only_where_there_are_any(n_features, has_images):
+    names = [stage.name for stage in stages_for("accuracy", n_features)]
+    assert ("augmentation" in names) == has_images
+
+
+# The accuracy preset with two candidates where it has more.
+@pytest.fixture
+def few_draws(monkeypatch):
+    from dataclasses import replace
+
+    def stages():
+        few = [replace(s, n_iter=s.n_iter and 2) for s in accuracy_stages()]
+        few[1] = replace(few[1], params={"batch_normalization": [True]})
+        few[3] = replace(few[3], params={"augmentation": ["affine", None]})
+        few[5] = replace(few[5], params={"epochs": [2, 3]})
+        return few
+
+    monkeypatch.setitem(PRESETS, "accuracy", stages)
+    monkeypatch.setattr(
+        "skmnist.study._presets.accuracy_base_params", small_base_params
+    )
+
+
+def small_base_params(epochs):
+    return {**accuracy_base_params(epochs), "widths": (16, 16)}
+
+
+def npz(tmp_path, n_features):
+    """Write 200 rows of two classes that differ in their mean."""
+    generator = np.random.default_rng(0)
+    y = np.arange(240) % 2
+    X = generator.normal(size=(240, n_features)) + y[:, None]
+    path = tmp_path / "data.npz"
+    np.savez(path, X=X.astype(np.float32), y=y)
+    return str(path)
+
+
+@pytest.mark.parametrize("n_features", [16, 10])
+def test_the_accuracy_preset_takes_any_data(few_draws, tmp_path, n_features):
+    config = StudyConfig(npz(tmp_path, n_features), preset="accuracy", epochs=2)
+    study = run_study(config, tmp_path / "study")
+    named = [stage["name"] for stage in study.stages]
+    assert ("augmentation" in named) == (n_features == 16)
+    model = KerasMLPClassifier.load(tmp_path / "study" / "model.skmnist")
+    assert model.refit_on_all and model.refit_history_ is not None
+
+
+def test_rows_of_an_accuracy_study_come_back_as_they_were(few_draws, tmp_path):
+    from skmnist.study._storage import read_study
+
+    from skmnist.reporting._text import to_markdown
+
+    config = StudyConfig(npz(tmp_path, 16), preset="accuracy", epochs=2)
+    study = run_study(config, tmp_path / "study")
+    assert read_study(tmp_path / "study") == study
+    assert "Distorted images" in to_markdown(study)

@@ -1,0 +1,335 @@
+"""A study and its folder: what is written, read back, and refused."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import StratifiedShuffleSplit
+from skmnist.datasets._loaders import DataError
+from skmnist.study._presets import PRESETS
+from skmnist.study._run import (
+    JUDGING_PART,
+    StudyConfig,
+    add_significance,
+    pin_threads,
+    run_study,
+)
+from skmnist.study._storage import (
+    PARAMETERS,
+    StudyFolderError,
+    claim_folder,
+    fresh_folder,
+    hold_folder,
+    read_rows,
+    read_study,
+    write_rows,
+)
+
+from skmnist import KerasMLPClassifier, Stage, best_score, load_digits_28x28
+from skmnist.neural_network import _fitting as fitting
+from skmnist.reporting._text import describe_final
+from skmnist.stats._tests import mcnemar_test
+
+
+def tiny_stages():
+    """Return two stages of two small candidates each."""
+    return [
+        Stage("width", {"widths": [16, (16, 8)]}, rule=best_score),
+        Stage("batch", {"batch_size": [64, 128]}, rule=best_score),
+    ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_preset():
+    PRESETS["tiny"] = tiny_stages
+    yield
+    del PRESETS["tiny"]
+
+
+@pytest.fixture(scope="module")
+def config():
+    return StudyConfig(dataset="digits", preset="tiny", epochs=3, seed=1)
+
+
+@pytest.fixture(scope="module")
+def finished(config, tiny_preset, tmp_path_factory):
+    out = tmp_path_factory.mktemp("studies") / "study"
+    return out, run_study(config, out)
+
+
+def test_folder_holds_what_the_readme_says(finished):
+    out, _ = finished
+    assert {path.name for path in out.iterdir()} == {
+        ".lock",
+        "curves.json",
+        "model.skmnist",
+        "predictions.npz",
+        "skmnist-fits",
+        "results.csv",
+        "stages.json",
+        "study.json",
+        "summary.json",
+        "trials.jsonl",
+    }
+
+
+def test_study_read_back_equals_the_one_written(finished):
+    out, study = finished
+    assert read_study(out) == study
+
+
+def test_header_records_configuration_data_versions_and_threads(finished, config):
+    header = json.loads((finished[0] / "study.json").read_text())
+    assert header["config"]["seed"] == config.seed
+    assert header["data"]["fingerprint"] == load_digits_28x28().fingerprint
+    assert header["versions"]["scikit-learn"].startswith("1.")
+    assert header["threads_per_fit"] >= 1
+    assert not header["optimistic"]
+
+
+def test_rows_have_one_winner_a_stage(finished):
+    rows = finished[1].rows
+    for stage in ("width", "batch"):
+        assert sum(row["winner"] for row in rows if row["stage"] == stage) == 1
+
+
+def test_gap_is_validation_minus_judged_accuracy(finished):
+    for row in finished[1].rows:
+        assert row["gap"] == row["validation_accuracy"] - row["accuracy"]
+
+
+def test_rows_have_the_significance_of_what_the_kept_fits_predict(finished, config):
+    # The fits are trained again here, by hand, on the study's own split.
+    out, study = finished
+    digits = load_digits_28x28()
+    X, y = digits.data[digits.train], digits.target[digits.train]
+    split = StratifiedShuffleSplit(1, test_size=JUDGING_PART, random_state=config.seed)
+    train, judging = next(split.split(X, y))
+    rows = [row for row in study.rows if row["stage"] == "batch"]
+    right = []
+    for row in rows:
+        params = {name: row[name] for name in PARAMETERS}
+        network = KerasMLPClassifier(
+            **params, early_stopping=True, random_state=config.seed
+        )
+        right.append(network.fit(X[train], y[train]).predict(X[judging]) == y[judging])
+    assert [np.mean(one) for one in right] == [row["accuracy"] for row in rows]
+    winner = [row["winner"] for row in rows].index(True)
+    (other,) = {0, 1} - {winner}
+    assert rows[winner]["p_value"] is None
+    found = mcnemar_test(right[other], right[winner])
+    assert rows[other]["p_value"] == found.p_value
+    accuracy = rows[other]["accuracy"]
+    error = np.sqrt(accuracy * (1 - accuracy) / len(judging))
+    assert rows[other]["standard_error"] == pytest.approx(error)
+
+
+def test_a_failed_candidate_has_no_significance():
+    rows = [
+        {"accuracy": 0.5, "winner": True},
+        {"accuracy": float("nan"), "winner": False},
+    ]
+    add_significance(rows, [{"right": np.array([True, False])}, None])
+    assert rows[1]["p_value"] is rows[1]["standard_error"] is None
+
+
+def test_saved_model_has_the_accuracy_of_the_summary(finished):
+    out, study = finished
+    model = KerasMLPClassifier.load(out / "model.skmnist")
+    digits = load_digits_28x28()
+    accuracy = model.score(digits.data[digits.test], digits.target[digits.test])
+    assert accuracy == study.summary["final"]["test_accuracy"]
+
+
+def test_final_model_has_the_best_parameters(finished):
+    out, study = finished
+    params = KerasMLPClassifier.load(out / "model.skmnist").get_params()
+    for name, value in study.summary["best_params"].items():
+        assert params[name] == (tuple(value) if isinstance(value, list) else value)
+
+
+def test_number_of_fits_counts_the_final_one(finished):
+    _, study = finished
+    assert study.summary["n_fits"] == len(study.rows) + 1
+
+
+def test_holdout_never_shows_the_test_set_to_the_search(config, tmp_path, monkeypatch):
+    # If the test rows were seen by the search, changing them would change it.
+    first = run_study(config, tmp_path / "a")
+    digits = load_digits_28x28()
+    digits.data[digits.test] = 0.0
+    monkeypatch.setattr(
+        "skmnist.study._run.load_dataset",
+        lambda *_: type(digits)(**digits, name="digits", note=""),
+    )
+    second = run_study(config, tmp_path / "b")
+    accuracies = [[row["accuracy"] for row in s.rows] for s in (first, second)]
+    assert accuracies[0] == accuracies[1]
+    final = [s.summary["final"]["test_accuracy"] for s in (first, second)]
+    assert final[0] != final[1]
+
+
+def test_report_protocol_judges_by_the_test_set(tmp_path):
+    config = StudyConfig(dataset="digits", preset="tiny", protocol="report", epochs=3)
+    study = run_study(config, tmp_path / "study")
+    # The last stage's winner is trained on the training data and judged by the
+    # test data with the same seed, and so is the final model.
+    winner = next(row for row in study.rows[::-1] if row["winner"])
+    assert winner["accuracy"] == study.summary["final"]["test_accuracy"]
+    assert study.header["optimistic"]
+
+
+def test_the_same_study_goes_on_and_trains_nothing_twice(finished, config, monkeypatch):
+    out, study = finished
+
+    def train(*args, **kwargs):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("skmnist.neural_network._fitting.train_wrapper", train)
+    again = run_study(config, out)
+    assert again.rows == study.rows
+    assert again.stages == study.stages
+    same = {"seconds": None}
+    assert {**again.summary, **same} == {**study.summary, **same}
+
+
+class Stopped(BaseException):
+    """Somebody pulls the plug: no failure of a fit that a search could score."""
+
+
+@pytest.mark.parametrize("n_fits", [0, 1, 3])
+def test_a_study_that_was_stopped_ends_as_one_that_was_not(
+    finished, config, tmp_path, monkeypatch, n_fits
+):
+    train, n_trained = fitting.train_wrapper, []
+
+    def train_some(*args, **kwargs):
+        if len(n_trained) == n_fits:
+            raise Stopped
+        n_trained.append(1)
+        return train(*args, **kwargs)
+
+    def train_counted(*args, **kwargs):
+        n_trained.append(1)
+        return train(*args, **kwargs)
+
+    monkeypatch.setattr(fitting, "train_wrapper", train_some)
+    with pytest.raises(Stopped):
+        run_study(config, tmp_path / "study")
+    monkeypatch.setattr(fitting, "train_wrapper", train_counted)
+    resumed = run_study(config, tmp_path / "study")
+    timed = {"seconds": 0}
+    assert [{**row, **timed} for row in resumed.rows] == [
+        {**row, **timed} for row in finished[1].rows
+    ]
+    # The second stage has the first one's winner in it, which is not trained again.
+    assert len(n_trained) == len(list((finished[0] / "skmnist-fits").rglob("*.*"))) == 4
+
+
+def test_a_study_out_of_time_ends_with_the_stages_done(config, tmp_path, monkeypatch):
+    def time_is_over(stage, rows):
+        late = SimpleNamespace(time=lambda: float("inf"))
+        monkeypatch.setattr("skmnist.model_selection._evaluation.time", late)
+
+    timed = replace(config, time_budget=1000.0)
+    with pytest.warns(ConvergenceWarning, match="0 of 2 fits are done in stage"):
+        study = run_study(timed, tmp_path / "study", on_stage=time_is_over)
+    assert study.summary["not_tried"] == ["batch"]
+    assert [stage["name"] for stage in study.stages] == ["width"]
+    assert describe_final(study.summary).endswith("not tried for want of time: batch")
+    # With more time the same study goes on.
+    monkeypatch.undo()
+    whole = run_study(replace(config, time_budget=2000.0), tmp_path / "study")
+    assert whole.summary["not_tried"] == []
+    assert len(whole.stages) == 2
+
+
+def test_another_study_is_refused_with_what_differs(finished, config):
+    out, _ = finished
+    before = (out / "results.csv").read_bytes()
+    other = replace(config, seed=7, epochs=4)
+    with pytest.raises(
+        StudyFolderError, match=r"config.seed is 1 there and 7 now; config.epochs is 3"
+    ):
+        run_study(other, out)
+    assert (out / "results.csv").read_bytes() == before
+
+
+def test_a_study_goes_on_with_another_number_of_jobs(finished, config):
+    again = run_study(replace(config, n_jobs=2), finished[0])
+    assert again.rows == finished[1].rows
+
+
+def test_a_study_that_runs_elsewhere_is_refused(finished, config):
+    out = finished[0]
+    held = (
+        "import sys; from pathlib import Path; from skmnist.folder import hold_folder"
+    )
+    code = f"{held}\nwith hold_folder(Path(sys.argv[1])): print('held'); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, out],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        with pytest.raises(StudyFolderError, match="another process"):
+            run_study(config, out)
+        process.kill()
+    with hold_folder(out):
+        pass
+
+
+def test_a_fresh_folder_is_one_that_does_not_exist(tmp_path):
+    out = tmp_path / "study"
+    assert fresh_folder(out) == out
+    out.mkdir()
+    (tmp_path / "study-2").mkdir()
+    assert fresh_folder(out) == tmp_path / "study-3"
+
+
+def test_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(StudyFolderError, match="not empty"):
+        claim_folder(tmp_path)
+
+
+def test_bad_data_leave_no_folder(tmp_path):
+    np.savez(tmp_path / "bad.npz", a=np.zeros(3))
+    config = StudyConfig(dataset=str(tmp_path / "bad.npz"), preset="tiny")
+    with pytest.raises(DataError):
+        run_study(config, tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_reading_a_folder_without_a_study(tmp_path):
+    with pytest.raises(StudyFolderError, match="no study"):
+        read_study(tmp_path)
+
+
+def test_reading_a_damaged_study(tmp_path):
+    (tmp_path / "study.json").write_text("{")
+    with pytest.raises(StudyFolderError, match="damaged"):
+        read_study(tmp_path)
+
+
+def test_unfinished_study_has_no_summary(finished, tmp_path):
+    for name in ("study.json", "stages.json", "results.csv"):
+        (tmp_path / name).write_bytes((finished[0] / name).read_bytes())
+    assert read_study(tmp_path).summary is None
+
+
+def test_rows_survive_writing_and_reading(finished, tmp_path):
+    rows = finished[1].rows
+    write_rows(tmp_path / "rows.csv", rows)
+    assert read_rows(tmp_path / "rows.csv") == rows
+
+
+def test_threads_set_by_the_caller_stay(monkeypatch):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    assert pin_threads(1) == 3
