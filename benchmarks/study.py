@@ -235,7 +235,8 @@ def prepare(dataset):
     """Load the data and import what the searches need."""
     import scikeras.wrappers  # noqa: F401
     from sklearn.model_selection import GridSearchCV  # noqa: F401
-    from skmnist.datasets._loaders import load_dataset
+
+    from skmnist.datasets import load_dataset
 
     data = load_dataset(dataset)
     _DATA["X"], _DATA["y"] = data.data[data.train], data.target[data.train]

@@ -273,7 +273,7 @@ class Runs:
 
     def _validate(self, params):
         """Train on a part of the training data and judge by the rest."""
-        from skmnist.neural_network._early_stopping import split_validation
+        from skmnist.neural_network import split_validation
 
         X, y = self._rows("train")
         train, judging = split_validation(y, 1 - PART_THAT_TRAINS, random_state=0)
@@ -331,7 +331,7 @@ class Runs:
 def fit(params, seed, X, y, X_judging, y_judging):
     """Train one network, compiled anew, and judge it."""
     from skmnist import KerasMLPClassifier
-    from skmnist.neural_network._compiled import clear_engines
+    from skmnist.neural_network import clear_engines
 
     clear_engines()
     classifier = KerasMLPClassifier(**params, random_state=seed)

@@ -17,14 +17,14 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from skmnist.datasets._loaders import load_dataset
-from skmnist.study._run import pin_threads
-from skmnist.study._source_experiment import report_base_params
-from skmnist.study._storage import PARAMETERS, read_study
 
 from skmnist import compare, holm
-from skmnist.reporting._source_report import reported_rows
+from skmnist.datasets import load_dataset
+from skmnist.reporting import reported_rows
 from skmnist.reporting._text import Table, markdown_table
+from skmnist.study import report_base_params
+from skmnist.study._run import pin_threads
+from skmnist.study._storage import PARAMETERS, read_study
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS / "results" / "findings"

@@ -69,11 +69,10 @@ def write_npz(name, path):
 
 def run_one(name, epochs, n_iter=None):
     """Run a study of some data; return what the page needs."""
-    from skmnist.datasets._loaders import load_dataset
-    from skmnist.study._presets import accuracy_base_params
-    from skmnist.study._run import StudyConfig, run_study
-
     from skmnist import mcnemar_test
+    from skmnist.datasets import load_dataset
+    from skmnist.study import StudyConfig, run_study
+    from skmnist.study._presets import accuracy_base_params
 
     with tempfile.TemporaryDirectory() as folder:
         dataset = {"digits_28x28": "digits", "mnist": "mnist"}.get(name)

@@ -15,10 +15,9 @@ import sys
 from pathlib import Path
 from statistics import fmean, median
 
-from skmnist.study._storage import read_study
-
 from skmnist.reporting._source_report import reported_rows, to_reproduction
 from skmnist.reporting._text import describe_final, markdown_table, overview_table
+from skmnist.study import read_study
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS / "results"

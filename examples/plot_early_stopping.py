@@ -15,7 +15,7 @@ import keras
 import matplotlib.pyplot as plt
 
 from skmnist import KerasMLPClassifier, ValidationEarlyStopping, load_digits_28x28
-from skmnist.neural_network._early_stopping import decide_stop
+from skmnist.neural_network import decide_stop
 
 X, y = load_digits_28x28(return_X_y=True)
 X_train, y_train, X_val, y_val = X[:200], y[:200], X[1000:], y[1000:]

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from skmnist.study._run import StudyConfig, run_study
-from skmnist.study._storage import read_study
 
-from skmnist.reporting._text import describe_final, title
+from skmnist.reporting._text import describe_final
+from skmnist.study import StudyConfig, read_study, run_study
+from skmnist.study._presets import title
 
 temporary = tempfile.TemporaryDirectory()
 folder = Path(temporary.name) / "my-study"

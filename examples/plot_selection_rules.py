@@ -24,7 +24,7 @@ from skmnist import (
     smallest,
     within_gap,
 )
-from skmnist.model_selection._rules import explain
+from skmnist.model_selection import explain
 
 X, y = load_digits_28x28(return_X_y=True)
 search = GridSearchCV(

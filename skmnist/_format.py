@@ -73,3 +73,30 @@ def candidate_names(candidates):
         return [as_text(c[differing[0]]) for c in candidates], differing[0]
     names = differing or list(first)
     return [candidate_name({n: c[n] for n in names}) for c in candidates], ""
+
+
+def duration(seconds):
+    """Write a duration as one says it.
+
+    Parameters
+    ----------
+    seconds : float
+        The duration.
+
+    Returns
+    -------
+    text : str
+        Seconds below a minute, minutes and seconds below an hour, else hours and
+        minutes.
+
+    Examples
+    --------
+    >>> duration(8.4), duration(200), duration(7300)
+    ('8 s', '3 min 20 s', '2 h 1 min')
+    """
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

@@ -78,10 +78,8 @@ def shared_cluster(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_study(tmp_path_factory):
     """The folder of a finished study of the bundled digits: two stages, seven fits."""
-    from skmnist.study._presets import PRESETS
-    from skmnist.study._run import StudyConfig, run_study
-
     from skmnist import Stage, smallest, within_gap
+    from skmnist.study import PRESETS, StudyConfig, run_study
 
     shapes = {"depth": [1, 2], "widths": [8, 16]}
     batches = {"batch_size": [32, 128]}

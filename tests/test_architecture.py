@@ -21,7 +21,8 @@ ORDER = (
     {"stats", "datasets", "preprocessing", "augmentation"},
     {"neural_network", "model_selection"},
     {"study"},
-    {"visualization", "reporting"},
+    {"visualization"},
+    {"reporting"},
     {"cli"},
 )
 MOST_MODULES = 18
@@ -35,6 +36,8 @@ PATHS = {
 }
 TREES = {module: ast.parse(path.read_text()) for module, path in PATHS.items()}
 PACKAGES = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
+# Classes and functions; the packages are public too.
+NAMES = sorted(set(skmnist.__all__) - set(PACKAGES))
 
 
 def imports(module):
@@ -66,13 +69,13 @@ def package_of(module):
 
 
 def test_every_package_has_its_place():
-    assert PACKAGES == sorted(package for level in ORDER for package in level)
+    assert sorted(package for level in ORDER for package in level) == PACKAGES
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_only_packages_above_it(package):
     level = next(i for i, packages in enumerate(ORDER) if package in packages)
-    allowed = {""}.union(*ORDER[: level + 1])
+    allowed = {"", package}.union(*ORDER[:level])
     found = {
         package_of(imported)
         for module in TREES
@@ -161,13 +164,13 @@ def test_public_names_are_sorted():
     assert list(skmnist.__all__) == sorted(skmnist.__all__)
 
 
-@pytest.mark.parametrize("name", skmnist.__all__)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_public_name_resolves(name):
     assert getattr(skmnist, name).__name__ == name
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'KerasMLPRegressor'"):
+    with pytest.raises(AttributeError, match="No skmnist attribute KerasMLPRegressor"):
         _ = skmnist.KerasMLPRegressor
 
 
@@ -202,7 +205,7 @@ def documented(thing):
 
 def public_callables():
     """Yield every public class and function, and the public methods of classes."""
-    for name in skmnist.__all__:
+    for name in NAMES:
         thing = getattr(skmnist, name)
         yield name, thing
         if inspect.isclass(thing):
@@ -234,7 +237,7 @@ def said_defaults(thing):
         name: re.search(r"default=(\S.*)$", kind)
         for name, kind in documented(thing).items()
     }
-    names = {"np": np, **{name: getattr(skmnist, name) for name in skmnist.__all__}}
+    names = {"np": np, **{name: getattr(skmnist, name) for name in NAMES}}
     return {n: eval(found[1], names) for n, found in stated.items() if found}
 
 

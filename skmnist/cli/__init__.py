@@ -6,8 +6,8 @@ import os
 
 import click
 
-from ._completion import completion
 from ._model import fit, predict
+from ._options import completion
 from ._study import report, status, study, tensorboard
 from ._terminal import one_line
 

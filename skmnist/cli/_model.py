@@ -227,7 +227,7 @@ def _epochs_shown(quiet):
     from rich.console import Console
     from rich.progress import Progress
 
-    from ._lines import EpochProgress, epoch_lines
+    from ._progress import EpochProgress, epoch_lines
 
     errors = Console(stderr=True)
     if quiet:

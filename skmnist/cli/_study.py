@@ -270,7 +270,8 @@ def _config(options):
         raise click.BadParameter(
             "give one number for all stages, or STAGE=N for some", param_hint="--n-iter"
         )
-    from ..study._run import StudyConfig, stages_of
+    from ..study._config import StudyConfig
+    from ..study._presets import stages_of
 
     config = StudyConfig(**options, n_iter=n_iter)
     try:
@@ -339,8 +340,7 @@ def _run(config, out, screen):
     from ..reporting._html import write_report
     from ..reporting._text import OPTIMISTIC, describe_data, overview_table
     from ..study._run import run_study
-    from ._lines import StudyLines
-    from ._progress import StudyProgress
+    from ._progress import StudyLines, StudyProgress
 
     errors = Console(stderr=True)
     progress = []
@@ -367,7 +367,8 @@ def _run(config, out, screen):
 
 
 def _print_stage(screen, number, stage, rows, protocol):
-    from ..reporting._text import stage_table, title
+    from ..reporting._text import stage_table
+    from ..study._presets import title
 
     table = stage_table(stage, rows, protocol)
     screen.print()

@@ -53,33 +53,6 @@ def _finite(value):
     return value
 
 
-def duration(seconds):
-    """Write a duration as one says it.
-
-    Parameters
-    ----------
-    seconds : float
-        The duration.
-
-    Returns
-    -------
-    text : str
-        Seconds below a minute, minutes and seconds below an hour, else hours and
-        minutes.
-
-    Examples
-    --------
-    >>> duration(8.4), duration(200), duration(7300)
-    ('8 s', '3 min 20 s', '2 h 1 min')
-    """
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
-
-
 @contextlib.contextmanager
 def library_noise_apart():
     """Keep what TensorFlow's C++ code prints at its start off the terminal.

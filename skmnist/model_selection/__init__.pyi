@@ -1,16 +1,17 @@
 from ._evaluation import (
     Trial as Trial,
 )
-from ._results import (
-    record_scoring as record_scoring,
-)
 from ._rules import (
     best_score as best_score,
     explain as explain,
     one_standard_error as one_standard_error,
     prefer as prefer,
+    significantly_better as significantly_better,
     smallest as smallest,
     within_gap as within_gap,
+)
+from ._scoring import (
+    record_scoring as record_scoring,
 )
 from ._search import (
     StagedSearchCV as StagedSearchCV,
@@ -18,8 +19,6 @@ from ._search import (
 from ._significance import (
     compare_candidates as compare_candidates,
     significant_gain as significant_gain,
-    significantly_better as significantly_better,
-    stage_significance as stage_significance,
 )
 from ._stage import (
     Stage as Stage,

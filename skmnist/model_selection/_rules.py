@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..stats._compare import holm
 from ._results import (
     ROUNDING,
     Words,
@@ -20,15 +21,12 @@ from ._results import (
     lowest,
     mean_scores,
     numbers,
-    record_scoring as record_scoring,
     same_value,
     standard_error,
     written,
 )
-from ._significance import (
-    significant_gain as significant_gain,
-    significantly_better as significantly_better,
-)
+from ._scoring import record_scoring as record_scoring
+from ._significance import compare_candidates, significant_gain as significant_gain
 
 
 def best_score(cv_results):
@@ -53,7 +51,7 @@ def best_score(cv_results):
 
     Examples
     --------
-    >>> from skmnist.model_selection._rules import best_score
+    >>> from skmnist import best_score
     >>> best_score({"mean_test_score": [0.91, float("nan"), 0.95, 0.95]})
     2
     """
@@ -83,7 +81,7 @@ class within_gap:
 
     Examples
     --------
-    >>> from skmnist.model_selection._rules import within_gap
+    >>> from skmnist import within_gap
     >>> rule = within_gap(0.01)
     >>> rule({"mean_test_score": [0.98, 0.97], "mean_train_score": [1.0, 0.975]})
     1
@@ -139,7 +137,7 @@ class smallest:
 
     Examples
     --------
-    >>> from skmnist.model_selection._rules import smallest
+    >>> from skmnist import smallest
     >>> rule = smallest("batch_size", tolerance=0.001)
     >>> rule({"mean_test_score": [0.96, 0.9795, 0.98],
     ...       "param_batch_size": [32, 64, 128]})
@@ -192,7 +190,7 @@ class one_standard_error:
 
     Examples
     --------
-    >>> from skmnist.model_selection._rules import one_standard_error
+    >>> from skmnist import one_standard_error
     >>> rule = one_standard_error("depth")
     >>> rule({"mean_test_score": [0.90, 0.94, 0.95], "param_depth": [1, 2, 3],
     ...       "split0_test_score": [0.90, 0.94, 0.94],
@@ -244,7 +242,7 @@ class prefer:
 
     Examples
     --------
-    >>> from skmnist.model_selection._rules import prefer
+    >>> from skmnist import prefer
     >>> rule = prefer("solver", "lbfgs", tolerance=0.01)
     >>> rule({"mean_test_score": [0.97, 0.965], "param_solver": ["sag", "lbfgs"]})
     1
@@ -313,7 +311,7 @@ def explain(rule: Callable, cv_results: Mapping, index: int) -> str:
 
     Examples
     --------
-    >>> from skmnist.model_selection._rules import best_score, explain
+    >>> from skmnist.model_selection import best_score, explain
     >>> explain(best_score, {"mean_test_score": [0.91, 0.95]}, 1)
     '95.00 % is the highest score of 2 candidates'
     """
@@ -337,3 +335,113 @@ def _check(rule, *, name=None, bound=None):
         raise ValueError(f"{name} must be a name; got {getattr(rule, name)!r}")
     if bound and not getattr(rule, bound) >= 0:
         raise ValueError(f"{bound} must not be negative; got {getattr(rule, bound)!r}")
+
+
+@dataclass(frozen=True)
+class significantly_better:
+    """Choose another candidate than the incumbent only if it is really better.
+
+    The baseline is the incumbent of a stage or, with `complexity`, the simplest
+    candidate. Each other candidate is tested against it, one-sided, and the
+    p-values are adjusted after Holm for being several. Among the candidates that
+    are significantly better the highest score wins; without any the baseline stays.
+
+    Parameters
+    ----------
+    complexity : str, default=None
+        What is to be small: a searched parameter or a column, as in `smallest`. None
+        makes the incumbent of a `StagedSearchCV` the baseline or, where there is
+        none or it failed, the first candidate that did not.
+    alpha : float, default=0.05
+        Level of the test over all candidates.
+    test_size : float, default=None
+        Part of the data that judged in each split, see `compare_candidates`.
+
+    Notes
+    -----
+    With two or more splits the test is `corrected_resampled_t_test`. With one split
+    a table has only accuracies, and the test is that of two proportions with the
+    column ``n_test`` (see `record_scoring`), which does not use that all candidates
+    saw the same rows: it lets the baseline stay more often than it had to, and the
+    reason says that it was used. A candidate that failed is not tested and never
+    wins.
+
+    Examples
+    --------
+    >>> from skmnist import significantly_better
+    >>> rule = significantly_better("depth")
+    >>> rule({"mean_test_score": [0.9753, 0.9783, 0.9814], "param_depth": [1, 2, 3],
+    ...       "mean_test_n_test": [10_000, 10_000, 10_000]})
+    2
+    >>> rule({"mean_test_score": [0.9791, 0.9783, 0.9814], "param_depth": [1, 2, 3],
+    ...       "mean_test_n_test": [10_000, 10_000, 10_000]})
+    0
+    """
+
+    complexity: str | None = None
+    alpha: float = 0.05
+    test_size: float | None = None
+
+    def __post_init__(self):
+        if not 0 < self.alpha < 1:
+            raise ValueError(f"alpha must be between 0 and 1; got {self.alpha!r}")
+
+    def __call__(self, cv_results):
+        """Choose a row."""
+        baseline, p_values, _ = self._test(cv_results)
+        better = p_values < self.alpha
+        if not better.any():
+            return baseline
+        return highest(mean_scores(cv_results), better)
+
+    def explain(self, cv_results, index):
+        """Say in one sentence why row `index` was chosen."""
+        table = Words(cv_results)
+        baseline, p_values, test = self._test(cv_results)
+        if test is None:
+            return f"{table.score(index)} is all there is: the other candidates failed"
+        how = f"at level {self.alpha:g} after Holm, by the {test}"
+        if test == "test of two proportions":
+            how += " on one split"
+        nearest = int(np.nanargmin(p_values))
+        whose = f"{self._name(cv_results, baseline)} with {table.score(baseline)}"
+        if index == baseline:
+            n_tested = np.count_nonzero(~np.isnan(p_values))
+            return (
+                f"{whose} stays: none of the {n_tested} others is significantly better "
+                f"{how}; the nearest, {table.score(nearest)}, has "
+                f"p = {p_values[nearest]:.2g}"
+            )
+        among = table.among(p_values < self.alpha, f"highest {table.noun}")
+        return (
+            f"{table.score(index)} {among} significantly better than {whose} {how}; "
+            f"p = {p_values[index]:.2g}"
+        )
+
+    def _test(self, cv_results):
+        """Test each row against the baseline: its row, p-values, name of the test."""
+        scores = mean_scores(cv_results)
+        baseline = self._baseline(cv_results, scores)
+        p_values, test = np.full(len(scores), np.nan), None
+        for i in np.flatnonzero(~np.isnan(scores)):
+            if i != baseline:
+                found = compare_candidates(
+                    cv_results, i, baseline, test_size=self.test_size
+                )
+                p_values[i], test = found.p_better, found.test
+        return baseline, holm(p_values), test
+
+    def _baseline(self, cv_results, scores):
+        if self.complexity is not None:
+            return lowest(numbers(cv_results, self.complexity), scores)
+        known = ~np.isnan(scores)
+        incumbent = np.asarray(cv_results.get("incumbent", False)) & known
+        return int(np.flatnonzero(incumbent if incumbent.any() else known)[0])
+
+    def _name(self, cv_results, baseline):
+        if self.complexity is not None:
+            value = Words(cv_results).value(self.complexity, baseline)
+            return f"the simplest candidate, {value},"
+        if "incumbent" in cv_results and cv_results["incumbent"][baseline]:
+            return "the incumbent"
+        return "the first candidate"

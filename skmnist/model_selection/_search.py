@@ -9,16 +9,126 @@ import warnings
 from numbers import Real
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import check_cv
+from sklearn.utils import indexable
 
-from .._compat import BaseSearchCV, ChoosingSearchCV, HasMethods, Interval
+from .._compat import (
+    BaseSearchCV,
+    HasMethods,
+    Interval,
+    _check_method_params,
+    _fit_context,
+    _MultimetricScorer,
+    named_error,
+)
 from ._evaluation import BudgetSpentError, Evaluation
-from ._results import Recorder
 from ._runner import SearchRun
+from ._scoring import Recorder
 from ._stage import Stage, StageResult
 
 __all__ = ["Stage", "StageResult", "StagedSearchCV"]
+
+
+class ChoosingSearchCV(BaseSearchCV):
+    """A `BaseSearchCV` that chooses its winner while it searches.
+
+    A subclass evaluates its candidates itself: ``_search_stages(X, y, scorers,
+    fit_params, score_params, callback_ctx)`` returns ``cv_results_`` and the scores
+    of the first fit, and sets ``best_index_``, ``best_params_`` and ``best_score_``.
+    It says in ``choose_metric(names)`` which of several metrics decides.
+    """
+
+    @_fit_context(
+        # The estimator that is searched is not validated yet.
+        prefer_skip_nested_validation=False
+    )
+    def fit(self, X, y=None, **params):
+        """Search, and fit the winner; in scikit-learn's order of things."""
+        scorers, _ = self._get_scorers()
+        X, y = indexable(X, y)
+        params = _check_method_params(X, params=params)
+        routed = self._get_routed_params_for_fit(params)
+        weights = params.get("sample_weight")
+        metadata = None if weights is None else {"sample_weight": weights}
+        shown = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        context = self._init_callback_context(
+            max_subtasks=1 + (self.refit is not False)
+        ).call_on_fit_task_begin(**shown)
+        self._checked_cv_orig = check_cv(
+            self.cv, y, classifier=is_classifier(self.estimator)
+        )
+        split_params = routed.splitter.split
+        self._check_input_parameters(X=X, y=y, split_params=split_params)
+        self.n_splits_ = self.checked_cv.get_n_splits(X, y, **split_params)
+        self.cv_results_, scores = self._search_stages(
+            X,
+            y,
+            scorers,
+            fit_params=routed.estimator.fit,
+            score_params=routed.scorer.score,
+            split_params=split_params,
+            callback_ctx=context,
+        )
+        # Of a callable only its first result tells.
+        self.multimetric_ = isinstance(scores, dict)
+        if self.refit:
+            refit = context.subcontext(task_name="refit-with-best-params")
+            self._refit(shown, routed.estimator.fit, refit)
+        self.scorer_ = getattr(scorers, "_scorers", scorers)
+        context.call_on_fit_task_end(**shown)
+        return self
+
+    def _refit(self, shown, fit_params, context):
+        """Fit the winner on all data."""
+        # The parameters too: they may be estimators themselves.
+        best = clone(self.best_params_, safe=False)
+        self.best_estimator_ = clone(self.estimator).set_params(**best)
+        given = [shown["X"]] if shown["y"] is None else [shown["X"], shown["y"]]
+        with context.propagate_callback_context(self.best_estimator_):
+            context.call_on_fit_task_begin(**shown)
+            started = time.time()
+            self.best_estimator_.fit(*given, **fit_params)
+            self.refit_time_ = time.time() - started
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_
+        context.call_on_fit_task_end(**shown)
+
+    def _run_search(self, evaluate_candidates, *, callback_ctx=None):
+        raise NotImplementedError("_search_stages takes its place")
+
+    @property
+    def checked_cv(self):
+        """The splitter in use, made by ``check_cv``; only during ``fit``."""
+        return self._checked_cv_orig
+
+    def _get_scorers(self):
+        scorers, metric = super()._get_scorers()
+        if isinstance(scorers, _MultimetricScorer):
+            metric = self.choose_metric(list(scorers._scorers))
+        return scorers, metric
+
+    def _check_refit_for_multimetric(self, scores):
+        self.choose_metric(list(scores))
+
+    def _format_results(self, candidate_params, n_splits, out, more_results=None):
+        errors = [row["fit_error"] for row in out if row["fit_error"]]
+        self._last_failure = named_error(errors[-1]) if errors else None
+        # scikit-learn warns of NaN once per column and per call, about all rows
+        # so far; the subclass warns once, about the new rows.
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", r"One or more of the (test|train) scores are non-finite"
+            )
+            return super()._format_results(
+                candidate_params, n_splits, out, more_results
+            )
+
+    @property
+    def last_failure(self):
+        """What the last fit that failed raised, in one line, or None."""
+        return getattr(self, "_last_failure", None)
 
 
 class StagedSearchCV(ChoosingSearchCV):

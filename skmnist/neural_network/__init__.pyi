@@ -10,3 +10,6 @@ from ._early_stopping import (
     decide_stop as decide_stop,
     split_validation as split_validation,
 )
+from ._persistence import (
+    ModelFileError as ModelFileError,
+)

@@ -2,7 +2,6 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -68,21 +67,6 @@ class Rows(NamedTuple):
         return tuple(self.take(part) for part in parts)
 
 
-class Allowed(NamedTuple):
-    """Which values one layer may have.
-
-    Attributes
-    ----------
-    what : str
-        In words.
-    test : callable
-        Tells of a value whether it is allowed.
-    """
-
-    what: str
-    test: Callable
-
-
 def encode_labels(y, classes):
     """Return the position of each label in `classes`.
 
@@ -100,49 +84,6 @@ def encode_labels(y, classes):
             f"y contains labels that are not among the classes: {', '.join(unknown)}"
         )
     return positions.astype(np.int32)
-
-
-def per_layer(name, value, depth, allowed):
-    """Bring a parameter that is one value or one per layer to a list.
-
-    Parameters
-    ----------
-    name : str
-        The parameter's name, for messages.
-    value : scalar or array-like of shape (depth,)
-        Its value.
-    depth : int
-        Number of hidden layers.
-    allowed : Allowed
-        Which values a layer may have.
-
-    Returns
-    -------
-    values : list of length depth
-        Plain Python values, one for each layer.
-
-    Raises
-    ------
-    ValueError
-        If the number of values is not the depth, or one is not allowed.
-    """
-    if isinstance(value, str) or np.ndim(value) == 0:
-        values = [value] * depth
-    else:
-        values = list(value)
-    if len(values) != depth:
-        raise ValueError(
-            f"The {name!r} parameter of KerasMLPClassifier has {len(values)} values "
-            f"for depth={depth} hidden layers. Got {value!r}."
-        )
-    values = [v.item() if isinstance(v, np.generic) else v for v in values]
-    for v in values:
-        if not allowed.test(v):
-            raise ValueError(
-                f"The {name!r} parameter of KerasMLPClassifier must hold "
-                f"{allowed.what} for each layer. Got {v!r} in {value!r}."
-            )
-    return values
 
 
 def draw_seeds(random_state):

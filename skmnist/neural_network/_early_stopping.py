@@ -41,7 +41,7 @@ def split_validation(y, validation_split, *, random_state):
     Examples
     --------
     >>> import numpy as np
-    >>> from skmnist.neural_network._early_stopping import split_validation
+    >>> from skmnist.neural_network import split_validation
     >>> y = np.repeat([0, 1], 10)
     >>> train, validation = split_validation(y, 0.2, random_state=0)
     >>> np.bincount(y[validation])
@@ -130,7 +130,7 @@ def decide_stop(
 
     Examples
     --------
-    >>> from skmnist.neural_network._early_stopping import decide_stop
+    >>> from skmnist.neural_network import decide_stop
     >>> decide_stop({"loss": [0.5, 0.3, 0.2], "val_loss": [0.4, 0.3, 0.35]})
     StopDecision(reason='val_loss has not improved for 1 epoch', best_epoch=1)
     """

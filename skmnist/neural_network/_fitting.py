@@ -21,8 +21,8 @@ from ._data import DTYPES, Rows, encode_labels
 from ._early_stopping import ValidationEarlyStopping
 from ._epochs import EpochOrder
 from ._persistence import NetworkKeeping
-from ._scikeras import describe, make_wrapper, refuse_fork, train_wrapper
-from ._spec import EARLY_STOPPING_FROM
+from ._scikeras import make_wrapper, refuse_fork, train_wrapper
+from ._spec import EARLY_STOPPING_FROM, describe
 
 
 class NetworkFitting(CallbackSupportMixin, NetworkKeeping):

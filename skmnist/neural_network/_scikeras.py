@@ -12,111 +12,16 @@ import os
 from collections import defaultdict
 from functools import partial
 
-import keras
 import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn import config_context
 
-from ..augmentation._distortions import describe_augmentation
-from ._data import Allowed, per_layer
 from ._epochs import EpochNetwork
-from ._network import (
-    ACTIVATIONS,
-    INITIALIZERS,
-    build_loss,
-    build_network,
-    build_optimizer,
-)
+from ._network import build_loss, build_network
+from ._optimizers import build_optimizer
 
 # The process in which TensorFlow has started.
 _STARTED_IN = []
-
-
-def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
-    """Bring a classifier's parameters to the spec of its network.
-
-    Parameters
-    ----------
-    params : dict
-        The parameters of a `KerasMLPClassifier`.
-    n_features, n_classes, n_samples : int
-        Sizes of the training data.
-    dtype : {"float32", "float64"}
-        Their type.
-    random_state : int
-        Seed of the layers.
-
-    Returns
-    -------
-    spec : dict
-        JSON values, see `make_wrapper`.
-
-    Raises
-    ------
-    ValueError
-        If a parameter with one value per layer does not match the depth, or
-        holds something that is no layer's; or if the data are no images and are to
-        be distorted.
-    """
-
-    def layers(name, allowed):
-        return per_layer(name, params[name], params["depth"], allowed)
-
-    n_outputs = 1 if n_classes == 2 else n_classes
-    steps_per_epoch = -(-n_samples // params["batch_size"])
-    learning_rate = params["learning_rate"]
-    augmentation = describe_augmentation(
-        params["augmentation"], params["image_shape"], n_features
-    )
-    return {
-        "network": {
-            "n_features": int(n_features),
-            "n_outputs": n_outputs,
-            "widths": layers("widths", _WIDTH),
-            "activations": layers("activations", _ACTIVATION),
-            "initializers": layers("initializers", _INITIALIZER),
-            "output_initializer": params["output_initializer"],
-            "dropout": layers("dropout", _RATE),
-            "input_dropout": float(params["input_dropout"]),
-            "augmentation": augmentation,
-            "batch_normalization": bool(params["batch_normalization"]),
-            "dtype": dtype,
-            "random_state": random_state,
-        },
-        "loss": {
-            "n_outputs": n_outputs,
-            "label_smoothing": float(params["label_smoothing"]),
-            "dtype": dtype,
-        },
-        "optimizer": {
-            "optimizer": serialize_optimizer(params["optimizer"]),
-            "learning_rate": None if learning_rate is None else float(learning_rate),
-            "schedule": params["learning_rate_schedule"],
-            "n_steps": int(params["epochs"]) * steps_per_epoch,
-            "n_warmup": round(params["warmup_epochs"] * steps_per_epoch),
-            "weight_decay": float(params["weight_decay"]),
-        },
-        "batch_size": int(params["batch_size"]),
-        "epochs": int(params["epochs"]),
-    }
-
-
-def _is_width(width):
-    return isinstance(width, int) and not isinstance(width, bool) and width >= 1
-
-
-def _is_rate(rate):
-    return isinstance(rate, int | float) and 0 <= rate < 1
-
-
-def _one_of(names):
-    return Allowed(f"one of {', '.join(names)}", names.__contains__)
-
-
-_WIDTH = Allowed("a whole number of at least 1", _is_width)
-_RATE = Allowed("a number from 0 to below 1", _is_rate)
-_ACTIVATION = _one_of(ACTIVATIONS)
-_INITIALIZER = _one_of(INITIALIZERS)
 
 
 def refuse_fork():
@@ -250,17 +155,3 @@ def restore_wrapper(spec, arrays, history):
 def _variables(model):
     layers = [variable for layer in model.layers for variable in layer.variables]
     return [*layers, *model.optimizer.variables]
-
-
-def serialize_optimizer(optimizer):
-    """Return an optimizer's name, or the JSON form of an optimizer object."""
-    if isinstance(optimizer, str):
-        return optimizer
-    return keras.optimizers.serialize(optimizer)
-
-
-def deserialize_optimizer(described):
-    """Return what `serialize_optimizer` was given."""
-    if isinstance(described, str):
-        return described
-    return keras.optimizers.deserialize(described)

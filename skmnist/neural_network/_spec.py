@@ -3,15 +3,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import keras
+import numpy as np
 
 from .._compat import HasMethods, Interval, StrOptions
-from ..augmentation._distortions import AUGMENTATIONS, Distortions
-from ._network import ACTIVATIONS, INITIALIZERS, OPTIMIZERS, SCHEDULES
-from ._scikeras import deserialize_optimizer, serialize_optimizer
+from ..augmentation._distortions import (
+    AUGMENTATIONS,
+    Distortions,
+    describe_augmentation,
+)
+from ._network import ACTIVATIONS, INITIALIZERS
+from ._optimizers import OPTIMIZERS, SCHEDULES
 
 # From this many samples on, early_stopping="auto" stops early, as in
 # scikit-learn's HistGradientBoostingClassifier.
@@ -112,3 +119,168 @@ def from_plain(plain):
         distortions = Distortions(**distortions)
     optimizer = deserialize_optimizer(plain["optimizer"])
     return {**plain, "optimizer": optimizer, "augmentation": distortions}
+
+
+class Allowed(NamedTuple):
+    """Which values one layer may have.
+
+    Attributes
+    ----------
+    what : str
+        In words.
+    test : callable
+        Tells of a value whether it is allowed.
+    """
+
+    what: str
+    test: Callable
+
+
+def per_layer(name, value, depth, allowed):
+    """Bring a parameter that is one value or one per layer to a list.
+
+    Parameters
+    ----------
+    name : str
+        The parameter's name, for messages.
+    value : scalar or array-like of shape (depth,)
+        Its value.
+    depth : int
+        Number of hidden layers.
+    allowed : Allowed
+        Which values a layer may have.
+
+    Returns
+    -------
+    values : list of length depth
+        Plain Python values, one for each layer.
+
+    Raises
+    ------
+    ValueError
+        If the number of values is not the depth, or one is not allowed.
+    """
+    if isinstance(value, str) or np.ndim(value) == 0:
+        values = [value] * depth
+    else:
+        values = list(value)
+    if len(values) != depth:
+        raise ValueError(
+            f"The {name!r} parameter of KerasMLPClassifier has {len(values)} values "
+            f"for depth={depth} hidden layers. Got {value!r}."
+        )
+    values = [v.item() if isinstance(v, np.generic) else v for v in values]
+    for v in values:
+        if not allowed.test(v):
+            raise ValueError(
+                f"The {name!r} parameter of KerasMLPClassifier must hold "
+                f"{allowed.what} for each layer. Got {v!r} in {value!r}."
+            )
+    return values
+
+
+def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
+    """Bring a classifier's parameters to the spec of its network.
+
+    Parameters
+    ----------
+    params : dict
+        The parameters of a `KerasMLPClassifier`.
+    n_features, n_classes, n_samples : int
+        Sizes of the training data.
+    dtype : {"float32", "float64"}
+        Their type.
+    random_state : int
+        Seed of the layers.
+
+    Returns
+    -------
+    spec : dict
+        JSON values, see `make_wrapper`.
+
+    Raises
+    ------
+    ValueError
+        If a parameter with one value per layer does not match the depth, or
+        holds something that is no layer's; or if the data are no images and are to
+        be distorted.
+    """
+
+    def layers(name, allowed):
+        return per_layer(name, params[name], params["depth"], allowed)
+
+    n_outputs = 1 if n_classes == 2 else n_classes
+    steps_per_epoch = -(-n_samples // params["batch_size"])
+    learning_rate = params["learning_rate"]
+    augmentation = describe_augmentation(
+        params["augmentation"], params["image_shape"], n_features
+    )
+    return {
+        "network": {
+            "n_features": int(n_features),
+            "n_outputs": n_outputs,
+            "widths": layers("widths", _WIDTH),
+            "activations": layers("activations", _ACTIVATION),
+            "initializers": layers("initializers", _INITIALIZER),
+            "output_initializer": params["output_initializer"],
+            "dropout": layers("dropout", _RATE),
+            "input_dropout": float(params["input_dropout"]),
+            "augmentation": augmentation,
+            "batch_normalization": bool(params["batch_normalization"]),
+            "dtype": dtype,
+            "random_state": random_state,
+        },
+        "loss": {
+            "n_outputs": n_outputs,
+            "label_smoothing": float(params["label_smoothing"]),
+            "dtype": dtype,
+        },
+        "optimizer": {
+            "optimizer": serialize_optimizer(params["optimizer"]),
+            "learning_rate": None if learning_rate is None else float(learning_rate),
+            "schedule": params["learning_rate_schedule"],
+            "n_steps": int(params["epochs"]) * steps_per_epoch,
+            "n_warmup": round(params["warmup_epochs"] * steps_per_epoch),
+            "weight_decay": float(params["weight_decay"]),
+        },
+        "batch_size": int(params["batch_size"]),
+        "epochs": int(params["epochs"]),
+    }
+
+
+def _is_width(width):
+    return isinstance(width, int) and not isinstance(width, bool) and width >= 1
+
+
+def _is_rate(rate):
+    return isinstance(rate, int | float) and 0 <= rate < 1
+
+
+def _one_of(names):
+    return Allowed(f"one of {', '.join(names)}", names.__contains__)
+
+
+_WIDTH = Allowed("a whole number of at least 1", _is_width)
+
+
+_RATE = Allowed("a number from 0 to below 1", _is_rate)
+
+
+_ACTIVATION = _one_of(ACTIVATIONS)
+
+
+_INITIALIZER = _one_of(INITIALIZERS)
+
+
+def serialize_optimizer(optimizer):
+    """Return an optimizer's name, or the JSON form of an optimizer object."""
+    if isinstance(optimizer, str):
+        return optimizer
+    return keras.optimizers.serialize(optimizer)
+
+
+def deserialize_optimizer(described):
+    """Return what `serialize_optimizer` was given."""
+    if isinstance(described, str):
+        return described
+    return keras.optimizers.deserialize(described)

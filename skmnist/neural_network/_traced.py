@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from .._compat import standing_in, sum_gradients_nowhere
-from ._network import OPTIMIZERS
+from ._optimizers import OPTIMIZERS
 from ._tensors import empty_variables
 
 # Above this number of weights the copies that one vector needs cost more than the

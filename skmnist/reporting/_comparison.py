@@ -8,9 +8,10 @@ from typing import NamedTuple
 from scipy.stats import binomtest
 
 from .._format import candidate_name, with_error
+from ..study._presets import title
 from ..study._storage import flat
 from ..study._uncertainty import SIGNIFICANT, lead_of, standard_error
-from ._text import Table, markdown_table, title
+from ._text import Table, markdown_table
 
 
 class Difference(NamedTuple):

@@ -11,16 +11,11 @@ from jinja2 import Environment, StrictUndefined
 
 from .._format import as_percent, as_text, with_error
 from ..study._artifacts import read_evidence
+from ..study._config import judged_by, n_judging
+from ..study._presets import title
 from ..study._source_experiment import MAX_GAP
 from ..study._storage import read_study
-from ..study._uncertainty import (
-    describe_lead,
-    describe_noise,
-    error_column,
-    judged_by,
-    n_judging,
-    rows_of,
-)
+from ..study._uncertainty import rows_of
 from ..visualization._digits import MisreadDigitsDisplay
 from ..visualization._matplotlib import NoMatplotlibError
 from . import _svg
@@ -29,12 +24,14 @@ from ._text import (
     OPTIMISTIC,
     describe_data,
     describe_final,
+    describe_lead,
     describe_misread,
+    describe_noise,
     describe_versions,
+    error_column,
     overview_table,
     p_column,
     stage_table,
-    title,
     to_markdown,
 )
 

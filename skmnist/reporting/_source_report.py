@@ -5,9 +5,10 @@
 from importlib.resources import files
 
 from .._format import as_percent, as_points, as_text
+from ..study._presets import title
 from ..study._storage import read_rows
 from ..study._uncertainty import rows_of
-from ._text import Table, describe_data, describe_versions, markdown_table, title
+from ._text import Table, describe_data, describe_versions, markdown_table
 
 # What the report's rows state about a candidate, under the same name as ours.
 _SHARED = (

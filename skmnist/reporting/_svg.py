@@ -9,6 +9,7 @@ from html import escape
 
 import numpy as np
 
+from ..study._presets import title
 from ..study._uncertainty import lead_of, rows_of, standard_error
 from ..visualization._fit_curve import FitCurveDisplay
 from ..visualization._matplotlib import (
@@ -19,7 +20,6 @@ from ..visualization._matplotlib import (
     legend_above,
 )
 from ..visualization._search import GapDisplay, StageScoresDisplay
-from ._text import title
 
 # Stands for the colour of the page's text, which is dark or light.
 _INK = "#010203"

@@ -14,32 +14,10 @@ from .._format import (
     candidate_name,
     with_error,
 )
-from ..study._uncertainty import (
-    describe_lead,
-    describe_noise,
-    error_column,
-    judged_by,
-    lead_of,
-    rows_of,
-    standard_error,
-)
+from ..study._config import judged_by, n_judging
+from ..study._presets import TITLES, title
+from ..study._uncertainty import lead_of, rows_of, standard_error
 
-TITLES = {
-    "depth_width": "Depth and width",
-    "activations": "Activation functions",
-    "node_distribution": "Distribution of nodes",
-    "batch_size": "Batch size",
-    "validation_split": "Validation split",
-    "initializers": "Initializers",
-    "optimizer": "Optimizer",
-    "epochs": "Epochs under early stopping",
-    "learning_rate": "Learning rate and its schedule",
-    "normalization": "Batch normalization",
-    "regularization": "Regularization",
-    "augmentation": "Distorted images",
-    "fine_tuning": "Learning rate, once more",
-    "duration": "Epochs",
-}
 OPTIMISTIC = (
     "Candidates were judged by the test set, as the source report did; its "
     "accuracies are therefore optimistic."
@@ -160,11 +138,6 @@ def overview_table(study):
     return Table([*columns, "before the best other"], rows, None)
 
 
-def title(stage):
-    """Return a stage's heading."""
-    return TITLES.get(stage["name"], stage["name"])
-
-
 def describe_data(header):
     """Say in one line which data a study is about."""
     data = header["data"]
@@ -274,3 +247,33 @@ def describe_versions(header):
 
 def _p(value):
     return f"{value:.2g}" if value >= 0.001 else "< 0.001"
+
+
+def describe_lead(study, stage):
+    """Say in one sentence whether a stage's winner differs from the best other."""
+    lead = lead_of(study, stage)
+    if lead.rival is None:
+        return "There was no other candidate."
+    name = candidate_name({n: lead.rival[n] for n in stage["tried"]})
+    verdict = "no more than noise" if lead.is_noise else "more than noise (5 % level)"
+    return (
+        f"The best other candidate ({name}) has {as_percent(lead.rival['accuracy'])}: "
+        f"the winner differs from it by {100 * lead.difference:+.2f} pp, with a "
+        f"standard error of {as_points(lead.error)}: {verdict}."
+    )
+
+
+def describe_noise(header):
+    """Say what the standard errors of a study are."""
+    judges = judged_by(header["config"]["protocol"])
+    return (
+        f"Each candidate was judged by {n_judging(header):,} {judges} samples; the "
+        "standard errors are those of a proportion of so many. What another seed "
+        "would change comes on top."
+    )
+
+
+def error_column(study, stage):
+    """Return the column of standard errors, for `stage_table`."""
+    errors = [standard_error(study, row) for row in rows_of(study, stage)]
+    return {"standard error": [as_points(error) for error in errors]}

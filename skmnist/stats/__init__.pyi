@@ -1,6 +1,7 @@
 from ._compare import (
     compare as compare,
     holm as holm,
+    stage_significance as stage_significance,
 )
 from ._tests import (
     Comparison as Comparison,

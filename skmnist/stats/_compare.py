@@ -4,7 +4,7 @@
 
 import numpy as np
 
-from ._tests import as_bools, mcnemar_test, require, runs_test
+from ._tests import as_bools, mcnemar_test, require, runs_test, two_proportions_test
 
 
 def compare(a, b, X=None, y=None, *, confidence=0.95):
@@ -128,3 +128,60 @@ def holm(p_values):
     rising = np.maximum.accumulate(p_values[order] * factors)
     adjusted[order] = np.minimum(rising, 1.0)
     return adjusted
+
+
+def stage_significance(accuracies, reference, *, n_test, right=None):
+    """Tell of each candidate of a stage whether it differs from the winner.
+
+    Parameters
+    ----------
+    accuracies : array-like of float of shape (n_candidates,)
+        Accuracies on the rows that judged; NaN for a candidate that failed.
+    reference : int
+        Position of the candidate to compare with, say the winner.
+    n_test : int
+        Number of rows that judged.
+    right : array-like of bool of shape (n_candidates, n_test), default=None
+        Whether each candidate read each row right: then `mcnemar_test` compares,
+        else `two_proportions_test`.
+
+    Returns
+    -------
+    columns : list of dict
+        For each candidate ``standard_error`` of its accuracy, the binomial one
+        ``sqrt(p * (1 - p) / n_test)``, and ``p_value``, two-sided and adjusted after
+        Holm over the stage's comparisons; None for the reference itself and for what
+        failed.
+
+    Notes
+    -----
+    The winner was chosen because it came out best, so even an adjusted p-value
+    against it is somewhat too small where the candidates are many and equal. Read it
+    the other way round: a candidate with a large one is as good as the winner as far
+    as these rows can tell.
+
+    Examples
+    --------
+    >>> from skmnist.stats import stage_significance
+    >>> columns = stage_significance([0.9814, 0.9791, 0.9667], 0, n_test=10_000)
+    >>> [column["p_value"] for column in columns]  # doctest: +ELLIPSIS
+    [None, 0.24..., 1.2...e-10]
+    """
+    accuracies = np.asarray(accuracies, dtype=float)
+    p_values = np.full(len(accuracies), np.nan)
+    for i, accuracy in enumerate(accuracies):
+        if i == reference or np.isnan([accuracy, accuracies[reference]]).any():
+            continue
+        if right is None:
+            counts = np.array([accuracy, accuracies[reference]]) * n_test
+            p_values[i] = two_proportions_test(*counts, n=n_test).p_value
+        else:
+            p_values[i] = mcnemar_test(right[i], right[reference]).p_value
+    errors = np.sqrt(accuracies * (1 - accuracies) / n_test)
+    return [
+        {
+            "standard_error": None if np.isnan(error) else float(error),
+            "p_value": None if np.isnan(p) else float(p),
+        }
+        for error, p in zip(errors, holm(p_values), strict=True)
+    ]

@@ -1,8 +1,10 @@
+from ._config import (
+    StudyConfig as StudyConfig,
+)
 from ._presets import (
     PRESETS as PRESETS,
 )
 from ._run import (
-    StudyConfig as StudyConfig,
     run_study as run_study,
 )
 from ._source_experiment import (

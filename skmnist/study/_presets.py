@@ -2,6 +2,8 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from dataclasses import replace
+
 from scipy.stats import loguniform, uniform
 
 from ..augmentation._distortions import AUGMENTATIONS, Distortions, is_square
@@ -194,3 +196,61 @@ def stages_for(preset, n_features):
     if is_square(n_features):
         return stages
     return [stage for stage in stages if stage.name not in IMAGE_STAGES]
+
+
+TITLES = {
+    "depth_width": "Depth and width",
+    "activations": "Activation functions",
+    "node_distribution": "Distribution of nodes",
+    "batch_size": "Batch size",
+    "validation_split": "Validation split",
+    "initializers": "Initializers",
+    "optimizer": "Optimizer",
+    "epochs": "Epochs under early stopping",
+    "learning_rate": "Learning rate and its schedule",
+    "normalization": "Batch normalization",
+    "regularization": "Regularization",
+    "augmentation": "Distorted images",
+    "fine_tuning": "Learning rate, once more",
+    "duration": "Epochs",
+}
+
+
+def title(stage):
+    """Return a stage's heading."""
+    return TITLES.get(stage["name"], stage["name"])
+
+
+def stages_of(config, n_features):
+    """List the stages of a study.
+
+    Parameters
+    ----------
+    config : StudyConfig
+        Its configuration.
+    n_features : int
+        Columns of the data.
+
+    Returns
+    -------
+    stages : list of Stage
+        Those of the preset; those that ``n_iter`` names draw their candidates.
+
+    Raises
+    ------
+    ValueError
+        If ``n_iter`` names a stage that the preset has not.
+    """
+    stages, n_iter = stages_for(config.preset, n_features), config.n_iter
+    if n_iter is None:
+        return stages
+    known = [stage.name for stage in PRESETS[config.preset]()]
+    most = n_iter if isinstance(n_iter, dict) else dict.fromkeys(known, n_iter)
+    if unknown := sorted(most.keys() - set(known)):
+        raise ValueError(f"no stage {unknown[0]!r}; the stages are {', '.join(known)}")
+    return [
+        replace(stage, n_iter=most[stage.name], grow=None)
+        if stage.name in most
+        else stage
+        for stage in stages
+    ]

@@ -7,7 +7,7 @@ import math
 import os
 import sys
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from importlib.metadata import version
 from platform import python_version
 
@@ -21,7 +21,7 @@ from ..model_selection._evaluation import versions
 from ..model_selection._executors import ClusterError
 from ..model_selection._rules import record_scoring
 from ..model_selection._search import StagedSearchCV
-from ..model_selection._significance import stage_significance
+from ..stats._compare import stage_significance
 from ._artifacts import (
     CURVES,
     PREDICTIONS,
@@ -30,7 +30,8 @@ from ._artifacts import (
     predict_test_set,
     write_predictions,
 )
-from ._presets import PRESETS, base_params, final_params, stages_for
+from ._config import JUDGING_PART
+from ._presets import base_params, final_params, stages_of
 from ._storage import (
     LEARNING_PARAMETERS,
     MEASURED,
@@ -47,11 +48,7 @@ from ._storage import (
 from ._trials import FILE as TRIALS, TrialFile
 
 SCHEMA = 1
-PROTOCOLS = ("holdout", "report")
 
-# The part of the training data that judges candidates under "holdout": as many
-# images as MNIST's test set has.
-JUDGING_PART = 1 / 6
 
 _PACKAGES = (
     "skmnist",
@@ -62,52 +59,6 @@ _PACKAGES = (
     "numpy",
     "joblib",
 )
-
-
-@dataclass(frozen=True)
-class StudyConfig:
-    """What a study does; equal configurations give equal studies.
-
-    Parameters
-    ----------
-    dataset : str, default="auto"
-        "mnist", "digits", "auto", or the path of an ``.npz`` file.
-    data : str, default=None
-        Folder with the MNIST files.
-    preset : str, default="report"
-        Which stages, a name in `PRESETS`.
-    protocol : {"holdout", "report"}, default="holdout"
-        What judges a candidate: a part of the training data that neither
-        trained nor stopped it, or the test set, as the source report did, which
-        makes the results optimistic.
-    n_jobs : int, default=1
-        Fits that run at once, on this machine.
-    backend : {"loky", "dask"}, default="loky"
-        Where they run: in processes of this machine, or on the workers of a Dask
-        cluster, a fit on each.
-    scheduler : str, default=None
-        Address of the cluster's scheduler, as in ``"tcp://host:8786"``.
-    time_budget : float, default=None
-        Seconds after which no fit of the search starts.
-    n_iter : int or dict of str to int, default=None
-        Most candidates that are drawn from a stage's grid; a dict names stages.
-    seed : int, default=0
-        Seed of the folds, of every fit, and of candidates that are drawn.
-    epochs : int, default=20
-        Most epochs of a fit.
-    """
-
-    dataset: str = "auto"
-    data: str | None = None
-    preset: str = "report"
-    protocol: str = "holdout"
-    n_jobs: int = 1
-    backend: str = "loky"
-    scheduler: str | None = None
-    time_budget: float | None = None
-    n_iter: int | dict | None = None
-    seed: int = 0
-    epochs: int = 20
 
 
 def pin_threads(n_jobs, threads=None):
@@ -255,41 +206,6 @@ def _search_and_finish(config, out, data, header, told, callbacks):
     write_json(out / CURVES, {"stages": curves, "final": fit_curve(final)})
     write_predictions(out / PREDICTIONS, predict_test_set(final, data))
     return Study(header, rows, stages, _summary(search, final, data, header))
-
-
-def stages_of(config, n_features):
-    """List the stages of a study.
-
-    Parameters
-    ----------
-    config : StudyConfig
-        Its configuration.
-    n_features : int
-        Columns of the data.
-
-    Returns
-    -------
-    stages : list of Stage
-        Those of the preset; those that ``n_iter`` names draw their candidates.
-
-    Raises
-    ------
-    ValueError
-        If ``n_iter`` names a stage that the preset has not.
-    """
-    stages, n_iter = stages_for(config.preset, n_features), config.n_iter
-    if n_iter is None:
-        return stages
-    known = [stage.name for stage in PRESETS[config.preset]()]
-    most = n_iter if isinstance(n_iter, dict) else dict.fromkeys(known, n_iter)
-    if unknown := sorted(most.keys() - set(known)):
-        raise ValueError(f"no stage {unknown[0]!r}; the stages are {', '.join(known)}")
-    return [
-        replace(stage, n_iter=most[stage.name], grow=None)
-        if stage.name in most
-        else stage
-        for stage in stages
-    ]
 
 
 def stage_rows(result, cv_results, base, dataset):

@@ -45,7 +45,7 @@ def report_base_params():
 
     Examples
     --------
-    >>> from skmnist.study._source_experiment import report_base_params
+    >>> from skmnist.study import report_base_params
     >>> report_base_params()["initializers"]
     'glorot_uniform'
     """
@@ -225,7 +225,7 @@ def activation_pairs(chosen, pairs=PAIRS):
 
     Examples
     --------
-    >>> from skmnist.study._source_experiment import activation_pairs
+    >>> from skmnist.study import activation_pairs
     >>> chosen = {"depth": 3, "activations": "relu"}
     >>> activation_pairs(chosen, [("relu", "relu"), ("relu", "tanh")])
     {'activations': ['relu', ('relu', 'relu', 'tanh')]}
@@ -257,7 +257,7 @@ def node_distributions(chosen, slopes=SLOPES):
 
     Examples
     --------
-    >>> from skmnist.study._source_experiment import node_distributions
+    >>> from skmnist.study import node_distributions
     >>> node_distributions({"depth": 2, "widths": 400}, [0.0, 0.25, -0.25])
     {'widths': [400, (300, 500), (500, 300)]}
     """
@@ -293,7 +293,7 @@ def initializer_choices(chosen):
 
     Examples
     --------
-    >>> from skmnist.study._source_experiment import initializer_choices
+    >>> from skmnist.study import initializer_choices
     >>> chosen = {"depth": 2, "activations": ("relu", "tanh"),
     ...           "initializers": "glorot_uniform"}
     >>> initializer_choices(chosen)["initializers"]

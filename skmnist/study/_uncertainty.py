@@ -5,8 +5,7 @@
 import math
 from typing import NamedTuple
 
-from .._format import as_percent, as_points, candidate_name
-from ._run import JUDGING_PART
+from ._config import n_judging
 
 # Two-sided, at the level of 5 %.
 SIGNIFICANT = 1.96
@@ -15,18 +14,6 @@ SIGNIFICANT = 1.96
 def rows_of(study, stage):
     """Return the rows of one stage."""
     return [row for row in study.rows if row["stage"] == stage["name"]]
-
-
-def judged_by(protocol):
-    """Name the samples that judged the candidates."""
-    return "test" if protocol == "report" else "held-out"
-
-
-def n_judging(header):
-    """Count the samples that judged each candidate of a study."""
-    if header["config"]["protocol"] == "report":
-        return header["data"]["n_test"]
-    return math.ceil(header["data"]["n_train"] * JUDGING_PART)
 
 
 def standard_error(study, row):
@@ -97,33 +84,3 @@ def lead_of(study, stage):
     return Lead(
         winner, rival, winner["accuracy"] - rival["accuracy"], math.hypot(*errors)
     )
-
-
-def describe_lead(study, stage):
-    """Say in one sentence whether a stage's winner differs from the best other."""
-    lead = lead_of(study, stage)
-    if lead.rival is None:
-        return "There was no other candidate."
-    name = candidate_name({n: lead.rival[n] for n in stage["tried"]})
-    verdict = "no more than noise" if lead.is_noise else "more than noise (5 % level)"
-    return (
-        f"The best other candidate ({name}) has {as_percent(lead.rival['accuracy'])}: "
-        f"the winner differs from it by {100 * lead.difference:+.2f} pp, with a "
-        f"standard error of {as_points(lead.error)}: {verdict}."
-    )
-
-
-def describe_noise(header):
-    """Say what the standard errors of a study are."""
-    judges = judged_by(header["config"]["protocol"])
-    return (
-        f"Each candidate was judged by {n_judging(header):,} {judges} samples; the "
-        "standard errors are those of a proportion of so many. What another seed "
-        "would change comes on top."
-    )
-
-
-def error_column(study, stage):
-    """Return the column of standard errors, for `stage_table`."""
-    errors = [standard_error(study, row) for row in rows_of(study, stage)]
-    return {"standard error": [as_points(error) for error in errors]}

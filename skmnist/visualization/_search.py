@@ -16,7 +16,7 @@ from ..model_selection._results import (
     split_scores,
     take_rows,
 )
-from ..reporting._text import title
+from ..study._presets import title
 from ..study._uncertainty import rows_of, standard_error
 from ._matplotlib import BLUE, GREY, VERMILION, axes_of, legend_above
 

@@ -5,6 +5,8 @@ from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
+
+from skmnist import Distortions
 from skmnist.augmentation._distortions import (
     AUGMENTATIONS,
     KEPT_VARIANCE,
@@ -13,8 +15,6 @@ from skmnist.augmentation._distortions import (
     elastic_fields,
     is_square,
 )
-
-from skmnist import Distortions
 
 
 def test_equal_strengths_are_equal_and_hash_alike():

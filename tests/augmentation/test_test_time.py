@@ -14,10 +14,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
-from skmnist.augmentation._distortions import AUGMENTATIONS
-from skmnist.augmentation._test_time import draw_views, sampling, weakened
 
 from skmnist import AugmentedPredictionClassifier, Distortions
+from skmnist.augmentation._distortions import AUGMENTATIONS
+from skmnist.augmentation._test_time import draw_views, sampling, weakened
 from skmnist.neural_network._layers import DistortImages
 
 STRONG = Distortions(

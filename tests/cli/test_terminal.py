@@ -14,9 +14,10 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
+from skmnist._format import duration
 from skmnist.cli import _commands, main
-from skmnist.cli._lines import EpochProgress, StudyLines, epoch_lines
-from skmnist.cli._terminal import duration, echo_json
+from skmnist.cli._progress import EpochProgress, StudyLines, epoch_lines
+from skmnist.cli._terminal import echo_json
 
 COMMANDS = sorted(_commands.commands)
 

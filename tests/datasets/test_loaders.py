@@ -19,6 +19,8 @@ import pytest
 from scipy.optimize import linear_sum_assignment
 from sklearn.datasets import load_digits
 from sklearn.utils import Bunch
+
+from skmnist.datasets import _loaders as datasets
 from skmnist.datasets._loaders import (
     DataError,
     DataNotFoundError,
@@ -28,8 +30,6 @@ from skmnist.datasets._loaders import (
     load_digits_28x28,
     load_npz,
 )
-
-from skmnist.datasets import _loaders as datasets
 
 IDX_NAMES = {
     "train-images-idx3-ubyte": 16,
@@ -404,7 +404,7 @@ def test_download_that_stops_leaves_no_file(keras_cache, fake_keras, monkeypatch
 def test_real_keras_is_quiet_and_leaves_no_file(keras_cache):
     code = """
 import email.message, io, urllib.request, urllib.response
-from skmnist.datasets._loaders import DataNotFoundError, fetch_mnist
+from skmnist.datasets import DataNotFoundError, fetch_mnist
 
 def answer(request, *args):
     return urllib.response.addinfourl(

@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import inspect
 import re
 import shutil
 from pathlib import Path
@@ -23,7 +24,8 @@ def listed(page):
 
 
 def test_every_public_name_is_in_the_api_reference():
-    assert set(skmnist.__all__) <= listed(DOCS / "api.md")
+    names = {n for n in skmnist.__all__ if not inspect.ismodule(getattr(skmnist, n))}
+    assert names <= listed(DOCS / "api.md")
 
 
 @pytest.mark.parametrize("command", _commands.commands)

@@ -17,7 +17,6 @@ from processes import study_command, study_environment
 from rich.console import Console
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
-from skmnist.study._trials import FILE, read_trials
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist._compat import close_listener
@@ -25,6 +24,7 @@ from skmnist.cli._progress import StudyProgress
 from skmnist.model_selection._evaluation import versions
 from skmnist.model_selection._executors import ClusterError, DaskWorkers, GivenUp
 from skmnist.neural_network._compiled import n_threads
+from skmnist.study._trials import FILE, read_trials
 
 distributed = pytest.importorskip("distributed")
 cluster_module = pytest.importorskip("skmnist.cluster")

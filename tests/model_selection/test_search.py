@@ -26,8 +26,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
 
-from skmnist.model_selection._rules import prefer, record_scoring, smallest
-from skmnist.model_selection._search import Stage, StagedSearchCV, StageResult
+from skmnist import prefer, record_scoring, smallest
+from skmnist.model_selection import Stage, StagedSearchCV, StageResult
 from skmnist.model_selection._stage import overlay
 
 X, Y = load_iris(return_X_y=True)

@@ -12,14 +12,13 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.tree import DecisionTreeClassifier
 
 from skmnist import Stage, StagedSearchCV
-from skmnist.model_selection._rules import explain
-from skmnist.model_selection._significance import (
+from skmnist.model_selection import (
     compare_candidates,
+    explain,
     significant_gain,
     significantly_better,
-    stage_significance,
 )
-from skmnist.stats._compare import holm
+from skmnist.stats import holm, stage_significance
 from skmnist.stats._tests import (
     corrected_resampled_t_test,
     mcnemar_test,

@@ -13,13 +13,14 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
-from skmnist.augmentation._distortions import AUGMENTATIONS
 
 from skmnist import Distortions, KerasMLPClassifier
+from skmnist.augmentation._distortions import AUGMENTATIONS
 from skmnist.neural_network._compiled import engine_for
 from skmnist.neural_network._epochs import EpochNetwork, EpochOrder
 from skmnist.neural_network._layers import DistortImages, sample_images
-from skmnist.neural_network._network import build_loss, build_network, build_optimizer
+from skmnist.neural_network._network import build_loss, build_network
+from skmnist.neural_network._optimizers import build_optimizer
 
 STRONG = {
     "rotation": 30.0,

@@ -20,9 +20,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
 
 from skmnist import KerasMLPClassifier
-from skmnist.neural_network import _predicting as predicting, _spec as parameters
+from skmnist.neural_network import (
+    _predicting as predicting,
+    _spec as parameters,
+    split_validation,
+)
 from skmnist.neural_network._data import draw_seeds
-from skmnist.neural_network._early_stopping import split_validation
 
 # One shape for most tests, so that it is compiled once: 200 rows of 64 features,
 # 10 classes, batches of 32.

@@ -3,13 +3,8 @@
 import numpy as np
 import pytest
 
-from skmnist.neural_network._data import (
-    Allowed,
-    Rows,
-    draw_seeds,
-    encode_labels,
-    per_layer,
-)
+from skmnist.neural_network._data import Rows, draw_seeds, encode_labels
+from skmnist.neural_network._spec import Allowed, per_layer
 
 ANYTHING = Allowed("anything", lambda _: True)
 

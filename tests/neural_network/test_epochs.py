@@ -21,13 +21,8 @@ from skmnist.neural_network import (
 from skmnist.neural_network._compiled import clear_engines, engine_for, pays_to_compile
 from skmnist.neural_network._epochs import EpochNetwork, EpochOrder
 from skmnist.neural_network._inference import forward, network_layers
-from skmnist.neural_network._network import (
-    ACTIVATIONS,
-    OPTIMIZERS,
-    build_loss,
-    build_network,
-    build_optimizer,
-)
+from skmnist.neural_network._network import ACTIVATIONS, build_loss, build_network
+from skmnist.neural_network._optimizers import OPTIMIZERS, build_optimizer
 from skmnist.neural_network._traced import flat_layout
 
 # 100 rows in batches of 32: three full batches and a remainder of 4.

@@ -10,13 +10,11 @@ import tensorflow as tf
 from skmnist.neural_network._network import (
     ACTIVATIONS,
     INITIALIZERS,
-    OPTIMIZERS,
-    SCHEDULES,
     SmoothedCrossentropy,
     build_loss,
     build_network,
-    build_optimizer,
 )
+from skmnist.neural_network._optimizers import OPTIMIZERS, SCHEDULES, build_optimizer
 
 NUMPY_ACTIVATIONS = {
     "relu": lambda z: np.maximum(z, 0),

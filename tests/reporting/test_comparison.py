@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from skmnist.study._artifacts import Evidence, Predictions, read_evidence
-from skmnist.study._storage import read_study
 
 from skmnist.reporting._comparison import compare_final, to_comparison
+from skmnist.study import read_study
+from skmnist.study._artifacts import Evidence, Predictions, read_evidence
 
 NAMES = ("here", "there")
 

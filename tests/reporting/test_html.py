@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from skmnist.study._artifacts import Evidence, Predictions, read_evidence
-from skmnist.study._storage import MEASURED, read_study
 
 from skmnist.reporting._html import MOST_CLASSES, to_html, write_report
+from skmnist.study._artifacts import Evidence, Predictions, read_evidence
+from skmnist.study._storage import MEASURED, read_study
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 NO_END = {"meta", "img", "wbr"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from skmnist.reporting._html import write_report
+from skmnist.reporting import write_report
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from skmnist.study._storage import read_study
 
 from skmnist.reporting._source_report import (
     describe_distances,
@@ -14,6 +13,7 @@ from skmnist.reporting._source_report import (
     reproduction_table,
     to_reproduction,
 )
+from skmnist.study import read_study
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 

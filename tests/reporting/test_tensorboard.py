@@ -22,9 +22,6 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from skmnist.study._presets import PRESETS
-from skmnist.study._run import StudyConfig, run_study
-from skmnist.study._storage import read_study
 
 from skmnist import (
     KerasMLPClassifier,
@@ -35,6 +32,7 @@ from skmnist import (
     log_study,
 )
 from skmnist.cli import main
+from skmnist.study import PRESETS, StudyConfig, read_study, run_study
 
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
 

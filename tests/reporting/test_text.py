@@ -4,19 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from skmnist.study._artifacts import Predictions
-from skmnist.study._storage import Study
-from skmnist.study._uncertainty import (
-    describe_lead,
-    lead_of,
-    n_judging,
-    standard_error,
-)
 
 from skmnist.reporting._text import (
     Table,
     describe_data,
     describe_final,
+    describe_lead,
     describe_misread,
     markdown_table,
     overview_table,
@@ -24,6 +17,10 @@ from skmnist.reporting._text import (
     stage_table,
     to_markdown,
 )
+from skmnist.study import Study
+from skmnist.study._artifacts import Predictions
+from skmnist.study._config import n_judging
+from skmnist.study._uncertainty import lead_of, standard_error
 
 
 def a_row(stage="batch_size", winner=False, **changes):

@@ -13,7 +13,7 @@ from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from skmnist.stats._compare import compare, holm
+from skmnist import compare, holm
 from skmnist.stats._tests import (
     corrected_resampled_t_test,
     mcnemar_test,

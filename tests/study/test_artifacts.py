@@ -5,6 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 from sklearn.utils import Bunch
+
+from skmnist import KerasMLPClassifier, load_digits_28x28
+from skmnist.study import StudyFolderError, read_study
 from skmnist.study._artifacts import (
     Evidence,
     picture_shape,
@@ -12,9 +15,6 @@ from skmnist.study._artifacts import (
     read_evidence,
     write_predictions,
 )
-from skmnist.study._storage import StudyFolderError, read_study
-
-from skmnist import KerasMLPClassifier, load_digits_28x28
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ import time
 
 import pytest
 from processes import processes_of, study_command, study_environment
+
 from skmnist.study._storage import read_rows, read_study
 from skmnist.study._trials import FILE, read_trials
 
@@ -211,10 +212,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path, mark):
 
 @pytest.mark.filterwarnings("ignore:One or more of the test scores are")
 def test_a_study_that_diverges_never_chooses_what_is_not_a_number(tmp_path):
-    from skmnist.study._presets import PRESETS
-    from skmnist.study._run import StudyConfig, run_study
-
     from skmnist import Stage
+    from skmnist.study import PRESETS, StudyConfig, run_study
 
     rates = [1e30, 0.001]
     PRESETS["diverging"] = lambda: [Stage("rate", {"learning_rate": rates})]
@@ -234,10 +233,9 @@ def test_a_study_that_diverges_never_chooses_what_is_not_a_number(tmp_path):
 
 
 def test_a_study_in_which_all_fail_ends_with_one_line(tmp_path, capsys):
-    from skmnist.study._presets import PRESETS
-
     from skmnist import Stage
     from skmnist.cli import main
+    from skmnist.study import PRESETS
 
     PRESETS["quick"], kept = (
         lambda: [Stage("rate", {"learning_rate": [1e30]})],

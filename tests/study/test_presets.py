@@ -2,6 +2,11 @@
 
 import numpy as np
 import pytest
+
+from skmnist import KerasMLPClassifier
+from skmnist.model_selection._stage import candidates_of, check_stages
+from skmnist.neural_network._spec import CONSTRAINTS
+from skmnist.study import StudyConfig, run_study
 from skmnist.study._presets import (
     PRESETS,
     accuracy_base_params,
@@ -13,11 +18,6 @@ from skmnist.study._presets import (
     normalizations,
     stages_for,
 )
-from skmnist.study._run import StudyConfig, run_study
-
-from skmnist import KerasMLPClassifier
-from skmnist.model_selection._stage import candidates_of, check_stages
-from skmnist.neural_network._spec import CONSTRAINTS
 
 N_OWN = [8, 4, 10, 4, 4, 3]
 
@@ -111,9 +111,8 @@ def test_the_accuracy_preset_takes_any_data(few_draws, tmp_path, n_features):
 
 
 def test_rows_of_an_accuracy_study_come_back_as_they_were(few_draws, tmp_path):
-    from skmnist.study._storage import read_study
-
-    from skmnist.reporting._text import to_markdown
+    from skmnist.reporting import to_markdown
+    from skmnist.study import read_study
 
     config = StudyConfig(npz(tmp_path, 16), preset="accuracy", epochs=2)
     study = run_study(config, tmp_path / "study")

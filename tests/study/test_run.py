@@ -10,15 +10,20 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedShuffleSplit
-from skmnist.datasets._loaders import DataError
-from skmnist.study._presets import PRESETS
-from skmnist.study._run import (
-    JUDGING_PART,
-    StudyConfig,
-    add_significance,
-    pin_threads,
-    run_study,
+
+from skmnist import (
+    KerasMLPClassifier,
+    Stage,
+    best_score,
+    load_digits_28x28,
+    mcnemar_test,
 )
+from skmnist.datasets import DataError
+from skmnist.neural_network import _fitting as fitting
+from skmnist.reporting._text import describe_final
+from skmnist.study import PRESETS
+from skmnist.study._config import JUDGING_PART, StudyConfig
+from skmnist.study._run import add_significance, pin_threads, run_study
 from skmnist.study._storage import (
     PARAMETERS,
     StudyFolderError,
@@ -29,11 +34,6 @@ from skmnist.study._storage import (
     read_study,
     write_rows,
 )
-
-from skmnist import KerasMLPClassifier, Stage, best_score, load_digits_28x28
-from skmnist.neural_network import _fitting as fitting
-from skmnist.reporting._text import describe_final
-from skmnist.stats._tests import mcnemar_test
 
 
 def tiny_stages():

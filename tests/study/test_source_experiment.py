@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import ParameterGrid
+
+from skmnist import StagedSearchCV, record_scoring
+from skmnist.model_selection._stage import check_stages
 from skmnist.study._source_experiment import (
     activation_pairs,
     as_reported_stages,
@@ -16,10 +19,6 @@ from skmnist.study._source_experiment import (
     report_base_params,
     report_stages,
 )
-
-from skmnist.model_selection._rules import record_scoring
-from skmnist.model_selection._search import StagedSearchCV
-from skmnist.model_selection._stage import check_stages
 
 RELU, SIGMOID, TANH = "relu", "sigmoid", "tanh"
 HE, GLOROT = "he_normal", "glorot_uniform"
@@ -281,7 +280,7 @@ def test_stages_are_data(make):
 
 @pytest.mark.parametrize("make", [report_stages, quick_stages])
 def test_the_stages_fit_the_classifier(make):
-    from skmnist.neural_network._classifier import KerasMLPClassifier
+    from skmnist import KerasMLPClassifier
 
     classifier = KerasMLPClassifier(**report_base_params())
     check_stages(make(), classifier.get_params())

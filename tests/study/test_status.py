@@ -3,11 +3,11 @@
 import json
 
 import pytest
+
+from skmnist.model_selection import Trial
 from skmnist.study._status import describe_status, study_status
 from skmnist.study._storage import StudyFolderError, hold_folder, write_json
 from skmnist.study._trials import FILE, TrialFile
-
-from skmnist.model_selection._evaluation import Trial
 
 
 def make_study(folder, scores, *, stages=(), summary=None, n_together=4):

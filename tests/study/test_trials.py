@@ -5,9 +5,9 @@ import os
 
 import numpy as np
 import pytest
-from skmnist.study._trials import FILE, TrialFile, read_trials
 
-from skmnist.model_selection._evaluation import Trial
+from skmnist.model_selection import Trial
+from skmnist.study._trials import FILE, TrialFile, read_trials
 
 
 def trial(candidate=0, **changes):

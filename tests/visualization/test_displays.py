@@ -13,7 +13,6 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from skmnist.study._storage import read_study
 
 from skmnist import (
     FirstLayerDisplay,
@@ -26,6 +25,7 @@ from skmnist import (
     StageScoresDisplay,
     record_scoring,
 )
+from skmnist.study import read_study
 from skmnist.visualization._digits import mosaic
 
 
