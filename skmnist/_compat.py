@@ -34,6 +34,7 @@ __all__ = [
     "_warn_or_raise_about_fit_failures",
     "cause_of_failure",
     "close_listener",
+    "last_step",
     "metric_names",
     "named_error",
     "open_listener",
@@ -95,6 +96,12 @@ class WeightBlindScorer:
 
     def _accept_sample_weight(self):
         return True
+
+
+def last_step(estimator):
+    """Return the estimator inside: the best one of a search, the last of a pipeline."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
 
 
 def metric_names(scorers):

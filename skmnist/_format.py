@@ -2,6 +2,47 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import re
+
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&]")
+
+
+def visible(text: str) -> str:
+    r"""Write control characters as escapes, so that none acts on a terminal.
+
+    Parameters
+    ----------
+    text : str
+        A name, label or message from a file or a user.
+
+    Returns
+    -------
+    line : str
+        One line. What is not printable, a new line and a lone surrogate among them,
+        is written as Python writes it in a string.
+
+    Examples
+    --------
+    >>> from skmnist._format import visible
+    >>> print(visible("seven\x1b[2J\nOK"))
+    seven\x1b[2J\nOK
+    """
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def escape_markdown(text: str) -> str:
+    r"""Write text such that Markdown and the HTML in it show it as it is.
+
+    Examples
+    --------
+    >>> from skmnist._format import escape_markdown
+    >>> print(escape_markdown("<b> | a_b"))
+    \<b\> \| a\_b
+    """
+    return _MARKUP.sub(r"\\\g<0>", visible(text))
+
 
 def as_text(value):
     """Write a parameter; values of several layers are separated by spaces."""

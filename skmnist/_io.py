@@ -1,17 +1,120 @@
-"""A saved classifier: one zip archive of JSON and plain arrays, nothing executable."""
+"""Files: written whole or not at all; archives of JSON and plain arrays."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
+import errno
 import io
 import json
 import os
+import platform
+import re
+import stat
+import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 FORMAT = "skmnist classifier"
 VERSION = 1
+
+# A temporary file's name ends with the machine and the process that write it.
+_TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)-\w+\.tmp")
+
+
+@contextlib.contextmanager
+def atomic_write(path, mode="w"):
+    """Open a file for writing such that it appears whole or not at all.
+
+    The content goes to a temporary file beside it, is brought to the disk, and takes
+    the place of an older file, whose permissions it keeps. A link is followed. What is
+    no ordinary file is never replaced: a device is written to.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write.
+    mode : {"w", "wb"}, default="w"
+        Text, in UTF-8, or bytes.
+
+    Yields
+    ------
+    file : file object
+        What to write to.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written, or `path` is a folder, a FIFO or a socket; an
+        older file is then as it was.
+    """
+    path = Path(os.path.realpath(path))
+    how = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    kind = stat.S_IFMT(os.stat(path).st_mode) if path.exists() else stat.S_IFREG
+    if kind == stat.S_IFCHR:
+        with open(path, mode, **how) as file:
+            yield file
+        return
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
+    prefix = f".{path.name}.{_host()}-{os.getpid()}-"
+    descriptor, temporary = tempfile.mkstemp(".tmp", prefix, path.parent)
+    try:
+        with open(descriptor, mode, **how) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, _permissions(path))
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _host():
+    """Return this machine's name as a part of a file's name."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", platform.node())
+
+
+def _permissions(path):
+    """Return the permissions of a file, or those that a new one would get."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except FileNotFoundError:
+        umask = os.umask(0)
+        os.umask(umask)
+        return 0o666 & ~umask
+
+
+def _sync_folder(folder):
+    """Bring a folder's list of names to the disk, where the system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def sweep_temporary_files(folder):
+    """Remove what killed processes of this machine left of `atomic_write`.
+
+    Parameters
+    ----------
+    folder : path-like
+        The folder to sweep, and all folders in it.
+    """
+    for path in Path(folder).rglob(".*.tmp"):
+        found = _TEMPORARY.fullmatch(path.name)
+        if (
+            found
+            and found["host"] == _host()
+            and not psutil.pid_exists(int(found["pid"]))
+        ):
+            path.unlink(missing_ok=True)
 
 
 def to_json(value, name="it"):
@@ -83,23 +186,14 @@ def write_archive(path, description, arrays):
     TypeError
         If the description holds something else than plain data.
     """
-    path = Path(path)
     header = {
         "format": FORMAT,
         "version": VERSION,
         "n_arrays": len(arrays),
         "content": to_json(description),
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            _write_zip(file, header, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic_write(path, "wb") as file:
+        _write_zip(file, header, arrays)
 
 
 def _write_zip(file, header, arrays):

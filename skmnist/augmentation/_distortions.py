@@ -145,22 +145,30 @@ def describe_augmentation(augmentation, image_shape, n_features):
     return {**plain, "image_shape": _check_shape(image_shape, n_features)}
 
 
-def is_square(n_features):
-    """Tell whether so many features can be the pixels of a square image."""
+def square_side(n_features: int) -> int | None:
+    """Return the side of a square image of so many pixels; None if there is none.
+
+    Examples
+    --------
+    >>> from skmnist.augmentation._distortions import square_side
+    >>> square_side(784), square_side(785)
+    (28, None)
+    """
     side = math.isqrt(n_features)
-    return side >= 2 and side * side == n_features
+    return side if side >= 2 and side * side == n_features else None
 
 
 def _check_shape(image_shape, n_features):
     """Return height and width of images of so many pixels."""
     if image_shape is None:
-        if not is_square(n_features):
+        side = square_side(n_features)
+        if side is None:
             raise ValueError(
                 f"augmentation distorts images, and {n_features} features are not the "
                 "pixels of a square one; give image_shape=(height, width), or "
                 "augmentation=None for data that are no images."
             )
-        return [math.isqrt(n_features)] * 2
+        return [side, side]
     shape = list(image_shape)
     if len(shape) != 2 or not all(isinstance(n, Integral) and n >= 2 for n in shape):
         raise ValueError(

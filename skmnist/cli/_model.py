@@ -5,7 +5,6 @@
 import ast
 import contextlib
 import itertools
-import math
 import os
 from functools import partial
 from pathlib import Path
@@ -161,6 +160,7 @@ def _fit_and_save(out, options, quiet, as_json):
     """Load data, train, save; return what came of it as plain data."""
     from ..datasets._loaders import load_dataset
     from ..reporting._text import describe_data
+    from ..stats._standard_error import binomial_standard_error
 
     data = load_dataset(options["dataset"], options["data"])
     described = {
@@ -184,7 +184,7 @@ def _fit_and_save(out, options, quiet, as_json):
         "model": str(out),
         "data": described,
         "test_accuracy": accuracy,
-        "standard_error": math.sqrt(accuracy * (1 - accuracy) / described["n_test"]),
+        "standard_error": float(binomial_standard_error(accuracy, described["n_test"])),
         "n_parameters": classifier.n_parameters_,
         "n_iter": classifier.n_iter_,
         "stop_reason": classifier.stop_reason_,

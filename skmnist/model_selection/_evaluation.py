@@ -7,9 +7,8 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from itertools import product
-from platform import node, python_version
+from platform import node
 from typing import Any
 
 from sklearn.base import clone
@@ -21,6 +20,7 @@ from .._compat import (
     _warn_or_raise_about_fit_failures,
     metric_names,
 )
+from .._versions import installed_versions
 from ._executors import TRIES, GivenUp, open_workers
 
 _PACKAGES = ("skmnist", "scikit-learn", "keras", "tensorflow", "numpy")
@@ -335,10 +335,4 @@ def versions():
     versions : dict of str to str
         Python and packages; one that is not installed is left out.
     """
-    found = {"python": python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return installed_versions(_PACKAGES)

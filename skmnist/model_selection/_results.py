@@ -8,6 +8,8 @@ from numbers import Real
 
 import numpy as np
 
+from ..stats._standard_error import binomial_standard_error
+
 # What decimal numbers lose in binary: 0.9819 - 0.0015 is a little over 0.9804.
 ROUNDING = 1e-9
 
@@ -116,7 +118,7 @@ def standard_error(cv_results):
         raise ValueError(
             f"a single split has a standard error only for an accuracy, not for {p:g}"
         )
-    return float(np.sqrt(p * (1 - p) / n_test))
+    return float(binomial_standard_error(p, n_test))
 
 
 def n_judging(cv_results, index):

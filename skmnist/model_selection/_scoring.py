@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._compat import WeightBlindScorer
+from .._compat import WeightBlindScorer, last_step
 
 
 class Recorder(WeightBlindScorer):
@@ -21,8 +21,7 @@ class FittedAttribute(Recorder):
 
     def __call__(self, estimator, X, y=None, **params):
         """Read the attribute; NaN where it is missing or None."""
-        model = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
-        value = getattr(model, self.attribute, None)
+        value = getattr(last_step(estimator), self.attribute, None)
         # scikit-learn's n_iter_ may hold one count per class.
         return np.nan if value is None else float(np.max(value))
 

@@ -6,13 +6,12 @@ import hashlib
 import json
 import os
 import warnings
-from importlib.metadata import version
 from pathlib import Path
-from platform import python_version
 
 import numpy as np
 
 from .._io import ModelFileError, read_archive, to_json, write_archive
+from .._versions import installed_versions
 
 FOLDER = "skmnist-fits"
 # What decides about a weight's last bits, besides the data and the parameters.
@@ -119,8 +118,7 @@ def fit_key(parts, arrays, n_threads):
     described = {
         "parts": to_json(parts),
         "arrays": [None if array is None else digest(array) for array in arrays],
-        "versions": {package: version(package) for package in _PACKAGES},
-        "python": python_version(),
+        "versions": installed_versions(_PACKAGES),
         "threads": n_threads,
     }
     text = json.dumps(described, sort_keys=True)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .._compat import last_step
 from .._io import read_archive
 from ..model_selection._results import written
 from ..study._storage import MEASURED, PARAMETERS, read_study
@@ -99,8 +100,7 @@ def log_search(search, logdir):
     from sklearn.utils.validation import check_is_fitted
 
     check_is_fitted(search, "cv_results_")
-    best = getattr(search, "best_estimator_", None)
-    best = best.steps[-1][1] if hasattr(best, "steps") else best
+    best = last_step(getattr(search, "best_estimator_", None))
     curves = getattr(best, "history_", None)
     runs = _runs_of_search(search)
     _write(logdir, runs, {"best": curves} if isinstance(curves, dict) else {})

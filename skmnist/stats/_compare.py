@@ -4,6 +4,7 @@
 
 import numpy as np
 
+from ._standard_error import binomial_standard_error
 from ._tests import as_bools, mcnemar_test, require, runs_test, two_proportions_test
 
 
@@ -177,7 +178,7 @@ def stage_significance(accuracies, reference, *, n_test, right=None):
             p_values[i] = two_proportions_test(*counts, n=n_test).p_value
         else:
             p_values[i] = mcnemar_test(right[i], right[reference]).p_value
-    errors = np.sqrt(accuracies * (1 - accuracies) / n_test)
+    errors = binomial_standard_error(accuracies, n_test)
     return [
         {
             "standard_error": None if np.isnan(error) else float(error),

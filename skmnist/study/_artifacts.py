@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import json
-import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from ..augmentation._distortions import square_side
 from ._storage import StudyFolderError
 
 CURVES = "curves.json"
@@ -176,8 +176,8 @@ def picture_shape(data):
     sizes = [int(part) + 1 for part in data.feature_names[-1].split("_")[1:]]
     if len(sizes) == 2:
         return tuple(sizes)
-    side = math.isqrt(data.data.shape[1])
-    return (side, side) if side * side == data.data.shape[1] else None
+    side = square_side(data.data.shape[1])
+    return None if side is None else (side, side)
 
 
 def _grey(rows, lowest, highest):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from scipy.stats import loguniform, uniform
 
-from ..augmentation._distortions import AUGMENTATIONS, Distortions, is_square
+from ..augmentation._distortions import AUGMENTATIONS, Distortions, square_side
 from ..model_selection._rules import smallest
 from ..model_selection._stage import Stage
 from ._source_experiment import (
@@ -193,7 +193,7 @@ def stages_for(preset, n_features):
     [6, 5]
     """
     stages = PRESETS[preset]()
-    if is_square(n_features):
+    if square_side(n_features):
         return stages
     return [stage for stage in stages if stage.name not in IMAGE_STAGES]
 

@@ -3,25 +3,24 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
-import math
 import os
 import sys
 import time
 from dataclasses import asdict
-from importlib.metadata import version
-from platform import python_version
 
 import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedShuffleSplit
 
+from .._versions import installed_versions
 from ..datasets._loaders import load_dataset
 from ..model_selection._evaluation import versions
 from ..model_selection._executors import ClusterError
 from ..model_selection._rules import record_scoring
 from ..model_selection._search import StagedSearchCV
 from ..stats._compare import stage_significance
+from ..stats._standard_error import binomial_standard_error
 from ._artifacts import (
     CURVES,
     PREDICTIONS,
@@ -320,10 +319,7 @@ def _header(config, data, threads):
         "stages": [s.name for s in stages_of(config, data.data.shape[1])],
         "optimistic": config.protocol == "report",
         "threads_per_fit": threads,
-        "versions": {
-            "python": python_version(),
-            **{package: version(package) for package in _PACKAGES},
-        },
+        "versions": installed_versions(_PACKAGES),
     }
 
 
@@ -347,7 +343,7 @@ def _summary(search, final, data, header):
         "winners": {stage.name: stage.reason for stage in search.stages_},
         "final": {
             "test_accuracy": accuracy,
-            "standard_error": math.sqrt(accuracy * (1 - accuracy) / len(y)),
+            "standard_error": float(binomial_standard_error(accuracy, len(y))),
             "validation_accuracy": final.best_validation_score_,
             "n_iter": final.n_iter_,
             "best_iter": final.best_iter_,

@@ -5,6 +5,7 @@
 import math
 from typing import NamedTuple
 
+from ..stats._standard_error import binomial_standard_error
 from ._config import n_judging
 
 # Two-sided, at the level of 5 %.
@@ -31,8 +32,7 @@ def standard_error(study, row):
         That of a proportion, ``sqrt(p * (1 - p) / n)`` over the `n` samples that
         judged; NaN where there is no accuracy.
     """
-    p = row["accuracy"]
-    return math.sqrt(p * (1 - p) / n_judging(study.header))
+    return float(binomial_standard_error(row["accuracy"], n_judging(study.header)))
 
 
 class Lead(NamedTuple):

@@ -2,13 +2,13 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
-
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from .._compat import last_step
+from ..augmentation._distortions import square_side
 from ..study._artifacts import predict_pictures
-from ._matplotlib import axes_of, last_step
+from ._matplotlib import axes_of
 
 
 class FirstLayerDisplay:
@@ -288,8 +288,8 @@ def to_pictures(rows, shape=None):
         If the features are not that many.
     """
     n_features = rows.shape[1]
-    side = math.isqrt(n_features)
-    height, width = shape or (side, side)
+    side = square_side(n_features)
+    height, width = shape or (side or 0, side or 0)
     if height * width != n_features:
         asked = f"{height} x {width} pixels" if shape else "a square; set picture_shape"
         raise ValueError(f"{n_features} features are not {asked}")

@@ -5,7 +5,8 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ._matplotlib import BLUE, GREY, VERMILION, axes_of, last_step, legend_above
+from .._compat import last_step
+from ._matplotlib import BLUE, GREY, VERMILION, axes_of, legend_above
 
 
 class FitCurveDisplay:

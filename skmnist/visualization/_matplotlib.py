@@ -46,9 +46,3 @@ def legend_above(ax, n_columns=3):
         columnspacing=1.2,
         handlelength=1.6,
     )
-
-
-def last_step(estimator):
-    """Return the classifier itself: the last step of a pipeline, the best found."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator

@@ -266,7 +266,7 @@ def test_threads_are_part_of_a_fit():
 
 def test_versions_are_part_of_a_fit(monkeypatch):
     before = fit_key({}, [], n_threads=1)
-    monkeypatch.setattr("skmnist.neural_network._cache.version", lambda package: "0.0")
+    monkeypatch.setattr("skmnist._versions.version", lambda package: "0.0")
     assert fit_key({}, [], n_threads=1) != before
 
 
