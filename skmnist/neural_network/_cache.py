@@ -24,7 +24,7 @@ class FitCache:
     A fit is a file, named by the digest of all that it depends on. A file is
     complete or not there: it is written under another name, brought to the disk and
     renamed; so processes can share a folder without a lock. Its content is plain
-    data with checksums (see `skmnist.saving`).
+    data with checksums (see `skmnist._io`).
 
     Parameters
     ----------

@@ -27,7 +27,7 @@ from skmnist.neural_network._compiled import n_threads
 from skmnist.study._trials import FILE, read_trials
 
 distributed = pytest.importorskip("distributed")
-cluster_module = pytest.importorskip("skmnist.cluster")
+cluster_module = pytest.importorskip("skmnist.model_selection._dask")
 SameResults, open_cluster = cluster_module.SameResults, cluster_module.open_cluster
 
 # Sockets and loops of Dask's are closed when the interpreter says so.

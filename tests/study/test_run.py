@@ -268,7 +268,8 @@ def test_a_study_goes_on_with_another_number_of_jobs(finished, config):
 def test_a_study_that_runs_elsewhere_is_refused(finished, config):
     out = finished[0]
     held = (
-        "import sys; from pathlib import Path; from skmnist.folder import hold_folder"
+        "import sys; from pathlib import Path\n"
+        "from skmnist.study._storage import hold_folder"
     )
     code = f"{held}\nwith hold_folder(Path(sys.argv[1])): print('held'); input()"
     with subprocess.Popen(
