@@ -1,6 +1,7 @@
 # make study   creates .venv, installs, runs the staged search, leaves a report
 # make test    creates .venv, installs, runs the tests
 # make test-long   the tests that take minutes: studies killed at random moments
+# make test-oldest   the fast tests with the oldest packages that setup.cfg allows
 # make docs    creates .venv, installs, builds docs/_build/html
 # make bench   measures us and the peers, writes docs/performance.md
 # make accuracy  trains what docs/accuracy.md reports, writes that page
@@ -16,7 +17,7 @@ INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
 DOCS_INSTALLED := $(VENV)/.docs-installed
 
-.PHONY: study test test-long lint doctest docs bench reproduction accuracy preset findings clean
+.PHONY: study test test-long test-oldest lint doctest docs bench reproduction accuracy preset findings clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -26,6 +27,13 @@ test: $(INSTALLED)
 
 test-long: $(INSTALLED)
 	$(BIN)/python -m pytest -m long
+
+# The lower bounds of setup.cfg, as constraints of an environment of its own.
+test-oldest:
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(PYTHON) tests/oldest.py > $(VENV)-oldest/constraints.txt
+	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c $(VENV)-oldest/constraints.txt -e ".[plots,test]"
+	$(VENV)-oldest/bin/python -m pytest -n 2 -m "not slow and not long"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
