@@ -103,6 +103,8 @@ def sources():
 
 def run_ours(state, number, n_jobs, quick):
     """Run the command and watch its memory."""
+    from skmnist.study import read_study
+
     key = f"{number}-{n_jobs}"
     if key in state["ours"]:
         return
@@ -114,12 +116,12 @@ def run_ours(state, number, n_jobs, quick):
     arguments += ["--n-jobs", str(n_jobs), "--out", str(out)]
     result = watch([sys.executable, "-m", "skmnist", *arguments], f"{out}.log")
     say(f"  ours, n_jobs={n_jobs}: {result['seconds']:.0f} s")
-    summary = json.loads((out / "summary.json").read_text())
+    summary = read_study(out).summary
     found = {
         "n_jobs": n_jobs,
         **result,
-        "n_candidates": summary["n_candidates"],
-        "test_accuracy": summary["final"]["test_accuracy"],
+        "n_candidates": summary.n_candidates,
+        "test_accuracy": summary.final.test_accuracy,
         "date": today(),
     }
     state.keep("ours", key, found)
@@ -182,13 +184,12 @@ def candidates(folder):
     A candidate that a stage has from an earlier one is there again: a grid
     search of that stage would fit it again.
     """
-    from skmnist.study._storage import PARAMETERS, read_study
+    from skmnist.study import read_study
 
     study = read_study(folder)
-    rows = [{n: row[n] for n in ("stage", *PARAMETERS)} for row in study.rows]
-    winner = next(r for r in study.rows if r["stage"] == "epochs" and r["winner"])
-    final = {"stage": "final", **{name: winner[name] for name in PARAMETERS}}
-    return [*rows, final]
+    rows = [{"stage": row.stage, **row.params} for row in study.rows]
+    last = next(stage for stage in study.stages if stage.name == "epochs")
+    return [*rows, {"stage": "final", **study.winner_of(last).params}]
 
 
 def run_scikeras(state, step, options):

@@ -20,11 +20,8 @@ import numpy as np
 
 from skmnist import compare, holm
 from skmnist.datasets import load_dataset
-from skmnist.reporting import reported_rows
-from skmnist.reporting._text import Table, markdown_table
-from skmnist.study import report_base_params
-from skmnist.study._run import pin_threads
-from skmnist.study._storage import PARAMETERS, read_study
+from skmnist.reporting import Table, markdown_table, reported_rows
+from skmnist.study import pin_threads, read_study, report_base_params
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS / "results" / "findings"
@@ -405,28 +402,29 @@ def decision_table(decision, runs, judged):
 def _reported(decision):
     """Look up what the report gives for each candidate; None where it gives nothing."""
     theirs = reported_rows()
-    rows = [row for row in theirs if row["stage"] == decision.stage]
+    rows = [row for row in theirs if row.stage == decision.stage]
     if decision.stage == "epochs":
         # Its one row is the network that trained for seven epochs.
         rest = dict.fromkeys(list(decision.candidates)[1:])
-        return {"7 epochs": rows[0]["reported_test_accuracy"], **rest}
+        return {"7 epochs": rows[0].reported_test_accuracy, **rest}
     # The study of the report's own candidates has its rows in the same order.
     ours = read_study(DOCS / "results" / "as-reported").rows
+    names = list(ours[0].params)
     figures = {
-        _settings(row): their["reported_test_accuracy"]
+        _settings(row.params, names): their.reported_test_accuracy
         for row, their in zip(ours, theirs, strict=True)
-        if row["stage"] == decision.stage
+        if row.stage == decision.stage
     }
     base = report_base_params()
     return {
-        name: figures.get(_settings({**base, **params}))
+        name: figures.get(_settings({**base, **params}, names))
         for name, params in decision.candidates.items()
     }
 
 
-def _settings(params):
-    """Name all parameters that the report's candidates have."""
-    return json.dumps([params[name] for name in PARAMETERS])
+def _settings(params, names):
+    """Write the parameters that the report's candidates have."""
+    return json.dumps([params[name] for name in names])
 
 
 def noise(decisions, runs):

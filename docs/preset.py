@@ -71,8 +71,7 @@ def run_one(name, epochs, n_iter=None):
     """Run a study of some data; return what the page needs."""
     from skmnist import mcnemar_test
     from skmnist.datasets import load_dataset
-    from skmnist.study import StudyConfig, run_study
-    from skmnist.study._presets import accuracy_base_params
+    from skmnist.study import StudyConfig, accuracy_base_params, run_study
 
     with tempfile.TemporaryDirectory() as folder:
         dataset = {"digits_28x28": "digits", "mnist": "mnist"}.get(name)
@@ -93,12 +92,12 @@ def run_one(name, epochs, n_iter=None):
         "n_test": len(data.target) - data.train.stop,
         "n_features": data.data.shape[1],
         "epochs": epochs,
-        "n_candidates": summary["n_candidates"],
-        "seconds": round(summary["seconds"], 1),
+        "n_candidates": summary.n_candidates,
+        "seconds": round(summary.seconds, 1),
         "start": float(start.mean()),
         "preset": float(preset.mean()),
         "p_value": float(mcnemar_test(preset, start).p_value),
-        "best_params": summary["best_params"],
+        "best_params": summary.best_params,
         "date": str(date.today()),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 2),

@@ -15,8 +15,13 @@ import sys
 from pathlib import Path
 from statistics import fmean, median
 
-from skmnist.reporting._source_report import reported_rows, to_reproduction
-from skmnist.reporting._text import describe_final, markdown_table, overview_table
+from skmnist.reporting import (
+    describe_final,
+    markdown_table,
+    overview_table,
+    reported_rows,
+    to_reproduction,
+)
 from skmnist.study import read_study
 
 DOCS = Path(__file__).parent
@@ -111,7 +116,7 @@ def page():
     """Return the page's Markdown."""
     followed, searched = (read_study(RESULTS / name) for name in STUDIES)
     stages = searched.stages
-    reasons = [f"- **{s['name']}**, `{s['rule']}`: {s['reason']}." for s in stages]
+    reasons = [f"- **{s.name}**, `{s.rule}`: {s.reason}." for s in stages]
     final = f"**{describe_final(searched.summary)}.** The report ends at 98.14 %."
     parts = [INTRODUCTION, to_reproduction(followed), differences(followed)]
     parts += [markdown_table(overview_table(searched)), "\n".join(reasons), final]
@@ -122,14 +127,14 @@ def differences(study):
     """Put the measured figures into the text."""
     pairs = list(zip(study.rows, reported_rows(), strict=True))
     gaps = [
-        (ours["gap"], r["reported_validation_accuracy"] - r["reported_test_accuracy"])
+        (ours.gap, r.reported_validation_accuracy - r.reported_test_accuracy)
         for ours, r in pairs
-        if r["reported_validation_accuracy"] is not None
+        if r.reported_validation_accuracy is not None
     ]
 
     def mean_difference(wanted):
         return 100 * fmean(
-            ours["accuracy"] - theirs["reported_test_accuracy"]
+            ours.accuracy - theirs.reported_test_accuracy
             for ours, theirs in pairs
             if wanted(ours)
         )
@@ -137,11 +142,11 @@ def differences(study):
     return DIFFERENCES.format(
         measured_gap=100 * fmean(gap for gap, _ in gaps),
         reported_gap=100 * fmean(gap for _, gap in gaps),
-        median_epochs=median(row["n_iter"] for row in study.rows),
-        early=mean_difference(lambda row: row["stage"] in SHAPE_STAGES),
-        late=mean_difference(lambda row: row["stage"] in TRAINING_STAGES),
-        sgd=mean_difference(lambda row: row["optimizer"] == "sgd"),
-        adagrad=mean_difference(lambda row: row["optimizer"] == "adagrad"),
+        median_epochs=median(row.n_iter for row in study.rows),
+        early=mean_difference(lambda row: row.stage in SHAPE_STAGES),
+        late=mean_difference(lambda row: row.stage in TRAINING_STAGES),
+        sgd=mean_difference(lambda row: row.params["optimizer"] == "sgd"),
+        adagrad=mean_difference(lambda row: row.params["optimizer"] == "adagrad"),
     )
 
 

@@ -21,9 +21,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from skmnist.reporting._text import describe_final
+from skmnist.reporting import describe_final
 from skmnist.study import StudyConfig, read_study, run_study
-from skmnist.study._presets import title
 
 temporary = tempfile.TemporaryDirectory()
 folder = Path(temporary.name) / "my-study"
@@ -34,29 +33,32 @@ print(sorted(path.name for path in folder.iterdir() if path.name[0] != "."))
 # `read_study` returns the content of these files, of an unfinished study as far as it
 # came. The header says what was done with which data and versions.
 study = read_study(folder)
-print(study.header["config"])
-print(study.header["data"]["name"], study.header["data"]["fingerprint"][:12])
+print(study.header.config)
+print(study.header.data.name, study.header.data.fingerprint[:12])
 
 # %%
-# The rows are one for each candidate; as a DataFrame they are easily asked anything.
-rows = pd.DataFrame(study.rows)
+# There is a row for each candidate, with what was tried and what was measured. As a
+# table, which a DataFrame takes as it is, the rows are easily asked anything.
+first = study.rows[0]
+print(first.params["widths"], first.accuracy)
+rows = pd.DataFrame(study.frame())
 print(rows[rows.winner][["stage", "accuracy", "gap", "seconds", "n_parameters"]])
 
 # %%
 # Each stage names its rule, and its reason in words.
 for stage in study.stages:
-    print(f"{title(stage)}: {stage['reason']}.")
+    print(f"{stage.title}: {stage.reason}.")
 
 # %%
 # The path of the search: all candidates, and the winner of each stage.
 fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
-order = {stage["name"]: number for number, stage in enumerate(study.stages)}
+order = {stage.name: number for number, stage in enumerate(study.stages)}
 position = rows.stage.map(order)
 ax.plot(position, 100 * rows.accuracy, ".", color="gray", label="candidate")
 won = rows[rows.winner]
 ax.plot(position[won.index], 100 * won.accuracy, "o-", label="winner")
 ax.set_xticks(
-    range(len(order)), [title(s) for s in study.stages], rotation=30, ha="right"
+    range(len(order)), [s.title for s in study.stages], rotation=30, ha="right"
 )
 ax.set_ylabel("held-out accuracy in %")
 ax.legend()

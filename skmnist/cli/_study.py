@@ -8,7 +8,6 @@ import os
 import shlex
 import sys
 import warnings
-from dataclasses import asdict
 
 import click
 
@@ -116,7 +115,7 @@ def study(out, quiet, fresh, as_json, **options):
     from ..reporting._text import describe_final
 
     if as_json:
-        return echo_json({"folder": out, **asdict(finished)})
+        return echo_json({"folder": out, **finished.as_dict()})
     click.echo(describe_final(finished.summary))
     names = sorted(name for name in os.listdir(out) if not name.startswith("."))
     click.echo(f"Written to {out}: {', '.join(names)}")
@@ -142,7 +141,7 @@ def status(folder, as_json):
     except StudyFolderError as error:
         raise click.ClickException(str(error)) from error
     if as_json:
-        return echo_json(found)
+        return echo_json(found.as_dict())
     click.echo(describe_status(found))
 
 
@@ -213,7 +212,7 @@ def _reproduction(folder):
 def _print_as_json(folder):
     from ..study._storage import read_study
 
-    echo_json({"folder": folder, **asdict(read_study(folder))})
+    echo_json({"folder": folder, **read_study(folder).as_dict()})
 
 
 def _write_and_print(folder, html):
@@ -259,26 +258,20 @@ def _fresh(out):
 
 
 def _config(options):
-    """Bring what was asked for to a configuration; refuse what cannot be."""
-    if options["n_jobs"] == 0:
-        raise click.BadParameter("0 fits at once never end", param_hint="--n-jobs")
-    if options["scheduler"] and options["backend"] != "dask":
-        raise click.BadParameter("is for --backend dask", param_hint="--scheduler")
+    """Return the configuration that was asked for, or say what cannot be."""
     limits = dict(options.pop("n_iter"))
     n_iter = limits.pop(None, None) if limits.keys() == {None} else limits or None
     if isinstance(n_iter, dict) and None in n_iter:
         raise click.BadParameter(
             "give one number for all stages, or STAGE=N for some", param_hint="--n-iter"
         )
-    from ..study._config import StudyConfig
-    from ..study._presets import stages_of
+    from ..study._config import ConfigError, StudyConfig
 
-    config = StudyConfig(**options, n_iter=n_iter)
     try:
-        stages_of(config, n_features=1)  # for its names only
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--n-iter") from error
-    return config
+        return StudyConfig(**options, n_iter=n_iter)
+    except ConfigError as error:
+        option = f"--{error.name.partition('.')[0].replace('_', '-')}"
+        raise click.BadParameter(str(error), param_hint=option) from error
 
 
 def _run_or_explain(config, out, quiet, as_json):
@@ -351,7 +344,7 @@ def _run(config, out, screen):
 
     def on_data(header):
         screen.print(describe_data(header), markup=False)
-        if header["optimistic"]:
+        if header.optimistic:
             screen.print(OPTIMISTIC, markup=False)
 
     def on_stage(stage, rows):
@@ -367,26 +360,30 @@ def _run(config, out, screen):
 
 
 def _print_stage(screen, number, stage, rows, protocol):
+    from .._format import visible
     from ..reporting._text import stage_table
-    from ..study._presets import title
 
     table = stage_table(stage, rows, protocol)
     screen.print()
-    screen.print(_rich(table, f"{number}. {title(stage)}"))
-    screen.print(f"Chosen by {stage['rule']}: {stage['reason']}.", markup=False)
+    screen.print(_rich(table, visible(f"{number}. {stage.title}")))
+    reason = visible(f"Chosen by {stage.rule}: {stage.reason}.")
+    screen.print(reason, markup=False)
 
 
 def _rich(table, heading):
-    """Bring a table to the terminal's form."""
+    """Return a table as the terminal draws it."""
     from rich import box
+    from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(title=heading, box=box.SIMPLE, title_justify="left")
+    drawn = Table(title=escape(heading), box=box.SIMPLE, title_justify="left")
     for column in table.columns:
         # One word a line: eight columns fit a terminal of 80 characters.
         words = column.replace("_", "_ ").split()
         narrowest = max(map(len, words))
-        drawn.add_column("\n".join(words), justify="right", min_width=narrowest)
+        heading = escape("\n".join(words))
+        drawn.add_column(heading, justify="right", min_width=narrowest)
     for i, row in enumerate(table.rows):
-        drawn.add_row(*row, style="bold green" if i == table.winner else None)
+        style = "bold green" if i == table.winner else None
+        drawn.add_row(*map(escape, row), style=style)
     return drawn

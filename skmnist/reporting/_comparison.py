@@ -8,10 +8,11 @@ from typing import NamedTuple
 from scipy.stats import binomtest
 
 from .._format import candidate_name, with_error
-from ..study._presets import title
-from ..study._storage import flat
-from ..study._uncertainty import SIGNIFICANT, lead_of, standard_error
-from ._text import Table, markdown_table
+from ..study._artifacts import Evidence
+from ..study._presets import title_of
+from ..study._storage import Study, flat
+from ..study._uncertainty import SIGNIFICANT, standard_error
+from ._text import Table, as_code, in_markdown, markdown_table
 
 
 class Difference(NamedTuple):
@@ -27,7 +28,7 @@ class Difference(NamedTuple):
         Of the exact test of McNemar, two-sided; None where it is not known which
         samples the models misread.
     only_first, only_second : int or None
-        Numbers of test samples that only one of them reads right.
+        Numbers of test samples that only one of them classifies correctly.
     """
 
     value: float
@@ -37,7 +38,10 @@ class Difference(NamedTuple):
     only_second: int | None
 
 
-def compare_final(first, second, evidence):
+Pair = tuple[Evidence, Evidence]
+
+
+def compare_final(first: Study, second: Study, evidence: Pair) -> Difference:
     """Compare the final models of two studies.
 
     Parameters
@@ -54,12 +58,12 @@ def compare_final(first, second, evidence):
 
     Notes
     -----
-    With `b` and `c` the numbers of samples that only the first or only the second
-    model reads right, among `n`, the difference is ``(b - c) / n`` with the standard
-    error ``sqrt(b + c - (b - c)**2 / n) / n``; McNemar's test asks whether `b` could
-    come from ``b + c`` throws of a fair coin [1]_. Without the predictions the two
-    are taken for independent, which makes the error too large where both read the
-    same samples.
+    Let `b` and `c` be the numbers of samples that only the first or only the second
+    model classifies correctly, among `n`. The difference is ``(b - c) / n`` with the
+    standard error ``sqrt(b + c - (b - c)**2 / n) / n``; McNemar's test asks whether
+    `b` could come from ``b + c`` throws of a fair coin [1]_. Without the predictions
+    the two are taken for independent, which makes the error too large where both saw
+    the same samples.
 
     References
     ----------
@@ -67,11 +71,11 @@ def compare_final(first, second, evidence):
        Classification Learning Algorithms", Neural Computation 10, 1895-1923, 1998.
        https://doi.org/10.1162/089976698300017197
     """
-    a, b = (study.summary["final"] for study in (first, second))
-    value = a["test_accuracy"] - b["test_accuracy"]
+    a, b = (study.summary.final for study in (first, second))
+    value = a.test_accuracy - b.test_accuracy
     kept = [one.predictions for one in evidence]
     if None in kept or not _same_data(first, second):
-        error = math.hypot(a["standard_error"], b["standard_error"])
+        error = math.hypot(a.standard_error, b.standard_error)
         return Difference(value, error, None, None, None)
     right, also_right = (one.true == one.predicted for one in kept)
     n_first = int((right & ~also_right).sum())
@@ -82,7 +86,9 @@ def compare_final(first, second, evidence):
     return Difference(value, error, p_value, n_first, n_second)
 
 
-def to_comparison(first, second, evidence, names):
+def to_comparison(
+    first: Study, second: Study, evidence: Pair, names: tuple[str, str]
+) -> str:
     """Write how two studies differ as a Markdown page.
 
     Parameters
@@ -103,7 +109,7 @@ def to_comparison(first, second, evidence, names):
     differing = configuration_table(first, second, names)
     parts = [
         "# Two studies",
-        f"A is `{names[0]}`, B is `{names[1]}`.",
+        f"A is {as_code(names[0])}, B is {as_code(names[1])}.",
         "## Configuration",
         markdown_table(differing)
         if differing.rows
@@ -118,35 +124,37 @@ def to_comparison(first, second, evidence, names):
     return "\n\n".join(parts) + "\n"
 
 
-def configuration_table(first, second, names):
-    """Show what differs in two studies' configurations, data and versions."""
-    there, here = flat(first.header), flat(second.header)
+def configuration_table(first: Study, second: Study, names: tuple[str, str]) -> Table:
+    """Show in Markdown what differs in two studies' configurations and data."""
+    there, here = (flat(study.header.as_dict()) for study in (first, second))
     rows = [
-        [name, str(there.get(name, "")), str(here.get(name, ""))]
+        [
+            in_markdown(str(one))
+            for one in (name, there.get(name, ""), here.get(name, ""))
+        ]
         for name in dict.fromkeys([*there, *here])
         if there.get(name) != here.get(name)
     ]
-    return Table(["", *names], rows, None)
+    return Table(["", *map(in_markdown, names)], rows, None)
 
 
-def stages_table(first, second):
-    """Show the winners of two studies, stage by stage, and how far they are apart."""
-    names = dict.fromkeys(s["name"] for study in (first, second) for s in study.stages)
+def stages_table(first: Study, second: Study) -> Table:
+    """Show in Markdown the winners of two studies, and how far they are apart."""
+    names = dict.fromkeys(s.name for study in (first, second) for s in study.stages)
     rows = []
     for name in names:
-        leads = [_winner_of(study, name) for study in (first, second)]
-        shown = next(stage for stage, _, _ in leads if stage is not None)
-        rows.append([title(shown), *_cells(leads), _apart(leads)])
+        winners = [_winner_of(study, name) for study in (first, second)]
+        rows.append([in_markdown(title_of(name)), *_cells(winners), _apart(winners)])
     return Table(["stage", "A chose", "A", "B chose", "B", "A - B"], rows, None)
 
 
-def describe_final_difference(first, second, evidence):
+def describe_final_difference(first: Study, second: Study, evidence: Pair) -> str:
     """Say in a few sentences how far two final models are apart."""
     if first.summary is None or second.summary is None:
         return "At least one of the studies is not finished."
     accuracies = [
-        _accuracy(final["test_accuracy"], final["standard_error"])
-        for final in (study.summary["final"] for study in (first, second))
+        _accuracy(final.test_accuracy, final.standard_error)
+        for final in (study.summary.final for study in (first, second))
     ]
     apart = compare_final(first, second, evidence)
     line = (
@@ -169,33 +177,35 @@ def describe_final_difference(first, second, evidence):
 
 
 def _same_data(first, second):
-    fingerprints = [study.header["data"]["fingerprint"] for study in (first, second)]
+    fingerprints = [study.header.data.fingerprint for study in (first, second)]
     return fingerprints[0] == fingerprints[1]
 
 
 def _winner_of(study, name):
-    """Return a stage of that name, its winner and the standard error; or Nones."""
+    """Return a stage of that name, its winner and the standard error; or None."""
     for stage in study.stages:
-        if stage["name"] == name:
-            winner = lead_of(study, stage).winner
+        if stage.name == name:
+            winner = study.winner_of(stage)
             return stage, winner, standard_error(study, winner)
-    return None, None, None
+    return None
 
 
-def _cells(leads):
-    for stage, winner, error in leads:
-        if stage is None:
+def _cells(winners):
+    for found in winners:
+        if found is None:
             yield from ("", "")
-        else:
-            yield candidate_name({n: winner[n] for n in stage["tried"]})
-            yield _accuracy(winner["accuracy"], error)
+            continue
+        stage, winner, error = found
+        chosen = {name: winner.params[name] for name in stage.tried}
+        yield in_markdown(candidate_name(chosen))
+        yield _accuracy(winner.accuracy, error)
 
 
-def _apart(leads):
-    (_, first, error), (_, second, other_error) = leads
-    if first is None or second is None:
+def _apart(winners):
+    if None in winners:
         return ""
-    difference = first["accuracy"] - second["accuracy"]
+    (_, first, error), (_, second, other_error) = winners
+    difference = first.accuracy - second.accuracy
     return _difference(difference, math.hypot(error, other_error))
 
 

@@ -3,19 +3,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
 
-from .._format import as_percent, as_text, with_error
-from ..study._artifacts import read_evidence
-from ..study._config import judged_by, n_judging
-from ..study._presets import title
+from .._format import as_percent, as_text, visible, with_error
+from .._io import atomic_write
+from ..study._artifacts import Evidence, Predictions, read_evidence
+from ..study._columns import MEASURED, Candidate, is_failed
+from ..study._records import StudyStage
 from ..study._source_experiment import MAX_GAP
-from ..study._storage import read_study
-from ..study._uncertainty import rows_of
+from ..study._storage import Study, read_study
 from ..visualization._digits import MisreadDigitsDisplay
 from ..visualization._matplotlib import NoMatplotlibError
 from . import _svg
@@ -28,10 +31,8 @@ from ._text import (
     describe_misread,
     describe_noise,
     describe_versions,
-    error_column,
     overview_table,
-    p_column,
-    stage_table,
+    page_table,
     to_markdown,
 )
 
@@ -47,7 +48,9 @@ _JUDGES = {
 }
 
 
-def write_report(folder, html=None):
+def write_report(
+    folder: str | os.PathLike[str], html: str | os.PathLike[str] | None = None
+) -> tuple[str, list[Path]]:
     """Write a study's report anew, for reading and for terminals.
 
     Parameters
@@ -68,6 +71,8 @@ def write_report(folder, html=None):
     ------
     StudyFolderError
         If there is no study, or a damaged one.
+    OSError
+        If a file cannot be written; what was there before is as it was.
     """
     study, evidence = read_study(folder), read_evidence(folder)
     markdown, page = to_markdown(study, evidence), to_html(study, evidence)
@@ -76,13 +81,12 @@ def write_report(folder, html=None):
     else:
         texts = {Path(html): page}
     for path, text in texts.items():
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
+        with atomic_write(path) as file:
+            file.write(text)
     return markdown, list(texts)
 
 
-def to_html(study, evidence):
+def to_html(study: Study, evidence: Evidence) -> str:
     """Write a study as an HTML page.
 
     Parameters
@@ -103,6 +107,7 @@ def to_html(study, evidence):
     )
     environment = Environment(
         autoescape=True,
+        finalize=_printable,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -113,13 +118,13 @@ def to_html(study, evidence):
         "header": study.header,
         "summary": study.summary,
         "data": describe_data(study.header).removeprefix("Data: "),
-        "judges": _JUDGES[study.header["config"]["protocol"]].format(
-            n=n_judging(study.header)
+        "judges": _JUDGES[study.header.config.protocol].format(
+            n=study.header.n_judging
         ),
-        "optimistic": OPTIMISTIC if study.header["optimistic"] else "",
+        "optimistic": OPTIMISTIC if study.header.optimistic else "",
         "noise": describe_noise(study.header),
         "versions": describe_versions(study.header),
-        "judged": judged_by(study.header["config"]["protocol"]),
+        "judged": study.header.judged_by,
         "overview": overview_table(study),
         "searched": [_searched(study, stage) for stage in study.stages],
         "stages": _stages(study, evidence, draw),
@@ -133,41 +138,42 @@ def to_html(study, evidence):
     return environment.from_string(template).render(content) + "\n"
 
 
+def _printable(value: Any) -> Any:
+    """Write control characters as escapes; a space that does not break may stay."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return "\u00a0".join(map(visible, value.split("\u00a0")))
+
+
 class _Drawer:
     """Calls a function that draws; without matplotlib it returns nothing."""
 
     def __init__(self):
         self.hint = ""
 
-    def __call__(self, function, *args):
+    def __call__(self, function: Callable[..., str], *args: Any) -> Markup:
         try:
-            return function(*args)
+            # SVG of our own.
+            return Markup(function(*args))
         except NoMatplotlibError as error:
             self.hint = str(error)
-            return ""
+            return Markup("")
 
 
-def _stages(study, evidence, draw):
+def _stages(study: Study, evidence: Evidence, draw: _Drawer) -> list[dict[str, Any]]:
     """Return what the page shows of each stage."""
     shown, drawn = [], {}
     for number, stage in enumerate(study.stages, 1):
-        rows = rows_of(study, stage)
-        extra = {
-            **error_column(study, stage),
-            **p_column(rows),
-            **reported_columns(study, stage),
-        }
-        curve = evidence.curves.get(stage["name"])
+        rows = study.rows_of(stage)
+        curve = evidence.curves.get(stage.name)
         key = repr(curve)
         shown.append(
             {
-                "name": title(stage),
-                "table": stage_table(
-                    stage, rows, study.header["config"]["protocol"], extra
-                ),
-                "incumbents": [row["incumbent"] for row in rows],
-                "rule": stage["rule"],
-                "reason": stage["reason"],
+                "name": stage.title,
+                "table": page_table(study, stage, reported_columns(study, stage)),
+                "incumbents": [row.incumbent for row in rows],
+                "rule": stage.rule,
+                "reason": stage.reason,
                 "lead": describe_lead(study, stage),
                 "heat": _heat_map(stage, rows),
                 "figure": draw(_svg.stage_figure, study, stage)
@@ -177,7 +183,7 @@ def _stages(study, evidence, draw):
                 "curve": draw(_svg.curve_figure, curve, f"stage {number}'s winner")
                 if curve and key not in drawn
                 else "",
-                "stop_reason": curve["stop_reason"] if curve else "",
+                "stop_reason": curve.stop_reason if curve else "",
             }
         )
         if curve:
@@ -185,56 +191,63 @@ def _stages(study, evidence, draw):
     return shown
 
 
-def _figures_of_all(study, draw):
+def _figures_of_all(study: Study, draw: _Drawer) -> dict[str, Any]:
     """Return the figures that show the candidates of all stages."""
     if not study.stages:
         return {"path": "", "gap": "", "costs": []}
-    validated = not all(np.isnan(row["validation_accuracy"]) for row in study.rows)
-    costs = {"n_parameters": "parameters", "seconds": "seconds of training"}
+    validated = not all(np.isnan(row.validation_accuracy) for row in study.rows)
     return {
         "path": draw(_svg.path_figure, study),
         "gap": draw(_svg.gap_figure, study, MAX_GAP) if validated else "",
         "costs": [
-            (name, draw(_svg.cost_figure, study, column, name))
-            for column, name in costs.items()
+            (column.axis, draw(_svg.cost_figure, study, column))
+            for column in sorted(MEASURED, key=lambda column: column.axis)
+            if column.axis and _has_numbers(study, column)
         ],
     }
 
 
-def _searched(study, stage):
+def _has_numbers(study, column):
+    values = [column.of(row) for row in study.rows]
+    return any(value is not None and value == value for value in values)
+
+
+def _searched(study: Study, stage: StudyStage) -> str:
     """Say in a line which values a stage tried."""
-    rows = rows_of(study, stage)
+    rows = study.rows_of(stage)
     parts = []
-    for name in stage["tried"]:
-        values = dict.fromkeys(as_text(row[name]) for row in rows)
+    for name in stage.tried:
+        values = dict.fromkeys(as_text(row.params[name]) for row in rows)
         parts.append(f"{name}: {', '.join(values)}")
     return "; ".join(parts)
 
 
-def _heat_map(stage, rows):
+def _heat_map(stage: StudyStage, rows: list[Candidate]) -> dict[str, Any] | None:
     """Return accuracies by the two parameters of a stage; None for other stages.
 
     Each cell has its text, whether it was chosen, and where it lies between the
     lowest (0) and the highest (1) accuracy.
     """
-    if len(stage["tried"]) != 2:
+    if len(stage.tried) != 2:
         return None
-    down, across = stage["tried"]
-    cells = {(as_text(row[down]), as_text(row[across])): row for row in rows}
+    down, across = stage.tried
+    cells = {
+        (as_text(row.params[down]), as_text(row.params[across])): row for row in rows
+    }
     lines, columns = (list(dict.fromkeys(keys)) for keys in zip(*cells, strict=True))
     if len(cells) < len(rows) or min(len(lines), len(columns)) < 2:
         return None
-    scores = [row["accuracy"] for row in rows]
+    scores = [row.accuracy for row in rows]
     lowest = np.nanmin(scores)
     span = np.nanmax(scores) - lowest or 1.0
 
     def cell(line, column):
         row = cells.get((line, column))
-        if row is None or row["accuracy"] != row["accuracy"]:
+        if row is None or is_failed(row):
             return {"text": "", "share": 0.0, "winner": False}
-        share = (row["accuracy"] - lowest) / span
-        text = as_percent(row["accuracy"])
-        return {"text": text, "share": round(share, 3), "winner": row["winner"]}
+        share = (row.accuracy - lowest) / span
+        text = as_percent(row.accuracy)
+        return {"text": text, "share": round(share, 3), "winner": row.winner}
 
     return {
         "down": down,
@@ -244,31 +257,31 @@ def _heat_map(stage, rows):
     }
 
 
-def _final(study, evidence, draw):
+def _final(study: Study, evidence: Evidence, draw: _Drawer) -> dict[str, Any] | None:
     """Return what the page shows of the final model; None before there is one."""
     if study.summary is None:
         return None
-    summary, final = study.summary, study.summary["final"]
-    accuracy = f"{100 * final['test_accuracy']:.2f}"
+    summary, final = study.summary, study.summary.final
+    accuracy = f"{100 * final.test_accuracy:.2f}"
     curve = evidence.final_curve
     return {
         "sentence": describe_final(summary),
         "facts": {
-            "test accuracy": with_error(accuracy, final["standard_error"], "%"),
-            "parameters": f"{final['n_parameters']:,}",
-            "best epoch": f"{final['best_iter']} of {final['n_iter']}",
-            "candidates": f"{summary['n_candidates']:,}",
-            "fits": f"{summary['n_fits']:,}",
-            "seconds": f"{summary['seconds']:,.0f}",
+            "test accuracy": with_error(accuracy, final.standard_error, "%"),
+            "parameters": f"{final.n_parameters:,}",
+            "best epoch": f"{final.best_iter} of {final.n_iter}",
+            "candidates": f"{summary.n_candidates:,}",
+            "fits": f"{summary.n_fits:,}",
+            "seconds": f"{summary.seconds:,.0f}",
         },
-        "params": {n: as_text(v) for n, v in summary["best_params"].items()},
+        "params": {n: as_text(v) for n, v in summary.best_params.items()},
         "curve": draw(_svg.curve_figure, curve, "the final model") if curve else "",
-        "stop_reason": final["stop_reason"],
+        "stop_reason": final.stop_reason,
         "confusion": _confusion(evidence.predictions),
     }
 
 
-def _confusion(predictions):
+def _confusion(predictions: Predictions | None) -> dict[str, Any] | None:
     """Return the confusion matrix with a share for the shade of each cell."""
     if predictions is None:
         return None
@@ -297,7 +310,7 @@ def _confusion(predictions):
     }
 
 
-def _misread(predictions, draw):
+def _misread(predictions: Predictions | None, draw: _Drawer) -> dict[str, Any] | None:
     """Return the sheet of misread pictures, those the model was most sure of first."""
     if predictions is None:
         return None
@@ -317,7 +330,7 @@ def _misread(predictions, draw):
     return {"sentence": describe_misread(predictions), "pictures": pictures}
 
 
-def _missing(study, evidence):
+def _missing(study: Study, evidence: Evidence) -> list[str]:
     """Say what a folder does not have, and how to get it."""
     absent = []
     if study.summary is None:

@@ -2,13 +2,24 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 from .._format import as_percent, as_points, as_text
-from ..study._presets import title
-from ..study._storage import read_rows
-from ..study._uncertainty import rows_of
-from ._text import Table, describe_data, describe_versions, markdown_table
+from ..study._checks import Parameter
+from ..study._columns import BY_NAME, Candidate, Column, read_table
+from ..study._records import StudyStage
+from ..study._storage import Study
+from ._text import (
+    Extra,
+    Table,
+    describe_data,
+    describe_versions,
+    in_markdown,
+    markdown_table,
+)
 
 # What the report's rows state about a candidate, under the same name as ours.
 _SHARED = (
@@ -27,25 +38,88 @@ _INITIALIZERS = {
 }
 
 
-def reported_rows():
+@dataclass(frozen=True)
+class ReportedRow:
+    """A row of the source report, as published.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage, as in ours.
+    depth : int or None
+        Hidden layers; like every other parameter None where the report gives none.
+    widths : int, list of int or None
+        Units of the hidden layers.
+    activations : str, list of str or None
+        Their activations.
+    batch_size : int or None
+        Rows of a batch.
+    validation_split : float or None
+        Fraction of the training rows that stop the training.
+    initializer_hidden, initializer_output : str or None
+        Initializers; "none" where the report left them to Keras.
+    optimizer : str or None
+        Name of the optimizer.
+    reported_stop_epoch : int or None
+        The epoch at which the training stopped.
+    reported_validation_accuracy, reported_test_accuracy : float or None
+        Fractions.
+    """
+
+    stage: str
+    depth: int | None
+    widths: Parameter
+    activations: Parameter
+    batch_size: int | None
+    validation_split: float | None
+    initializer_hidden: str | None
+    initializer_output: str | None
+    optimizer: str | None
+    reported_stop_epoch: int | None
+    reported_validation_accuracy: float | None
+    reported_test_accuracy: float | None
+
+
+_COLUMNS = (
+    BY_NAME["stage"],
+    *(BY_NAME[name] for name in _SHARED),
+    *(
+        Column(name, kind, "parameter", name)
+        for name, kind in {
+            "initializer_hidden": str,
+            "initializer_output": str,
+            "reported_stop_epoch": int,
+            "reported_validation_accuracy": float,
+            "reported_test_accuracy": float,
+        }.items()
+    ),
+)
+
+
+@cache
+def _published() -> tuple[ReportedRow, ...]:
+    text = files("skmnist.reporting").joinpath("source_report.csv").read_text("utf-8")
+    return tuple(ReportedRow(**row) for _, row in read_table(text, _COLUMNS))
+
+
+def reported_rows() -> list[ReportedRow]:
     """Return the 48 rows of the source report, as published.
 
     Returns
     -------
-    rows : list of dict
-        ``stage``, the candidate's parameters where the report gives them, and
-        ``reported_validation_accuracy``, ``reported_test_accuracy`` and
-        ``reported_stop_epoch``, None where it gives none.
+    rows : list of ReportedRow
+        In the report's order.
+
+    Examples
+    --------
+    >>> from skmnist.reporting import reported_rows
+    >>> max(row.reported_test_accuracy for row in reported_rows())
+    0.9824
     """
-    rows = read_rows(files("skmnist.reporting") / "source_report.csv")
-    accuracies = ("reported_validation_accuracy", "reported_test_accuracy")
-    for row in rows:
-        for name in accuracies:
-            row[name] = None if row[name] is None else float(row[name])
-    return rows
+    return list(_published())
 
 
-def to_reproduction(study):
+def to_reproduction(study: Study) -> str:
     """Write a study of the report's own candidates beside the report's figures.
 
     Parameters
@@ -69,23 +143,23 @@ def to_reproduction(study):
             "the study's candidates are not those of the source report; run one "
             "with --preset as-reported"
         )
-    parts = [describe_data(study.header), describe_versions(study.header)]
+    header = study.header
+    parts = [in_markdown(describe_data(header)), in_markdown(describe_versions(header))]
     for number, stage in enumerate(study.stages, 1):
-        theirs = [row for row in reported if row["stage"] == stage["name"]]
+        theirs = [row for row in reported if row.stage == stage.name]
         parts += [
-            f"## {number}. {title(stage)}",
-            markdown_table(reproduction_table(stage, rows_of(study, stage), theirs)),
+            f"## {number}. {in_markdown(stage.title)}",
+            markdown_table(reproduction_table(stage, study.rows_of(stage), theirs)),
         ]
     return "\n\n".join([*parts, _distances(study.rows, reported)]) + "\n"
 
 
 def _are_reported(study):
-    """Tell whether a study's candidates are the report's, row by row."""
-    ours = [row["stage"] for row in study.rows]
-    return ours == [row["stage"] for row in reported_rows()]
+    """Return whether a study's candidates are the report's, row by row."""
+    return [row.stage for row in study.rows] == [row.stage for row in reported_rows()]
 
 
-def describe_distances(study):
+def describe_distances(study: Study) -> str:
     """Say how far a study is from the report; nothing where it is another study.
 
     Parameters
@@ -96,21 +170,23 @@ def describe_distances(study):
     -------
     sentence : str
     """
-    same = study.header["data"]["name"] == "mnist" and _are_reported(study)
-    followed = study.header["config"]["preset"] == "as-reported"
+    same = study.header.data.name == "mnist" and _are_reported(study)
+    followed = study.header.config.preset == "as-reported"
     return _distances(study.rows, reported_rows()) if same and followed else ""
 
 
-def reproduction_table(stage, rows, reported):
-    """Show a stage's measured accuracies beside the reported ones, row by row.
+def reproduction_table(
+    stage: StudyStage, rows: Sequence[Candidate], reported: Sequence[ReportedRow]
+) -> Table:
+    """Show in Markdown a stage's measured accuracies beside the reported ones.
 
     Parameters
     ----------
-    stage : dict
+    stage : StudyStage
         A stage of a study whose candidates are the report's.
-    rows : list of dict
+    rows : list of Candidate
         Its candidates, in the report's order.
-    reported : list of dict
+    reported : list of ReportedRow
         The report's rows of the same stage.
 
     Returns
@@ -119,7 +195,7 @@ def reproduction_table(stage, rows, reported):
         Parameters, then reported and measured accuracies in percent.
     """
     columns = [
-        *stage["tried"],
+        *map(in_markdown, stage.tried),
         "reported validation",
         "measured validation",
         "reported test",
@@ -130,28 +206,28 @@ def reproduction_table(stage, rows, reported):
     ]
     cells = [
         [
-            *(as_text(row[name]) for name in stage["tried"]),
-            as_percent(theirs["reported_validation_accuracy"]),
-            as_percent(row["validation_accuracy"]),
-            as_percent(theirs["reported_test_accuracy"]),
-            as_percent(row["accuracy"]),
-            f"{100 * (row['accuracy'] - theirs['reported_test_accuracy']):+.2f}",
-            as_text(theirs["reported_stop_epoch"]),
-            f"{row['n_iter']:.0f}",
+            *(in_markdown(as_text(row.params[name])) for name in stage.tried),
+            as_percent(theirs.reported_validation_accuracy),
+            as_percent(row.validation_accuracy),
+            as_percent(theirs.reported_test_accuracy),
+            as_percent(row.accuracy),
+            f"{100 * (row.accuracy - theirs.reported_test_accuracy):+.2f}",
+            as_text(theirs.reported_stop_epoch),
+            f"{row.n_iter:.0f}",
         ]
         for row, theirs in zip(rows, reported, strict=True)
     ]
-    return Table(columns, cells, [row["winner"] for row in rows].index(True))
+    return Table(columns, cells, [row.winner for row in rows].index(True))
 
 
 def _distances(rows, reported):
     """Say how far measured and reported accuracies are apart, on average."""
     pairs = list(zip(rows, reported, strict=True))
-    test = [r["accuracy"] - t["reported_test_accuracy"] for r, t in pairs]
+    test = [r.accuracy - t.reported_test_accuracy for r, t in pairs]
     gaps = [
-        (r["gap"], t["reported_validation_accuracy"] - t["reported_test_accuracy"])
+        (r.gap, t.reported_validation_accuracy - t.reported_test_accuracy)
         for r, t in pairs
-        if t["reported_validation_accuracy"] is not None
+        if t.reported_validation_accuracy is not None
     ]
     ours, theirs = (sum(column) / len(gaps) for column in zip(*gaps, strict=True))
     return (
@@ -164,31 +240,31 @@ def _distances(rows, reported):
     )
 
 
-def reported_columns(study, stage):
+def reported_columns(study: Study, stage: StudyStage) -> Extra:
     """Return the report's figures for a stage's candidates, for `stage_table`.
 
     Parameters
     ----------
     study : Study
-    stage : dict
+    stage : StudyStage
         One of its stages.
 
     Returns
     -------
     columns : dict of str to list of str
         The reported test accuracy and the difference to it, empty where the report
-        has no such candidate; no columns where it has none of them, or where the
-        data are others.
+        has no such candidate. There are no columns where the report has none of the
+        candidates, or where the data are others.
     """
-    if study.header["data"]["name"] != "mnist":
+    if study.header.data.name != "mnist":
         return {}
-    rows = rows_of(study, stage)
+    rows = study.rows_of(stage)
     found = [_reported_as(row) for row in rows]
     if not any(found):
         return {}
-    theirs = [one and one["reported_test_accuracy"] for one in found]
+    theirs = [one and one.reported_test_accuracy for one in found]
     differences = [
-        "" if accuracy is None else f"{100 * (row['accuracy'] - accuracy):+.2f} pp"
+        "" if accuracy is None else f"{100 * (row.accuracy - accuracy):+.2f} pp"
         for row, accuracy in zip(rows, theirs, strict=True)
     ]
     return {
@@ -198,18 +274,18 @@ def reported_columns(study, stage):
 
 
 def _reported_as(row):
-    """Find the report's row of a candidate in the same stage, or None."""
+    """Return the report's row of a candidate in the same stage, or None."""
     for theirs in reported_rows():
         wanted = {
-            **{name: theirs[name] for name in _SHARED},
-            "initializers": _INITIALIZERS.get(theirs["initializer_hidden"]),
-            "output_initializer": _INITIALIZERS.get(theirs["initializer_output"]),
+            **{name: getattr(theirs, name) for name in _SHARED},
+            "initializers": _INITIALIZERS.get(theirs.initializer_hidden),
+            "output_initializer": _INITIALIZERS.get(theirs.initializer_output),
         }
         same = all(
-            value is None or _layers(value) == _layers(row[name])
+            value is None or _layers(value) == _layers(row.params[name])
             for name, value in wanted.items()
         )
-        if same and theirs["stage"] == row["stage"]:
+        if same and theirs.stage == row.stage:
             return theirs
     return None
 

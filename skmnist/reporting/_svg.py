@@ -5,12 +5,18 @@
 import base64
 import io
 import re
+from collections.abc import Callable
 from html import escape
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from ..study._presets import title
-from ..study._uncertainty import lead_of, rows_of, standard_error
+from .._format import visible
+from ..study._columns import Column
+from ..study._records import FitCurve, StudyStage
+from ..study._storage import Study
+from ..study._uncertainty import standard_error
 from ..visualization._fit_curve import FitCurveDisplay
 from ..visualization._matplotlib import (
     BLUE,
@@ -20,6 +26,9 @@ from ..visualization._matplotlib import (
     legend_above,
 )
 from ..visualization._search import GapDisplay, StageScoresDisplay
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 # Stands for the colour of the page's text, which is dark or light.
 _INK = "#010203"
@@ -45,13 +54,13 @@ _STYLE = {
 }
 
 
-def stage_figure(study, stage):
+def stage_figure(study: Study, stage: StudyStage) -> str:
     """Draw the scores of a stage's candidates.
 
     Parameters
     ----------
     study : Study
-    stage : dict
+    stage : StudyStage
         One of its stages.
 
     Returns
@@ -66,17 +75,17 @@ def stage_figure(study, stage):
         display.ax_.grid(axis="y", visible=False)
         _in_percent(display.ax_.xaxis)
 
-    said = f"Accuracies of the candidates of the stage {title(stage)}"
+    said = f"Accuracies of the candidates of the stage {stage.title}"
     return _svg(draw, said, 1.3 + 0.3 * max(4, len(display.candidates)))
 
 
-def curve_figure(curve, name):
+def curve_figure(curve: FitCurve, name: str) -> str:
     """Draw the learning curve of a fit: accuracy above, loss below.
 
     Parameters
     ----------
-    curve : dict
-        As `skmnist.study.fit_curve` gives it.
+    curve : FitCurve
+        The curve.
     name : str
         Whose curve it is.
 
@@ -84,8 +93,8 @@ def curve_figure(curve, name):
     -------
     svg : str
     """
-    history = {n: v for n, v in curve.items() if isinstance(v, list)}
-    display = FitCurveDisplay(history=history, best_iter=curve["best_iter"])
+    history = curve.history
+    display = FitCurveDisplay(history=history, best_iter=curve.best_iter)
 
     def draw(figure):
         accuracy, loss = figure.subplots(2, sharex=True)
@@ -98,7 +107,7 @@ def curve_figure(curve, name):
     return _svg(draw, f"Learning curve of {name}, best epoch marked", 3.9)
 
 
-def gap_figure(study, max_gap):
+def gap_figure(study: Study, max_gap: float) -> str:
     """Draw validation against judged accuracy, with the line of too large a gap.
 
     Parameters
@@ -125,24 +134,22 @@ def gap_figure(study, max_gap):
     return _svg(draw, "Validation accuracy against the accuracy that judged", 3.9)
 
 
-def cost_figure(study, column, name):
+def cost_figure(study: Study, column: Column) -> str:
     """Draw accuracy against what a candidate costs.
 
     Parameters
     ----------
     study : Study
-    column : {"n_parameters", "seconds"}
-        What is on the other axis.
-    name : str
-        How it is called there.
+    column : Column
+        What is on the other axis; a column with an `axis`.
 
     Returns
     -------
     svg : str
     """
-    cost = np.array([row[column] for row in study.rows], dtype=float)
-    scores = np.array([row["accuracy"] for row in study.rows])
-    winners = np.array([row["winner"] for row in study.rows])
+    cost = np.array([column.of(row) for row in study.rows], dtype=float)
+    scores = np.array([row.accuracy for row in study.rows])
+    winners = np.array([row.winner for row in study.rows])
 
     def draw(figure):
         ax = figure.add_subplot()
@@ -153,16 +160,16 @@ def cost_figure(study, column, name):
             points = (cost[among], scores[among])
             ax.scatter(*points, c=color, marker=marker, alpha=0.8, label=label)
         low, high = _focus(scores, _typical_error(study))
-        ax.set(xlabel=name, ylabel="accuracy", ylim=(low, high))
+        ax.set(xlabel=column.axis, ylabel="accuracy", ylim=(low, high))
         _in_percent(ax.yaxis)
         _cost_axis(ax, cost)
         _note_outside(ax, (scores < low) | (scores > high))
         legend_above(ax)
 
-    return _svg(draw, f"Accuracy against {name}", 3.6)
+    return _svg(draw, f"Accuracy against {column.axis}", 3.6)
 
 
-def path_figure(study):
+def path_figure(study: Study) -> str:
     """Draw the search's path: what each stage tried, chose, and started from.
 
     Parameters
@@ -173,17 +180,17 @@ def path_figure(study):
     -------
     svg : str
     """
-    winners = [lead_of(study, stage).winner for stage in study.stages]
-    scores = np.array([row["accuracy"] for row in winners])
+    winners = [study.winner_of(stage) for stage in study.stages]
+    scores = np.array([row.accuracy for row in winners])
     errors = np.array([standard_error(study, row) for row in winners])
     places = np.arange(len(winners))
 
     def draw(figure):
         ax = figure.add_subplot()
         tried = [
-            (row["accuracy"], place)
+            (row.accuracy, place)
             for place, stage in enumerate(study.stages)
-            for row in rows_of(study, stage)
+            for row in study.rows_of(stage)
         ]
         x, y = np.array(tried).T
         ax.scatter(x, y, c=BLUE, s=20, alpha=0.8, label="candidate")
@@ -193,7 +200,8 @@ def path_figure(study):
         low, high = _focus(x, _typical_error(study), least=shown)
         ax.set(xlim=(low, high), xlabel="accuracy, ± one standard error")
         ax.set_yticks(
-            places, [f"{i + 1}. {title(s)}" for i, s in enumerate(study.stages)]
+            places,
+            [f"{i}. {visible(s.title)}" for i, s in enumerate(study.stages, 1)],
         )
         ax.invert_yaxis()
         ax.grid(axis="y", visible=False)
@@ -206,7 +214,7 @@ def path_figure(study):
     )
 
 
-def png_uri(picture):
+def png_uri(picture: NDArray[np.uint8]) -> str:
     """Write a picture as the data URI of a PNG: 255 in black, 0 in white.
 
     Parameters
@@ -224,9 +232,9 @@ def png_uri(picture):
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def _svg(draw, said, height):
+def _svg(draw: Callable[["Figure"], None], said: str, height: float) -> str:
     """Draw a figure and return its SVG, to stand inside a page beside others."""
-    style = import_matplotlib("style")
+    style, said = import_matplotlib("style"), visible(said)
     new_figure = import_matplotlib("figure").Figure
     # The salt keeps the names inside one SVG apart from those inside another, and
     # equal in two runs.
@@ -245,8 +253,10 @@ def _svg(draw, said, height):
     return svg.replace("<svg", f'<svg role="img" aria-label="{escape(said)}"', 1)
 
 
-def _focus(values, error, least=()):
-    """Return limits that hold most values, where a few lie far away.
+def _focus(
+    values: NDArray[np.floating], error: float, least: ArrayLike = ()
+) -> tuple[float, float]:
+    """Return limits of an axis that hold most values, where a few lie far away.
 
     Parameters
     ----------

@@ -4,18 +4,28 @@
 
 import contextlib
 import math
+import os
 import re
 import time
+from collections.abc import Iterator
+from dataclasses import fields
 from numbers import Real
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .._compat import last_step
-from .._io import read_archive
+from .._format import visible
 from ..model_selection._results import written
-from ..study._storage import MEASURED, PARAMETERS, read_study
+from ..study._artifacts import read_evidence
+from ..study._columns import MEASURED
+from ..study._storage import Study, read_study
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+
+    from ..model_selection import StagedSearchCV
 
 # The runs that Keras' own callback puts curves in, and what it calls them there.
 _CURVES = {
@@ -32,9 +42,9 @@ class LoggedRun(NamedTuple):
     name : str
         The run's folder below the log's, such as ``"02-batch_size/03"``.
     params : dict
-        Its parameters, by name.
+        Its parameters by their names, and its stage.
     scores : dict of str to float
-        What was measured; without a NaN.
+        What was measured, without what is NaN.
     step : int
         Number of its stage, counted from 1.
     winner : bool
@@ -42,13 +52,16 @@ class LoggedRun(NamedTuple):
     """
 
     name: str
-    params: dict
-    scores: dict
+    params: dict[str, Any]
+    scores: dict[str, float]
     step: int
     winner: bool
 
 
-def log_search(search, logdir):
+def log_search(
+    search: "StagedSearchCV | GridSearchCV | RandomizedSearchCV",
+    logdir: str | os.PathLike[str],
+) -> list[LoggedRun]:
     """Write a fitted search's candidates as runs of the HParams plugin.
 
     One run for each candidate, with its parameters and mean scores; the run
@@ -107,12 +120,14 @@ def log_search(search, logdir):
     return runs
 
 
-def log_study(folder, logdir):
+def log_study(
+    folder: str | os.PathLike[str], logdir: str | os.PathLike[str]
+) -> list[LoggedRun]:
     """Write a study's candidates as runs of the HParams plugin.
 
-    As `log_search`, from the files of a study, finished or not. The run ``final``
-    is the final model, judged by the test set, with its curves. No network is
-    built for it.
+    As `log_search`, from the files of a study, finished or not: all parameters that
+    its candidates have, and all that was measured. The run ``final`` is the final
+    model, judged by the test set, with its curves. No network is built for it.
 
     Parameters
     ----------
@@ -129,7 +144,7 @@ def log_study(folder, logdir):
     Raises
     ------
     skmnist.study.StudyFolderError
-        If there is no study in the folder.
+        If there is no study in the folder, or a damaged one.
     FileExistsError
         If there is something in `logdir` already.
     ImportError
@@ -138,13 +153,16 @@ def log_study(folder, logdir):
     study = read_study(folder)
     runs, curves = _runs_of_study(study), {}
     if study.summary is not None:
-        final = study.summary["final"]
-        scores = _finite({n: v for n, v in final.items() if not isinstance(v, str)})
-        params = {"stage": "final", **study.summary["best_params"]}
+        final = study.summary.final
+        numbers = {f.name: getattr(final, f.name) for f in fields(final)}
+        scores = _finite({n: v for n, v in numbers.items() if not isinstance(v, str)})
+        params = {"stage": "final", **study.summary.best_params}
         runs.append(LoggedRun("final", params, scores, len(study.stages) + 1, False))
-        model, _ = read_archive(Path(folder) / "model.skmnist")
-        curves["final"] = model["learned"]["history_"]
-    _write(logdir, runs, curves)
+        curve = read_evidence(folder).final_curve
+        curves = {} if curve is None else {"final": curve.history}
+    judges = study.header.judged_by
+    titles = {column.name: column.heading(judges) for column in MEASURED}
+    _write(logdir, runs, curves, titles)
     return runs
 
 
@@ -179,20 +197,19 @@ def _runs_of_search(search):
     return runs
 
 
-def _runs_of_study(study):
-    """List the rows of a study, stage by stage."""
+def _runs_of_study(study: Study) -> list[LoggedRun]:
+    """List the candidates of a study, stage by stage."""
     runs = []
     for step, stage in enumerate(study.stages, 1):
-        rows = [row for row in study.rows if row["stage"] == stage["name"]]
         runs += [
             LoggedRun(
-                f"{_folder(step, stage['name'])}/{number:02d}",
-                {name: row[name] for name in ("stage", *PARAMETERS)},
-                _finite({name: row[name] for name in (*MEASURED, "gap")}),
+                f"{_folder(step, stage.name)}/{number:02d}",
+                {"stage": row.stage, **row.params},
+                _finite({column.name: column.of(row) for column in MEASURED}),
                 step,
-                row["winner"],
+                row.winner,
             )
-            for number, row in enumerate(rows, 1)
+            for number, row in enumerate(study.rows_of(stage), 1)
         ]
     return runs
 
@@ -209,15 +226,17 @@ def _finite(scores):
     }
 
 
-def _write(logdir, runs, curves):
+def _write(logdir, runs, curves, titles=None):
     """Write the event files of runs, and curves by the name of their run."""
     logdir = Path(logdir)
     _import_tensorboard()
     if logdir.exists() and (not logdir.is_dir() or any(logdir.iterdir())):
         raise FileExistsError(f"{logdir} is not empty; name a new folder for the log")
+    # TensorBoard's own error for a folder that cannot be written is no OSError.
+    logdir.mkdir(parents=True, exist_ok=True)
     columns = _plain_columns([run.params for run in runs])
     with _events(logdir) as add:
-        add(_experiment(columns, runs))
+        add(_experiment(columns, runs, titles or {}))
     for run, params in zip(runs, columns, strict=True):
         with _events(logdir / run.name) as add:
             _add_session(add, run, params)
@@ -250,7 +269,7 @@ def _import_tensorboard():
 
 
 @contextlib.contextmanager
-def _events(folder):
+def _events(folder: Path) -> Iterator[Any]:
     """Open an event file; neither a default writer nor a graph is touched."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -269,7 +288,7 @@ def _events(folder):
         writer.close()
 
 
-def _experiment(columns, runs):
+def _experiment(columns, runs, titles):
     """Describe which parameters and which scores there are."""
     from tensorboard.plugins.hparams import api
 
@@ -280,7 +299,7 @@ def _experiment(columns, runs):
             api.HParam(name, _domain([p[name] for p in columns if name in p]))
             for name in names
         ],
-        [api.Metric(name) for name in scores],
+        [api.Metric(name, display_name=titles.get(name)) for name in scores],
     )
 
 
@@ -311,7 +330,7 @@ def _add_scalars(add, scores, step):
 
 
 def _plain_columns(rows):
-    """Bring parameters to what the plugin knows, one type for each of them."""
+    """Convert parameters to what the plugin knows, one type for each of them."""
     names = dict.fromkeys(name for row in rows for name in row)
     convert = {n: _converter([row[n] for row in rows if n in row]) for n in names}
     return [{name: convert[name](value) for name, value in row.items()} for row in rows]
@@ -333,4 +352,4 @@ def _is_number(value):
 def _text(value):
     if isinstance(value, list | np.ndarray):
         value = tuple(value)
-    return value if isinstance(value, str) else written(value)
+    return visible(value if isinstance(value, str) else written(value))

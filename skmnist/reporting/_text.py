@@ -4,25 +4,31 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from .._format import (
-    as_number,
     as_percent,
     as_points,
     as_text,
     candidate_name,
+    escape_markdown,
+    visible,
     with_error,
 )
-from ..study._config import judged_by, n_judging
-from ..study._presets import TITLES, title
-from ..study._uncertainty import lead_of, rows_of, standard_error
+from ..study._artifacts import Evidence, Predictions
+from ..study._columns import BY_NAME, Candidate, Column, shown_columns
+from ..study._config import judged_by
+from ..study._presets import title_of
+from ..study._records import StudyHeader, StudyStage, StudySummary
+from ..study._storage import Study
+from ..study._uncertainty import lead_of, standard_error
 
 OPTIMISTIC = (
     "Candidates were judged by the test set, as the source report did; its "
     "accuracies are therefore optimistic."
 )
-_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|]")
 
 WHAT_P_IS = (
     "*p* tells of each candidate whether it differs from the stage's winner by more "
@@ -30,6 +36,9 @@ WHAT_P_IS = (
     "adjusted after Holm for the stage's comparisons. What another seed would change "
     "is not part of it."
 )
+
+# Text in which nothing means anything in Markdown, or in the HTML in it.
+_HARMLESS = re.compile(r"(?:[^\\`*_{}\[\]<>#|~&]|(?<=\w)_(?=\w))*")
 
 
 class Table(NamedTuple):
@@ -45,25 +54,68 @@ class Table(NamedTuple):
         The row that was chosen.
     """
 
-    columns: list
-    rows: list
+    columns: list[str]
+    rows: list[list[str]]
     winner: int | None
 
 
-def stage_table(stage, rows, protocol, extra=None):
+# Extra columns of a table: the cells of each by its heading.
+Extra = dict[str, list[str]]
+
+
+def in_markdown(text: str) -> str:
+    r"""Write text such that Markdown shows it as it is; leave it alone if it does.
+
+    Parameters
+    ----------
+    text : str
+        Anything that comes from files or data.
+
+    Returns
+    -------
+    text : str
+
+    Examples
+    --------
+    >>> from skmnist.reporting._text import in_markdown
+    >>> print(in_markdown("batch_size=64"), in_markdown("<b>_*"))
+    batch_size=64 \<b\>\_\*
+    """
+    text = visible(text)
+    return text if _HARMLESS.fullmatch(text) else escape_markdown(text)
+
+
+def as_code(text: str) -> str:
+    """Write text as code in Markdown; escaped, where code would not hide all of it."""
+    text = visible(text)
+    return escape_markdown(text) if re.search(r"[`<>&|]", text) else f"`{text}`"
+
+
+def stage_table(
+    stage: StudyStage,
+    rows: Sequence[Candidate],
+    protocol: str,
+    extra: Extra | None = None,
+    *,
+    columns: Sequence[Column] | None = None,
+    write: Callable[[str], str] = visible,
+) -> Table:
     """Show a stage as the source report shows its own.
 
     Parameters
     ----------
-    stage : dict
-        Its name, rule and reason.
-    rows : list of dict
+    stage : StudyStage
+        The stage.
+    rows : list of Candidate
         Its candidates.
     protocol : {"holdout", "report"}
         Names the accuracy that judged.
     extra : dict of str to list of str, default=None
-        Further columns, each with a cell for each row; they come after the accuracy
-        that judged.
+        Further columns, each with a cell for each row; they come before the gap.
+    columns : list of Column, default=None
+        The measured columns to show; None for those that a terminal has room for.
+    write : callable, default=visible
+        Writes a text from files or data: `in_markdown` for Markdown.
 
     Returns
     -------
@@ -71,65 +123,93 @@ def stage_table(stage, rows, protocol, extra=None):
         Parameters that the stage tried, accuracies in percent, epochs trained,
         seconds, and number of parameters.
     """
-    extra = extra or {}
-    columns = [
-        *stage["tried"],
-        "validation accuracy",
-        f"{judged_by(protocol)} accuracy",
-        *extra,
-        "gap",
-        "epochs trained",
-        "seconds",
-        "parameters",
-    ]
-    cells = [
-        [
-            *(as_text(row[name]) for name in stage["tried"]),
-            as_percent(row["validation_accuracy"]),
-            as_percent(row["accuracy"]),
-            *(column[i] for column in extra.values()),
-            as_points(row["gap"]),
-            as_number(row["n_iter"], ".0f"),
-            as_number(row["seconds"], ".1f"),
-            as_number(row["n_parameters"], ",.0f"),
-        ]
-        for i, row in enumerate(rows)
-    ]
-    return Table(columns, cells, [row["winner"] for row in rows].index(True))
+    columns = shown_columns(on_terminal=True) if columns is None else columns
+    judges = judged_by(protocol)
+    before = [c for c in columns if c.rank < BY_NAME["gap"].rank]
+    after = [c for c in columns if c not in before]
+
+    def cells(some):
+        return {c.heading(judges): [c.text(row) for row in rows] for c in some}
+
+    tried = {
+        write(name): [write(as_text(row.params[name])) for row in rows]
+        for name in stage.tried
+    }
+    shown = [*tried.items(), *cells(before).items()]
+    shown += [*(extra or {}).items(), *cells(after).items()]
+    lines = [[column[i] for _, column in shown] for i in range(len(rows))]
+    winner = [row.winner for row in rows].index(True)
+    return Table([heading for heading, _ in shown], lines, winner)
 
 
-def p_column(rows):
-    """Show which candidates of a stage differ from its winner by more than chance.
+def page_columns(study: Study) -> list[Column]:
+    """List the measured columns that a study's page shows.
 
     Parameters
     ----------
-    rows : list of dict
-        The stage's candidates.
+    study : Study
 
     Returns
     -------
-    column : dict of str to list of str
-        The p-value of the difference from the winner (McNemar's test on the rows
-        that judged, adjusted after Holm). Empty for a study from before these were
-        kept.
+    columns : list of Column
+        Without the p-value for a study from before it was kept.
     """
-    if "p_value" not in rows[0]:
-        return {}
-    return {"p": ["" if row["p_value"] is None else _p(row["p_value"]) for row in rows]}
+    columns = shown_columns()
+    if has_p_values(study):
+        return columns
+    return [column for column in columns if column.name != "p_value"]
 
 
-def overview_table(study):
-    """Show all stages at a glance: the winner of each and its accuracy."""
+def page_rows(study: Study, stage: StudyStage) -> list[Candidate]:
+    """Return the candidates of a stage, each with its standard error.
+
+    Parameters
+    ----------
+    study : Study
+    stage : StudyStage
+        One of its stages.
+
+    Returns
+    -------
+    rows : list of Candidate
+        The standard error is there in a study from before it was kept, too.
+    """
+    return [
+        replace(row, standard_error=standard_error(study, row))
+        for row in study.rows_of(stage)
+    ]
+
+
+def has_p_values(study: Study) -> bool:
+    """Return whether a study has kept p-values, which came with standard errors."""
+    return any(row.standard_error is not None for row in study.rows)
+
+
+def overview_table(study: Study, write: Callable[[str], str] = visible) -> Table:
+    """Show all stages at a glance: the winner of each and its accuracy.
+
+    Parameters
+    ----------
+    study : Study
+        A study, finished or not.
+    write : callable, default=visible
+        Writes a text from files or data: `in_markdown` for Markdown.
+
+    Returns
+    -------
+    table : Table
+        A row for each stage.
+    """
     rows = []
     for stage in study.stages:
         lead = lead_of(study, stage)
-        chosen = {name: lead.winner[name] for name in stage["tried"]}
+        chosen = {name: lead.winner.params[name] for name in stage.tried}
         rows.append(
             [
-                title(stage),
-                str(len(rows_of(study, stage))),
-                candidate_name(chosen),
-                as_percent(lead.winner["accuracy"]),
+                write(stage.title),
+                str(len(study.rows_of(stage))),
+                write(candidate_name(chosen)),
+                as_percent(lead.winner.accuracy),
                 as_points(standard_error(study, lead.winner)),
                 with_error(f"{100 * lead.difference:+.2f}", lead.error, "pp"),
             ]
@@ -138,32 +218,42 @@ def overview_table(study):
     return Table([*columns, "before the best other"], rows, None)
 
 
-def describe_data(header):
+def describe_data(header: StudyHeader) -> str:
     """Say in one line which data a study is about."""
-    data = header["data"]
+    data = header.data
     line = (
-        f"Data: {data['name']}, {data['n_train']:,} training and "
-        f"{data['n_test']:,} test samples of {data['n_features']} features"
+        f"Data: {data.name}, {data.n_train:,} training and {data.n_test:,} test "
+        f"samples of {data.n_features} features"
     )
-    return f"{line}. {data['note']}" if data["note"] else line
+    return visible(f"{line}. {data.note}" if data.note else line)
 
 
-def describe_final(summary):
-    """Say in one line what the final model reached."""
-    final = summary["final"]
+def describe_final(summary: StudySummary) -> str:
+    """Say in one line what the final model reached.
+
+    Parameters
+    ----------
+    summary : StudySummary
+        The summary of a finished study.
+
+    Returns
+    -------
+    line : str
+        Data, test accuracy, size, epochs and time, without a full stop.
+    """
+    final = summary.final
     line = (
-        f"Final model on {summary['data']['name']}: "
-        f"{as_percent(final['test_accuracy'])} on the test set "
-        f"(standard error {as_points(final['standard_error'])}), "
-        f"{final['n_parameters']:,} parameters, epoch {final['best_iter']} of "
-        f"{final['n_iter']} ({final['stop_reason']}), {final['seconds']:.1f} s; "
-        f"the study: {summary['n_fits']} fits in {summary['seconds']:.0f} s"
+        f"Final model on {summary.data.name}: {as_percent(final.test_accuracy)} on the "
+        f"test set (standard error {as_points(final.standard_error)}), "
+        f"{final.n_parameters:,} parameters, epoch {final.best_iter} of "
+        f"{final.n_iter} ({final.stop_reason}), {final.seconds:.1f} s; "
+        f"the study: {summary.n_fits} fits in {summary.seconds:.0f} s"
     )
-    left = [TITLES.get(name, name) for name in summary.get("not_tried", ())]
-    return f"{line}; not tried for want of time: {', '.join(left)}" if left else line
+    left = ", ".join(map(title_of, summary.not_tried))
+    return visible(f"{line}; not tried for want of time: {left}" if left else line)
 
 
-def to_markdown(study, evidence=None):
+def to_markdown(study: Study, evidence: Evidence | None = None) -> str:
     """Write a study as a Markdown page.
 
     Parameters
@@ -171,109 +261,119 @@ def to_markdown(study, evidence=None):
     study : Study
         A study, finished or not.
     evidence : Evidence, default=None
-        What its folder has besides; adds what the final model misreads.
+        What its folder has besides, see `skmnist.study.read_evidence`; adds what
+        the final model misreads.
 
     Returns
     -------
     page : str
-        Markdown with a table for each stage.
+        Markdown with a table for each stage. Text from files and data is escaped.
     """
     parts = [
         "# A staged search of a multilayer perceptron",
-        _MARKUP.sub(r"\\\g<0>", describe_data(study.header)),
+        escape_markdown(describe_data(study.header)),
         describe_config(study.header),
     ]
-    if study.header["optimistic"]:
+    if study.header.optimistic:
         parts.append(f"**{OPTIMISTIC}**")
     for number, stage in enumerate(study.stages, 1):
-        rows = rows_of(study, stage)
-        extra = {**error_column(study, stage), **p_column(rows)}
-        table = stage_table(stage, rows, study.header["config"]["protocol"], extra)
         parts += [
-            f"## {number}. {title(stage)}",
-            markdown_table(table),
-            f"Chosen by `{stage['rule']}`: {stage['reason']}. "
-            + describe_lead(study, stage),
+            f"## {number}. {in_markdown(stage.title)}",
+            markdown_table(page_table(study, stage, write=in_markdown)),
+            f"Chosen by {as_code(stage.rule)}: {in_markdown(stage.reason)}. "
+            + in_markdown(describe_lead(study, stage)),
         ]
-    if any("p_value" in row for row in study.rows):
+    if has_p_values(study):
         parts.append(WHAT_P_IS)
-    parts += ["## All stages", markdown_table(overview_table(study))]
+    parts += ["## All stages", markdown_table(overview_table(study, in_markdown))]
     parts.append(f"{describe_noise(study.header)} ± is one standard error.")
     if study.summary is None:
         parts.append("The study is not finished.")
     else:
-        parts.append(f"**{describe_final(study.summary)}.**")
+        parts.append(f"**{in_markdown(describe_final(study.summary))}.**")
     if evidence is not None and evidence.predictions is not None:
-        parts.append(describe_misread(evidence.predictions))
+        parts.append(in_markdown(describe_misread(evidence.predictions)))
     return "\n\n".join(parts) + "\n"
 
 
-def describe_config(header):
-    """Say in a line how a study was run."""
-    config = header["config"]
+def page_table(
+    study: Study,
+    stage: StudyStage,
+    extra: Extra | None = None,
+    write: Callable[[str], str] = visible,
+) -> Table:
+    """Show a stage with all columns that a page has room for; see `stage_table`."""
+    rows, protocol = page_rows(study, stage), study.header.config.protocol
+    columns = page_columns(study)
+    return stage_table(stage, rows, protocol, extra, columns=columns, write=write)
+
+
+def describe_config(header: StudyHeader) -> str:
+    """Say in a line of Markdown how a study was run."""
+    config = header.config
     return (
-        f"Preset `{config['preset']}`, protocol `{config['protocol']}`, seed "
-        f"{config['seed']}, {header['threads_per_fit']} threads per fit. "
-        + describe_versions(header)
+        f"Preset {as_code(config.preset)}, protocol `{config.protocol}`, seed "
+        f"{config.seed}, {header.threads_per_fit} threads per fit. "
+        + in_markdown(describe_versions(header))
     )
 
 
-def describe_misread(predictions, most=5):
+def describe_misread(predictions: Predictions, most: int = 5) -> str:
     """Say in a line how many test samples were misread, and as what."""
     wrong = predictions.true != predictions.predicted
     pairs = zip(predictions.true[wrong], predictions.predicted[wrong], strict=True)
     frequent = Counter((str(a), str(b)) for a, b in pairs).most_common(most)
     named = ", ".join(f"{a} as {b} ({count})" for (a, b), count in frequent)
     line = f"It misreads {int(wrong.sum()):,} of {len(wrong):,} test samples"
-    return f"{line}; most often {named}." if frequent else f"{line}."
+    return visible(f"{line}; most often {named}." if frequent else f"{line}.")
 
 
-def markdown_table(table):
-    """Write a table in Markdown, its winner in bold."""
+def markdown_table(table: Table) -> str:
+    """Write a table in Markdown, its winner in bold.
+
+    Parameters
+    ----------
+    table : Table
+        Its cells may hold Markdown.
+
+    Returns
+    -------
+    text : str
+    """
     lines = [table.columns, ["---"] * len(table.columns)]
     for i, row in enumerate(table.rows):
         mark = "**" if i == table.winner else ""
         lines.append([f"{mark}{cell}{mark}" if cell else cell for cell in row])
-    escaped = [[cell.replace("|", "\\|") for cell in cells] for cells in lines]
+    escaped = [
+        [re.sub(r"(?<!\\)\|", r"\\|", cell) for cell in cells] for cells in lines
+    ]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in escaped)
 
 
-def describe_versions(header):
+def describe_versions(header: StudyHeader) -> str:
     """Name the versions that a study was run with."""
-    versions = header["versions"]
-    named = ", ".join(f"{name} {number}" for name, number in versions.items())
-    return f"Versions: {named}."
+    named = ", ".join(f"{name} {number}" for name, number in header.versions.items())
+    return visible(f"Versions: {named}.")
 
 
-def _p(value):
-    return f"{value:.2g}" if value >= 0.001 else "< 0.001"
-
-
-def describe_lead(study, stage):
+def describe_lead(study: Study, stage: StudyStage) -> str:
     """Say in one sentence whether a stage's winner differs from the best other."""
     lead = lead_of(study, stage)
     if lead.rival is None:
         return "There was no other candidate."
-    name = candidate_name({n: lead.rival[n] for n in stage["tried"]})
+    name = candidate_name({n: lead.rival.params[n] for n in stage.tried})
     verdict = "no more than noise" if lead.is_noise else "more than noise (5 % level)"
-    return (
-        f"The best other candidate ({name}) has {as_percent(lead.rival['accuracy'])}: "
+    return visible(
+        f"The best other candidate ({name}) has {as_percent(lead.rival.accuracy)}: "
         f"the winner differs from it by {100 * lead.difference:+.2f} pp, with a "
         f"standard error of {as_points(lead.error)}: {verdict}."
     )
 
 
-def describe_noise(header):
+def describe_noise(header: StudyHeader) -> str:
     """Say what the standard errors of a study are."""
-    judges = judged_by(header["config"]["protocol"])
     return (
-        f"Each candidate was judged by {n_judging(header):,} {judges} samples; the "
-        "standard errors are those of a proportion of so many. What another seed "
-        "would change comes on top."
+        f"Each candidate was judged by {header.n_judging:,} {header.judged_by} "
+        "samples; the standard errors are those of a proportion of so many. What "
+        "another seed would change comes on top."
     )
-
-
-def error_column(study, stage):
-    """Return the column of standard errors, for `stage_table`."""
-    errors = [standard_error(study, row) for row in rows_of(study, stage)]
-    return {"standard error": [as_points(error) for error in errors]}

@@ -1,10 +1,30 @@
+from ._artifacts import (
+    Evidence as Evidence,
+    Predictions as Predictions,
+    read_evidence as read_evidence,
+)
+from ._columns import (
+    Candidate as Candidate,
+)
 from ._config import (
     StudyConfig as StudyConfig,
 )
 from ._presets import (
     PRESETS as PRESETS,
+    accuracy_base_params as accuracy_base_params,
+    accuracy_stages as accuracy_stages,
+)
+from ._records import (
+    FinalModel as FinalModel,
+    FitCurve as FitCurve,
+    StudyData as StudyData,
+    StudyHeader as StudyHeader,
+    StudyStage as StudyStage,
+    StudySummary as StudySummary,
+    StudyTrial as StudyTrial,
 )
 from ._run import (
+    pin_threads as pin_threads,
     run_study as run_study,
 )
 from ._source_experiment import (
@@ -17,6 +37,7 @@ from ._source_experiment import (
     report_stages as report_stages,
 )
 from ._status import (
+    StudyStatus as StudyStatus,
     study_status as study_status,
 )
 from ._storage import (

@@ -2,15 +2,24 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from .._io import atomic_write
 from ..augmentation._distortions import square_side
-from ._storage import StudyFolderError
+from ._checks import MisfitError, Said
+from ._records import Curves, FitCurve
+from ._storage import naming, read_file, read_header
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
+    from ..neural_network import KerasMLPClassifier
 
 CURVES = "curves.json"
 PREDICTIONS = "predictions.npz"
@@ -21,28 +30,28 @@ _CURVES_OF_A_FIT = ("loss", "val_loss", "accuracy", "val_accuracy")
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a classifier read, and what it looked at where it was wrong.
+    """What a classifier predicted, and the pictures that it misread.
 
     Parameters
     ----------
     true : ndarray of shape (n_test,)
         The labels.
     predicted : ndarray of shape (n_test,)
-        What the model took them for.
-    probability : ndarray of shape (n_test,)
-        The probability that it gave to its answer.
-    rows : ndarray of shape (n_pictures,)
-        The misread rows with a picture, those it was most sure of first.
+        The labels that the classifier predicted.
+    probability : ndarray of float of shape (n_test,)
+        The probability that it gave to its prediction.
+    rows : ndarray of int of shape (n_pictures,)
+        The misread rows with a picture; those with the highest probability first.
     pictures : uint8 ndarray of shape (n_pictures, height, width)
-        Their pictures, 255 for the largest value in the test set; none where a row
-        is no picture.
+        Their pictures, 255 for the largest value in the test set; no pictures where
+        the rows are none.
     """
 
-    true: np.ndarray
-    predicted: np.ndarray
-    probability: np.ndarray
-    rows: np.ndarray
-    pictures: np.ndarray
+    true: NDArray[Any]
+    predicted: NDArray[Any]
+    probability: NDArray[np.floating]
+    rows: NDArray[np.integer]
+    pictures: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -51,22 +60,38 @@ class Evidence:
 
     Parameters
     ----------
-    curves : dict
-        The learning curve, see `fit_curve`, of each stage's winner by the stage's
-        name; empty in a folder without them.
-    final_curve : dict or None
-        That of the final model.
+    curves : dict of str to FitCurve
+        The learning curve of each stage's winner by the stage's name; empty in a
+        folder without them.
+    final_curve : FitCurve or None
+        The learning curve of the final model.
     predictions : Predictions or None
-        None in a folder without them.
+        What the final model predicted; None in a folder without it.
     """
 
-    curves: dict
-    final_curve: dict | None = None
+    curves: dict[str, FitCurve] = field(default_factory=dict)
+    final_curve: FitCurve | None = None
     predictions: Predictions | None = None
 
 
-def fit_curve(classifier):
-    """Bring the learning curve of a fitted classifier to plain data.
+@dataclass(frozen=True)
+class InspectedFit:
+    """What a study looks at in each fit, in the process that made it.
+
+    Parameters
+    ----------
+    right : ndarray of bool of shape (n_samples,)
+        Whether each row that judges is classified correctly.
+    curve : FitCurve
+        The learning curve.
+    """
+
+    right: NDArray[np.bool_]
+    curve: FitCurve
+
+
+def fit_curve(classifier: "KerasMLPClassifier") -> FitCurve:
+    """Return the learning curve of a fitted classifier.
 
     Parameters
     ----------
@@ -75,20 +100,19 @@ def fit_curve(classifier):
 
     Returns
     -------
-    curve : dict
-        ``loss``, ``accuracy`` and, where there was validation, ``val_loss`` and
-        ``val_accuracy``, each a list with a number for each epoch; ``best_iter`` and
-        ``stop_reason``.
+    curve : FitCurve
+        Its curves, with a number for each epoch.
     """
-    kept = {n: classifier.history_.get(n) for n in _CURVES_OF_A_FIT}
-    return {
-        **{name: curve for name, curve in kept.items() if curve is not None},
-        "best_iter": classifier.best_iter_,
-        "stop_reason": classifier.stop_reason_,
-    }
+    return FitCurve(
+        **{name: classifier.history_.get(name) for name in _CURVES_OF_A_FIT},
+        best_iter=classifier.best_iter_,
+        stop_reason=classifier.stop_reason_,
+    )
 
 
-def inspect_fit(classifier, X, y):
+def inspect_fit(
+    classifier: "KerasMLPClassifier", X: NDArray[Any], y: NDArray[Any]
+) -> InspectedFit:
     """Look at a candidate's fit where it was made, for `StagedSearchCV(inspect=...)`.
 
     Parameters
@@ -102,14 +126,13 @@ def inspect_fit(classifier, X, y):
 
     Returns
     -------
-    found : dict
-        ``right``, a bool for each row, and ``curve``, see `fit_curve`.
+    found : InspectedFit
     """
-    return {"right": classifier.predict(X) == y, "curve": fit_curve(classifier)}
+    return InspectedFit(classifier.predict(X) == y, fit_curve(classifier))
 
 
-def predict_test_set(classifier, data):
-    """Read a data set's test part with a fitted classifier.
+def predict_test_set(classifier: "KerasMLPClassifier", data: "Bunch") -> Predictions:
+    """Predict a data set's test part with a fitted classifier.
 
     Parameters
     ----------
@@ -127,8 +150,15 @@ def predict_test_set(classifier, data):
     return predict_pictures(classifier, X, y, picture_shape(data), most=MOST_PICTURES)
 
 
-def predict_pictures(classifier, X, y, shape, *, most=None):
-    """Read pictures with a fitted classifier, and keep those that it misreads.
+def predict_pictures(
+    classifier: Any,
+    X: NDArray[Any],
+    y: NDArray[Any],
+    shape: tuple[int, int] | None,
+    *,
+    most: int | None = None,
+) -> Predictions:
+    """Predict pictures with a fitted classifier, and keep those that it misreads.
 
     Parameters
     ----------
@@ -157,7 +187,7 @@ def predict_pictures(classifier, X, y, shape, *, most=None):
     return Predictions(y, predicted, probability, rows, pictures)
 
 
-def picture_shape(data):
+def picture_shape(data: "Bunch") -> tuple[int, int] | None:
     """Return the height and width of a data set's pictures; None if they are none.
 
     Parameters
@@ -165,6 +195,10 @@ def picture_shape(data):
     data : Bunch
         Its `feature_names` are ``pixel_<row>_<column>``, or ``pixel_<number>`` where
         the pictures came as rows: these are taken to be square.
+
+    Returns
+    -------
+    shape : tuple of (int, int) or None
 
     Examples
     --------
@@ -175,25 +209,23 @@ def picture_shape(data):
     """
     sizes = [int(part) + 1 for part in data.feature_names[-1].split("_")[1:]]
     if len(sizes) == 2:
-        return tuple(sizes)
+        return sizes[0], sizes[1]
     side = square_side(data.data.shape[1])
     return None if side is None else (side, side)
 
 
-def _grey(rows, lowest, highest):
+def _grey(rows: ArrayLike, lowest: float, highest: float) -> NDArray[np.uint8]:
     span = float(highest - lowest) or 1.0
     return np.round((rows - lowest) / span * 255).astype(np.uint8)
 
 
-def write_predictions(path, predictions):
-    """Write predictions as plain arrays; the file appears whole or not at all."""
-    temporary = Path(path).with_suffix(".tmp")
-    with open(temporary, "wb") as file:
+def write_predictions(path: str | os.PathLike[str], predictions: Predictions) -> None:
+    """Write predictions as plain arrays."""
+    with atomic_write(path, "wb") as file:
         np.savez_compressed(file, **vars(predictions))
-    os.replace(temporary, path)
 
 
-def read_evidence(folder):
+def read_evidence(folder: str | os.PathLike[str]) -> Evidence:
     """Read what a study's folder has besides its tables.
 
     Parameters
@@ -212,19 +244,77 @@ def read_evidence(folder):
         If a file is damaged.
     """
     folder = Path(folder)
-    curves, predictions = folder / CURVES, folder / PREDICTIONS
+    curves = read_file(folder / CURVES, Curves) or Curves.empty()
+    header = read_header(folder)
+    n_test = None if header is None else header.data.n_test
+    with naming(folder / PREDICTIONS):
+        predictions = _read_predictions(folder / PREDICTIONS, n_test)
+    return Evidence(curves.stages, curves.final, predictions)
+
+
+# The kinds of NumPy's types that each array may have, and its dimensions.
+_ARRAYS = {
+    "true": ("biufU", 1),
+    "predicted": ("biufU", 1),
+    "probability": ("f", 1),
+    "rows": ("iu", 1),
+    "pictures": ("u", 3),
+}
+
+
+def _read_predictions(path, n_test):
+    """Read the arrays, each checked; None if there is no such file."""
+    if not path.exists():
+        return None
+    if not path.is_file():
+        raise MisfitError("it", Said("no ordinary file"), "a file")
     try:
-        kept = json.loads(curves.read_text()) if curves.is_file() else {}
-        return Evidence(
-            kept.get("stages", {}),
-            kept.get("final"),
-            _read_predictions(predictions) if predictions.is_file() else None,
-        )
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in _ARRAYS if name in archive}
     except Exception as error:
-        # zipfile, zlib, json and NumPy each have errors of their own.
-        raise StudyFolderError(f"{folder} holds a damaged study: {error!r}") from error
+        # zipfile, zlib and NumPy each have errors of their own for damaged bytes.
+        found = Said(f"damaged ({error})")
+        raise MisfitError("the content", found, "an archive of arrays") from error
+    for name, (kinds, n_dimensions) in _ARRAYS.items():
+        _check_array(name, arrays.get(name), kinds, n_dimensions)
+    predictions = Predictions(**arrays)
+    _check_together(predictions, n_test)
+    return predictions
 
 
-def _read_predictions(path):
-    with np.load(path, allow_pickle=False) as archive:
-        return Predictions(**archive)
+def _check_array(name, array, kinds, n_dimensions):
+    if array is None:
+        raise MisfitError(name, Said("missing"), "an array")
+    if array.dtype.kind not in kinds or array.ndim != n_dimensions:
+        found = Said(f"an array of {array.dtype} of shape {array.shape}")
+        words = {"f": "float", "iu": "int", "u": "uint8"}.get(kinds, "labels")
+        raise MisfitError(name, found, f"one of {words} of {n_dimensions} dimensions")
+
+
+def _check_together(predictions, n_test):
+    """Raise MisfitError if the arrays do not belong together."""
+    n_rows = len(predictions.true) if n_test is None else n_test
+    lengths = {
+        "true": n_rows,
+        "predicted": n_rows,
+        "probability": n_rows,
+        "pictures": len(predictions.rows),
+    }
+    for name, length in lengths.items():
+        array = getattr(predictions, name)
+        if len(array) != length:
+            raise MisfitError(name, Said(f"of length {len(array)}"), str(length))
+    kinds = {predictions.true.dtype.kind, predictions.predicted.dtype.kind}
+    if "U" in kinds and len(kinds) > 1:
+        found = Said(f"of {predictions.predicted.dtype}")
+        raise MisfitError("predicted", found, f"labels of {predictions.true.dtype}")
+    rows = predictions.rows
+    if len(rows) and not 0 <= rows.min() <= rows.max() < n_rows:
+        found = Said(f"from {rows.min()} to {rows.max()}")
+        raise MisfitError("rows", found, f"numbers from 0 to {n_rows - 1}")
+    if predictions.pictures.dtype != np.uint8:
+        found = Said(f"of {predictions.pictures.dtype}")
+        raise MisfitError("pictures", found, "uint8")
+    probability = predictions.probability
+    if not ((probability >= 0) & (probability <= 1 + 1e-6)).all():
+        raise MisfitError("probability", Said("out of its range"), "0 to 1")

@@ -2,35 +2,62 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
+import os
 from dataclasses import dataclass
+from typing import Any, Literal, Self
 
-PROTOCOLS = ("holdout", "report")
-
+from ._checks import (
+    Budget,
+    Jobs,
+    MisfitError,
+    Positive,
+    Record,
+    Seed,
+    checked,
+    types_of,
+)
 
 # The part of the training data that judges candidates under "holdout": as many
 # images as MNIST's test set has.
 JUDGING_PART = 1 / 6
 
 
+class ConfigError(ValueError):
+    """A parameter of a study that cannot be.
+
+    Parameters
+    ----------
+    name : str
+        The parameter.
+    found : str
+        Its value, as it is written in code.
+    expected : str
+        What it must be, in words.
+    """
+
+    def __init__(self, name: str, found: str, expected: str) -> None:
+        super().__init__(f"{name} must be {expected}; got {found}")
+        self.name = name
+
+
 @dataclass(frozen=True)
-class StudyConfig:
+class StudyConfig(Record):
     """What a study does; equal configurations give equal studies.
 
     Parameters
     ----------
-    dataset : str, default="auto"
+    dataset : str or path-like, default="auto"
         "mnist", "digits", "auto", or the path of an ``.npz`` file.
-    data : str, default=None
+    data : str or path-like, default=None
         Folder with the MNIST files.
     preset : str, default="report"
         Which stages, a name in `PRESETS`.
     protocol : {"holdout", "report"}, default="holdout"
         What judges a candidate: a part of the training data that neither
-        trained nor stopped it, or the test set, as the source report did, which
-        makes the results optimistic.
+        trained nor stopped it, or the test set, as the source report did. The
+        test set makes the results optimistic.
     n_jobs : int, default=1
-        Fits that run at once, on this machine.
+        Fits that run at once, on this machine; -1 for one on each core.
     backend : {"loky", "dask"}, default="loky"
         Where they run: in processes of this machine, or on the workers of a Dask
         cluster, a fit on each.
@@ -41,31 +68,81 @@ class StudyConfig:
     n_iter : int or dict of str to int, default=None
         Most candidates that are drawn from a stage's grid; a dict names stages.
     seed : int, default=0
-        Seed of the folds, of every fit, and of candidates that are drawn.
+        Seed of the folds, of every fit, and of candidates that are drawn; below
+        2**32.
     epochs : int, default=20
         Most epochs of a fit.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is of another type or out of its range, or names a preset or
+        a stage that does not exist.
+
+    Examples
+    --------
+    >>> from skmnist.study import StudyConfig
+    >>> StudyConfig(protocol="hold-out")
+    Traceback (most recent call last):
+        ...
+    skmnist.study._config.ConfigError: protocol must be one of 'holdout', 'report'; \
+got 'hold-out'
     """
 
     dataset: str = "auto"
     data: str | None = None
     preset: str = "report"
-    protocol: str = "holdout"
-    n_jobs: int = 1
-    backend: str = "loky"
+    protocol: Literal["holdout", "report"] = "holdout"
+    n_jobs: Jobs = 1
+    backend: Literal["loky", "dask"] = "loky"
     scheduler: str | None = None
-    time_budget: float | None = None
-    n_iter: int | dict | None = None
-    seed: int = 0
-    epochs: int = 20
+    time_budget: Budget | None = None
+    n_iter: Positive | dict[str, Positive] | None = None
+    seed: Seed = 0
+    epochs: Positive = 20
+
+    def __post_init__(self) -> None:
+        for name, kind in types_of(StudyConfig).items():
+            value = getattr(self, name)
+            if name in ("dataset", "data") and isinstance(value, os.PathLike):
+                value = os.fspath(value)
+            try:
+                value = checked(kind, value, name)
+            except MisfitError as error:
+                raise ConfigError(error.name, error.found, error.expected) from None
+            object.__setattr__(self, name, value)
+        self._check_names()
+
+    def _check_names(self) -> None:
+        """Raise ConfigError for names that only the other parameters explain."""
+        from ._presets import PRESETS
+
+        if self.preset not in PRESETS:
+            known = f"one of {', '.join(map(repr, PRESETS))}"
+            raise ConfigError("preset", repr(self.preset), known)
+        if self.scheduler is not None and self.backend != "dask":
+            raise ConfigError(
+                "scheduler", repr(self.scheduler), "None unless backend is 'dask'"
+            )
+        if isinstance(self.n_iter, dict):
+            stages = [stage.name for stage in PRESETS[self.preset]()]
+            for name in self.n_iter.keys() - set(stages):
+                known = f"by stages of the preset, {', '.join(map(repr, stages))}"
+                raise ConfigError("n_iter", repr(name), known)
+
+    @classmethod
+    def _recorded(cls, values: dict[str, Any]) -> Self:
+        """Make the configuration that a study recorded.
+
+        The preset may be one that only the script of that study knew.
+        """
+        config = object.__new__(cls)
+        for name in types_of(cls):
+            default = cls.__dataclass_fields__[name].default
+            object.__setattr__(config, name, values.get(name, default))
+        return config
 
 
-def judged_by(protocol):
-    """Name the samples that judged the candidates."""
+def judged_by(protocol: str) -> str:
+    """Return which samples judge the candidates: "held-out" or "test"."""
     return "test" if protocol == "report" else "held-out"
-
-
-def n_judging(header):
-    """Count the samples that judged each candidate of a study."""
-    if header["config"]["protocol"] == "report":
-        return header["data"]["n_test"]
-    return math.ceil(header["data"]["n_train"] * JUDGING_PART)

@@ -172,8 +172,10 @@ def final_params(preset):
     return {"refit_on_all": True} if preset == "accuracy" else {}
 
 
-def stages_for(preset, n_features):
-    """List a preset's stages, without those that need other data.
+def stages_for(
+    preset: str, n_features: int, n_iter: int | dict[str, int] | None = None
+) -> list[Stage]:
+    """List the stages of a study.
 
     Parameters
     ----------
@@ -181,10 +183,13 @@ def stages_for(preset, n_features):
         A name in `PRESETS`.
     n_features : int
         Features of the data.
+    n_iter : int or dict of str to int, default=None
+        Most candidates that are drawn from a stage's grid; a dict names stages.
 
     Returns
     -------
     stages : list of Stage
+        The stages of the preset, without those that need other data.
 
     Examples
     --------
@@ -193,9 +198,17 @@ def stages_for(preset, n_features):
     [6, 5]
     """
     stages = PRESETS[preset]()
-    if square_side(n_features):
-        return stages
-    return [stage for stage in stages if stage.name not in IMAGE_STAGES]
+    if not square_side(n_features):
+        stages = [stage for stage in stages if stage.name not in IMAGE_STAGES]
+    most = n_iter
+    if not isinstance(n_iter, dict):
+        most = {} if n_iter is None else {stage.name: n_iter for stage in stages}
+    return [
+        replace(stage, n_iter=most[stage.name], grow=None)
+        if stage.name in most
+        else stage
+        for stage in stages
+    ]
 
 
 TITLES = {
@@ -216,41 +229,13 @@ TITLES = {
 }
 
 
-def title(stage):
-    """Return a stage's heading."""
-    return TITLES.get(stage["name"], stage["name"])
+def title_of(name: str) -> str:
+    """Return the heading of a stage; its name, where it has none.
 
-
-def stages_of(config, n_features):
-    """List the stages of a study.
-
-    Parameters
-    ----------
-    config : StudyConfig
-        Its configuration.
-    n_features : int
-        Columns of the data.
-
-    Returns
-    -------
-    stages : list of Stage
-        Those of the preset; those that ``n_iter`` names draw their candidates.
-
-    Raises
-    ------
-    ValueError
-        If ``n_iter`` names a stage that the preset has not.
+    Examples
+    --------
+    >>> from skmnist.study._presets import title_of
+    >>> title_of("batch_size"), title_of("my_stage")
+    ('Batch size', 'my_stage')
     """
-    stages, n_iter = stages_for(config.preset, n_features), config.n_iter
-    if n_iter is None:
-        return stages
-    known = [stage.name for stage in PRESETS[config.preset]()]
-    most = n_iter if isinstance(n_iter, dict) else dict.fromkeys(known, n_iter)
-    if unknown := sorted(most.keys() - set(known)):
-        raise ValueError(f"no stage {unknown[0]!r}; the stages are {', '.join(known)}")
-    return [
-        replace(stage, n_iter=most[stage.name], grow=None)
-        if stage.name in most
-        else stage
-        for stage in stages
-    ]
+    return TITLES.get(name, name)

@@ -6,35 +6,52 @@ import contextlib
 import os
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.model_selection import StratifiedShuffleSplit
 
+from .._format import visible
 from .._versions import installed_versions
 from ..datasets._loaders import load_dataset
-from ..model_selection._evaluation import versions
+from ..model_selection._evaluation import Trial, versions
 from ..model_selection._executors import ClusterError
 from ..model_selection._rules import record_scoring
 from ..model_selection._search import StagedSearchCV
+from ..model_selection._stage import StageResult
 from ..stats._compare import stage_significance
 from ..stats._standard_error import binomial_standard_error
 from ._artifacts import (
     CURVES,
     PREDICTIONS,
+    InspectedFit,
     fit_curve,
     inspect_fit,
     predict_test_set,
     write_predictions,
 )
-from ._config import JUDGING_PART
-from ._presets import base_params, final_params, stages_of
+from ._columns import MEASURED, PARAMETERS, Candidate, parameters_in_order
+from ._config import JUDGING_PART, StudyConfig
+from ._presets import base_params, final_params, stages_for
+from ._records import (
+    SCHEMA,
+    Curves,
+    FinalModel,
+    FitCurve,
+    StudyData,
+    StudyHeader,
+    StudyStage,
+    StudySummary,
+)
 from ._storage import (
-    LEARNING_PARAMETERS,
-    MEASURED,
-    PARAMETERS,
+    HEADER,
+    ROWS,
+    STAGES,
+    SUMMARY,
     Study,
     check_same,
     claim_folder,
@@ -46,8 +63,10 @@ from ._storage import (
 )
 from ._trials import FILE as TRIALS, TrialFile
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
 
+    from ..neural_network import KerasMLPClassifier
 
 _PACKAGES = (
     "skmnist",
@@ -88,7 +107,23 @@ def pin_threads(n_jobs, threads=None):
     return int(os.environ["TF_NUM_INTRAOP_THREADS"])
 
 
-def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
+@dataclass(frozen=True)
+class _Listeners:
+    """Whom a study tells what happens."""
+
+    on_data: Callable[[StudyHeader], None] | None
+    on_stage: Callable[[StudyStage, list[Candidate]], None] | None
+    callbacks: Sequence[Any]
+
+
+def run_study(
+    config: StudyConfig,
+    out: str | os.PathLike[str],
+    *,
+    on_data: Callable[[StudyHeader], None] | None = None,
+    on_stage: Callable[[StudyStage, list[Candidate]], None] | None = None,
+    callbacks: Sequence[Any] = (),
+) -> Study:
     """Run a study and write its folder.
 
     Parameters
@@ -99,9 +134,10 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
         Folder to write: new or empty, or with the same study, which then goes on
         where it was.
     on_data : callable, default=None
-        ``on_data(header)``, called once the data are there.
+        ``on_data(header)``, called once the data are there, with a `StudyHeader`.
     on_stage : callable, default=None
-        ``on_stage(stage, rows)``, called after each stage.
+        ``on_stage(stage, rows)``, called after each stage, with a `StudyStage` and
+        its candidates.
     callbacks : sequence of scikit-learn callbacks, default=()
         Set on the search.
 
@@ -114,8 +150,8 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
     ------
     StudyFolderError
         If the folder is taken by something else, or by a process that runs the
-        study now.
-    skmnist.datasets._loaders.DataError
+        study now, or if it holds a damaged study.
+    skmnist.datasets.DataError
         If the data are not what they should be.
     skmnist.model_selection._executors.ClusterError
         If the cluster's workers would give other results, or none answers.
@@ -124,8 +160,8 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
     """
     started = time.perf_counter()
     out = claim_folder(out)
-    going_on = (out / "study.json").exists()
-    kept = read_study(out).header["threads_per_fit"] if going_on else None
+    going_on = (out / HEADER).exists()
+    kept = read_study(out).header.threads_per_fit if going_on else None
     # A worker of a cluster has one thread, and so has the final fit here.
     kept = kept or (1 if config.backend == "dask" else None)
     threads = pin_threads(config.n_jobs, kept)
@@ -133,23 +169,24 @@ def run_study(config, out, *, on_data=None, on_stage=None, callbacks=()):
     header = _header(config, data, threads)
     if going_on:
         check_same(out, header)
+    listeners = _Listeners(on_data, on_stage, callbacks)
     with hold_folder(out):
         if not going_on:
-            write_json(out / "study.json", header)
+            write_json(out / HEADER, header)
         if on_data is not None:
             on_data(header)
-        with _workers(config, header), TrialFile(out / TRIALS) as trials:
-            told = {"on_stage": on_stage, "on_trial": trials.add}
-            study = _search_and_finish(config, out, data, header, told, callbacks)
-        study.summary["seconds"] = time.perf_counter() - started
-        write_json(out / "summary.json", study.summary)
+        with _workers(header), TrialFile(out / TRIALS) as trials:
+            study = _Runner(out, header, data, trials, listeners).run()
+        seconds = time.perf_counter() - started
+        study = replace(study, summary=replace(study.summary, seconds=seconds))
+        write_json(out / SUMMARY, study.summary)
     return study
 
 
 @contextlib.contextmanager
-def _workers(config, header):
+def _workers(header):
     """Open the place where the fits run."""
-    if config.backend != "dask":
+    if header.config.backend != "dask":
         yield
         return
     try:
@@ -160,55 +197,86 @@ def _workers(config, header):
             "'pip install skmnist[dask]'"
         ) from error
     with open_cluster(
-        config.scheduler,
-        n_threads=header["threads_per_fit"],
+        header.config.scheduler,
+        n_threads=header.threads_per_fit,
         expected=versions(),
     ):
         yield
 
 
-def _search_and_finish(config, out, data, header, told, callbacks):
-    """Run the stages and the final model; return the study, not yet timed."""
-    rows, stages, curves, inspected = [], [], {}, {}
-    n_kept = len(read_study(out).rows)
+class _Runner:
+    """A study that runs: its stages, its final model, and what is written of them."""
 
-    def on_trial(trial):
+    def __init__(self, out, header, data, trials, listeners):
+        self.out, self.header, self.data = out, header, data
+        self.trials, self.listeners = trials, listeners
+        # Fits that an earlier run has finished are taken from there.
+        self.classifier = _classifier(header.config, memory=str(out.resolve()))
+        # What candidates have where they do not try something else.
+        base = base_params(header.config.preset, header.config.epochs)
+        columns = {column.name for column in PARAMETERS}
+        self.params = {n: plain(v) for n, v in base.items() if n in columns}
+        self.n_kept = len(read_study(out).rows)
+        self.rows: list[Candidate] = []
+        self.stages: list[StudyStage] = []
+        self.curves: dict[str, FitCurve] = {}
+        self.inspected: dict[int, InspectedFit | None] = {}
+
+    def run(self) -> Study:
+        """Run the stages and the final model; return the study, not yet timed."""
+        config, data = self.header.config, self.data
+        search = _search(config, self.classifier, data)
+        search.set_params(on_stage_end=self._on_stage, on_trial_end=self._on_trial)
+        if self.listeners.callbacks:
+            search.set_callbacks(*self.listeners.callbacks)
+        judged = data.train if config.protocol == "holdout" else slice(None)
+        search.fit(data.data[judged], data.target[judged])
+        best = {**search.best_params_, **final_params(config.preset)}
+        final = _final_model(self.classifier, best, data)
+        final.save(self.out / "model.skmnist")
+        write_json(self.out / CURVES, Curves(self.curves, fit_curve(final)))
+        write_predictions(self.out / PREDICTIONS, predict_test_set(final, data))
+        summary = _summary(search, final, data, self.header)
+        return Study(self.header, self.rows, self.stages, summary)
+
+    def _on_trial(self, trial: Trial) -> None:
         if trial.split == 0:
-            inspected[trial.candidate] = trial.inspected
-        told["on_trial"](trial)
+            self.inspected[trial.candidate] = trial.inspected
+        self.trials.add(trial)
 
-    def record(result, cv_results):
-        new = stage_rows(result, cv_results, base, data.name)
-        add_significance(new, [inspected[row] for row in result.indices])
-        stages.append(_stage(result))
-        rows.extend(new)
-        curves[result.name] = inspected[result.winner]["curve"]
-        if len(rows) >= n_kept:  # what an earlier run wrote stays until then
-            write_rows(out / "results.csv", rows)
-            write_json(out / "stages.json", stages)
-            write_json(out / CURVES, {"stages": curves, "final": None})
-        if told["on_stage"] is not None:
-            told["on_stage"](stages[-1], new)
+    def _on_stage(self, result: StageResult, cv_results: dict[str, Any]) -> None:
+        """Write a stage that is done."""
+        self._know_parameters(cv_results["params"][i] for i in result.indices)
+        new = stage_rows(result, cv_results, self.params, self.data.name)
+        new = with_significance(new, [self.inspected[row] for row in result.indices])
+        self.stages.append(_stage(result))
+        self.rows.extend(new)
+        self.curves[result.name] = self.inspected[result.winner].curve
+        if len(self.rows) >= self.n_kept:  # what an earlier run wrote stays until then
+            write_rows(self.out / ROWS, self.rows)
+            write_json(self.out / STAGES, self.stages)
+            write_json(self.out / CURVES, Curves(self.curves, None))
+        if self.listeners.on_stage is not None:
+            self.listeners.on_stage(self.stages[-1], new)
 
-    # Fits that an earlier run has finished are taken from there.
-    classifier, base = _classifier(config, memory=str(out.resolve()))
-    search = _search(config, classifier, data)
-    search.set_params(on_stage_end=record, on_trial_end=on_trial)
-    if callbacks:
-        search.set_callbacks(*callbacks)
-    judged = data.train if config.protocol == "holdout" else slice(None)
-    X, y = data.data[judged], data.target[judged]
-    search.fit(X, y)
-    best = {**search.best_params_, **final_params(config.preset)}
-    final = _final_model(classifier, best, data)
-    final.save(out / "model.skmnist")
-    write_json(out / CURVES, {"stages": curves, "final": fit_curve(final)})
-    write_predictions(out / PREDICTIONS, predict_test_set(final, data))
-    return Study(header, rows, stages, _summary(search, final, data, header))
+    def _know_parameters(self, candidates):
+        """Give all candidates the parameters that a stage is the first to try."""
+        defaults = self.classifier.get_params()
+        names = dict.fromkeys(name for params in candidates for name in params)
+        new = {n: plain(defaults[n]) for n in names if n not in self.params}
+        self.params |= new
+        self.rows[:] = [
+            replace(row, params=_in_order({**new, **row.params})) for row in self.rows
+        ]
 
 
-def stage_rows(result, cv_results, base, dataset):
-    """Bring a stage's part of ``cv_results_`` to plain rows.
+def stage_rows(
+    result: StageResult,
+    cv_results: dict[str, Any],
+    base: dict[str, Any],
+    dataset: str,
+) -> list[Candidate]:
+    """Return a stage's part of ``cv_results_`` as candidates.
 
     Parameters
     ----------
@@ -217,68 +285,73 @@ def stage_rows(result, cv_results, base, dataset):
     cv_results : dict
         All rows so far.
     base : dict
-        The parameters before the first stage. Rows have a column for each of
-        `PARAMETERS`, and for those of `LEARNING_PARAMETERS` that are among them.
+        The parameters that candidates are to have, with the values of those that do
+        not try others.
     dataset : str
         Name of the data.
 
     Returns
     -------
-    rows : list of dict
-        One for each candidate: data, stage, parameters, measured columns, winner.
+    rows : list of Candidate
+        Without their standard errors, see `with_significance`.
     """
-    named = [*PARAMETERS, *(name for name in LEARNING_PARAMETERS if name in base)]
     rows = []
     for i in result.indices:
-        params = {**base, **cv_results["params"][i]}
-        measured = {name: float(cv_results[c][i]) for name, c in MEASURED.items()}
+        measured = {
+            column.name: float(cv_results[column.source][i])
+            for column in MEASURED
+            if column.source is not None
+        }
         rows.append(
-            {
-                "dataset": dataset,
-                "stage": result.name,
-                **{name: plain(params[name]) for name in named},
+            Candidate(
+                dataset=visible(dataset),
+                stage=result.name,
+                params=_in_order({**base, **cv_results["params"][i]}),
+                gap=measured["validation_accuracy"] - measured["accuracy"],
+                winner=i == result.winner,
+                incumbent=i == result.incumbent,
                 **measured,
-                "gap": measured["validation_accuracy"] - measured["accuracy"],
-                "winner": i == result.winner,
-                "incumbent": i == result.incumbent,
-            }
+            )
         )
     return rows
 
 
-def add_significance(rows, inspected):
-    """Add to the rows of a stage how sure their accuracies are.
+def with_significance(
+    rows: list[Candidate], inspected: list[InspectedFit | None]
+) -> list[Candidate]:
+    """Return the candidates of a stage with how sure their accuracies are.
 
     Parameters
     ----------
-    rows : list of dict
-        From `stage_rows`. Each gets ``standard_error``, that of its accuracy, and
-        ``p_value``: whether it differs from the stage's winner, by McNemar's test
-        and adjusted after Holm; see `skmnist.model_selection.stage_significance`.
-    inspected : list of dict or None
-        What `skmnist.study.inspect_fit` has found of each candidate; None for one
-        that failed.
+    rows : list of Candidate
+        From `stage_rows`.
+    inspected : list of InspectedFit or None
+        What `inspect_fit` has found of each candidate; None for one that failed.
+
+    Returns
+    -------
+    rows : list of Candidate
+        With ``standard_error`` and ``p_value``, see
+        `skmnist.stats.stage_significance`.
     """
-    winner = [row["winner"] for row in rows].index(True)
-    n_test = len(inspected[winner]["right"])
+    winner = [row.winner for row in rows].index(True)
+    n_test = len(inspected[winner].right)
     nothing = np.zeros(n_test, dtype=bool)
-    right = np.array([nothing if one is None else one["right"] for one in inspected])
-    accuracies = [row["accuracy"] for row in rows]
+    right = np.array([nothing if one is None else one.right for one in inspected])
+    accuracies = [row.accuracy for row in rows]
     columns = stage_significance(accuracies, winner, n_test=n_test, right=right)
-    for row, column in zip(rows, columns, strict=True):
-        row.update(column)
+    return [replace(row, **new) for row, new in zip(rows, columns, strict=True)]
 
 
-def _classifier(config, memory):
-    """Return the classifier before the first stage, and its parameters."""
+def _classifier(config: StudyConfig, memory: str) -> "KerasMLPClassifier":
+    """Return the classifier before the first stage."""
     from ..neural_network._classifier import KerasMLPClassifier
 
     base = base_params(config.preset, config.epochs)
-    classifier = KerasMLPClassifier(**base, random_state=config.seed, memory=memory)
-    return classifier, base
+    return KerasMLPClassifier(**base, random_state=config.seed, memory=memory)
 
 
-def _search(config, classifier, data):
+def _search(config: StudyConfig, classifier: Any, data: "Bunch") -> StagedSearchCV:
     n_train = data.train.stop
     if config.protocol == "holdout":
         cv = StratifiedShuffleSplit(1, test_size=JUDGING_PART, random_state=config.seed)
@@ -286,7 +359,7 @@ def _search(config, classifier, data):
         cv = [(np.arange(n_train), np.arange(n_train, len(data.target)))]
     return StagedSearchCV(
         classifier,
-        stages_of(config, data.data.shape[1]),
+        stages_for(config.preset, data.data.shape[1], config.n_iter),
         scoring=record_scoring(),
         cv=cv,
         n_jobs=config.n_jobs,
@@ -304,59 +377,69 @@ def _final_model(classifier, best_params, data):
     return final.fit(data.data[data.train], data.target[data.train])
 
 
-def _header(config, data, threads):
-    return {
-        "schema": SCHEMA,
-        "config": asdict(config),
-        "data": {
-            "name": data.name,
-            "note": data.note,
-            "fingerprint": data.fingerprint,
-            "n_train": data.train.stop,
-            "n_test": len(data.target) - data.train.stop,
-            "n_features": data.data.shape[1],
-        },
-        "stages": [s.name for s in stages_of(config, data.data.shape[1])],
-        "optimistic": config.protocol == "report",
-        "threads_per_fit": threads,
-        "versions": installed_versions(_PACKAGES),
-    }
+def _header(config: StudyConfig, data: "Bunch", threads: int) -> StudyHeader:
+    n_features = data.data.shape[1]
+    stages = stages_for(config.preset, n_features, config.n_iter)
+    about = StudyData(
+        name=data.name,
+        note=data.note,
+        fingerprint=data.fingerprint,
+        n_train=data.train.stop,
+        n_test=len(data.target) - data.train.stop,
+        n_features=n_features,
+    )
+    return StudyHeader(
+        schema=SCHEMA,
+        config=config,
+        data=about,
+        stages=[stage.name for stage in stages],
+        optimistic=config.protocol == "report",
+        threads_per_fit=threads,
+        versions=installed_versions(_PACKAGES),
+    )
 
 
-def _stage(result):
-    return {
-        "name": result.name,
-        "rule": result.rule,
-        "reason": result.reason,
-        "tried": sorted(result.params, key=_position),
-        "best_params": {name: plain(v) for name, v in result.best_params.items()},
-    }
+def _stage(result: StageResult) -> StudyStage:
+    return StudyStage(
+        name=result.name,
+        rule=result.rule,
+        reason=result.reason,
+        tried=parameters_in_order(result.params),
+        best_params={name: plain(v) for name, v in result.best_params.items()},
+    )
 
 
-def _summary(search, final, data, header):
+def _summary(
+    search: StagedSearchCV,
+    final: "KerasMLPClassifier",
+    data: "Bunch",
+    header: StudyHeader,
+) -> StudySummary:
     X, y = data.data[data.test], data.target[data.test]
     accuracy = final.score(X, y)
-    return {
-        "data": header["data"],
-        "protocol": header["config"]["protocol"],
-        "best_params": {name: plain(v) for name, v in search.best_params_.items()},
-        "winners": {stage.name: stage.reason for stage in search.stages_},
-        "final": {
-            "test_accuracy": accuracy,
-            "standard_error": float(binomial_standard_error(accuracy, len(y))),
-            "validation_accuracy": final.best_validation_score_,
-            "n_iter": final.n_iter_,
-            "best_iter": final.best_iter_,
-            "stop_reason": final.stop_reason_,
-            "n_parameters": final.n_parameters_,
-            "seconds": final.fit_time_,
-        },
-        "not_tried": search.not_tried_,
-        "n_candidates": len(search.cv_results_["params"]),
-        "n_fits": len(search.cv_results_["params"]) * search.n_splits_ + 1,
-    }
+    n_candidates = len(search.cv_results_["params"])
+    return StudySummary(
+        data=header.data,
+        protocol=header.config.protocol,
+        best_params={name: plain(v) for name, v in search.best_params_.items()},
+        winners={stage.name: stage.reason for stage in search.stages_},
+        final=FinalModel(
+            test_accuracy=accuracy,
+            standard_error=float(binomial_standard_error(accuracy, len(y))),
+            validation_accuracy=final.best_validation_score_,
+            n_iter=final.n_iter_,
+            best_iter=final.best_iter_,
+            stop_reason=final.stop_reason_,
+            n_parameters=final.n_parameters_,
+            seconds=final.fit_time_,
+        ),
+        not_tried=list(search.not_tried_),
+        n_candidates=n_candidates,
+        n_fits=n_candidates * search.n_splits_ + 1,
+        seconds=0.0,
+    )
 
 
-def _position(name):
-    known = [*PARAMETERS, *LEARNING_PARAMETERS]
-    return known.index(name) if name in known else len(known)
+def _in_order(params):
+    """Return parameters as plain data, in the order of the columns."""
+    return {name: plain(params[name]) for name in parameters_in_order(params)}

@@ -1,10 +1,15 @@
-"""How far a study is, read from its folder by whoever wants to know."""
+"""How far a study is, read from its folder."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from datetime import datetime
+import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from .._format import as_text, visible
+from ._checks import Parameter, Record
+from ._records import StudyTrial
 from ._storage import holder, read_study
 from ._trials import FILE, read_trials
 
@@ -12,7 +17,94 @@ from ._trials import FILE, read_trials
 JUDGING = "accuracy"
 
 
-def study_status(folder):
+@dataclass(frozen=True)
+class RunningStage(Record):
+    """The stage of a study that is running, or where it was stopped.
+
+    Parameters
+    ----------
+    stage : str
+        Its name.
+    n_done, n_together : int
+        Fits that are finished, and all that are evaluated together.
+    seconds_left : int or None
+        How long the others take at the pace of those before; None where there is no
+        pace yet.
+    """
+
+    stage: str
+    n_done: int
+    n_together: int
+    seconds_left: int | None
+
+
+@dataclass(frozen=True)
+class BestTrial(Record):
+    """The trial with the highest score.
+
+    Parameters
+    ----------
+    stage : str
+        Name of its stage.
+    candidate : int
+        Number of the candidate in the search, counted from 0.
+    params : dict
+        Its parameters.
+    score : float
+        Its accuracy; for several splits that of the best one.
+    """
+
+    stage: str
+    candidate: int
+    params: dict[str, Parameter]
+    score: float
+
+
+@dataclass(frozen=True)
+class StudyStatus(Record):
+    """How far a study is.
+
+    Parameters
+    ----------
+    folder : str
+        Its folder.
+    state : {"running", "stopped", "finished"}
+        What it does now.
+    holder : str or None
+        Process and machine that run it; None if there is none.
+    data : str
+        Name of the data.
+    stages : list of str
+        Names of all stages.
+    n_stages_done : int
+        Stages that are done.
+    current : RunningStage or None
+        The stage that is running; None between two stages and of a finished study.
+    n_trials, n_failed : int
+        Fits that are finished, and those of them that failed.
+    best : BestTrial or None
+        The best trial so far.
+    test_accuracy : float or None
+        Test accuracy of the final model; None until there is one.
+    not_tried : list of str
+        Stages for which a finished study had no time.
+    """
+
+    folder: str
+    state: Literal["running", "stopped", "finished"]
+    holder: str | None
+    data: str
+    stages: list[str]
+    n_stages_done: int
+    current: RunningStage | None
+    n_trials: int
+    n_failed: int
+    best: BestTrial | None
+    test_accuracy: float | None
+    not_tried: list[str]
+
+
+def study_status(folder: str | os.PathLike[str]) -> StudyStatus:
     """Read how far a study is; the study may be running.
 
     Parameters
@@ -22,42 +114,40 @@ def study_status(folder):
 
     Returns
     -------
-    status : dict
-        Plain data: ``state`` ("running", "stopped" or "finished") and who runs it,
-        the numbers of ``stages``, the fits of the stage that is running, its
-        ``seconds_left`` (None where nothing can be said), trials and failures, the
-        ``best`` trial so far, and of a finished study the test accuracy.
+    status : StudyStatus
+        How far it is. Its ``as_dict`` is plain data.
 
     Raises
     ------
     skmnist.study.StudyFolderError
-        If there is no study in the folder.
+        If there is no study in the folder, or a damaged one.
     """
     study, running = read_study(folder), holder(folder)
     trials = read_trials(Path(folder) / FILE)
-    finished = study.summary is not None
-    return {
-        "folder": str(folder),
-        "state": "running" if running else "finished" if finished else "stopped",
-        "holder": running,
-        "data": study.header["data"]["name"],
-        "stages": study.header["stages"],
-        "n_stages_done": len(study.stages),
-        "current": None if finished else _current(trials, study.stages),
-        "n_trials": len(trials),
-        "n_failed": sum(trial["error"] is not None for trial in trials),
-        "best": _best(trials),
-        "test_accuracy": study.summary["final"]["test_accuracy"] if finished else None,
-        "not_tried": study.summary["not_tried"] if finished else [],
-    }
+    summary = study.summary
+    done = [stage.name for stage in study.stages]
+    return StudyStatus(
+        folder=str(folder),
+        state="running" if running else "finished" if summary else "stopped",
+        holder=running,
+        data=study.header.data.name,
+        stages=study.header.stages or done,
+        n_stages_done=len(done),
+        current=None if summary else _current(trials, done),
+        n_trials=len(trials),
+        n_failed=sum(trial.error is not None for trial in trials),
+        best=_best(trials),
+        test_accuracy=summary.final.test_accuracy if summary else None,
+        not_tried=summary.not_tried if summary else [],
+    )
 
 
-def describe_status(status):
+def describe_status(status: StudyStatus) -> str:
     """Put a status in words.
 
     Parameters
     ----------
-    status : dict
+    status : StudyStatus
         From `study_status`.
 
     Returns
@@ -65,51 +155,45 @@ def describe_status(status):
     text : str
         A few lines.
     """
-    state, n_stages = status["state"], len(status["stages"])
-    by = f" by {status['holder']}" if status["holder"] else ""
+    by = f" by {status.holder}" if status.holder else ""
+    failed = f", {status.n_failed} of them failed" if status.n_failed else ""
     lines = [
-        f"{status['folder']}: {state}{by}",
-        f"Data: {status['data']}; {status['n_stages_done']} of {n_stages} stages done, "
-        f"{status['n_trials']} trials"
-        + (f", {status['n_failed']} of them failed" if status["n_failed"] else ""),
+        f"{status.folder}: {status.state}{by}",
+        f"Data: {status.data}; {status.n_stages_done} of {len(status.stages)} stages "
+        f"done, {status.n_trials} trials{failed}",
     ]
-    if current := status["current"]:
+    if current := status.current:
         lines.append(
-            f"Stage {current['stage']}: {current['n_done']} of {current['n_together']} "
-            f"fits{_left(current['seconds_left'])}"
+            f"Stage {current.stage}: {current.n_done} of {current.n_together} fits"
+            f"{_left(current.seconds_left)}"
         )
-    if best := status["best"]:
-        given = ", ".join(f"{name}={value}" for name, value in best["params"].items())
-        lines.append(f"Best so far: {best['score']:.2%} with {given}")
-    if status["test_accuracy"] is not None:
-        lines.append(f"Test accuracy of the final model: {status['test_accuracy']:.2%}")
-    if status["not_tried"]:
-        lines.append(f"Not tried for want of time: {', '.join(status['not_tried'])}")
-    return "\n".join(lines)
+    if best := status.best:
+        given = ", ".join(f"{n}={as_text(v)}" for n, v in best.params.items())
+        lines.append(f"Best so far: {best.score:.2%} with {given}")
+    if status.test_accuracy is not None:
+        lines.append(f"Test accuracy of the final model: {status.test_accuracy:.2%}")
+    if status.not_tried:
+        lines.append(f"Not tried for want of time: {', '.join(status.not_tried)}")
+    return "\n".join(map(visible, lines))
 
 
-def _current(trials, stages):
+def _current(trials: list[StudyTrial], done: list[str]) -> RunningStage | None:
     """Describe the stage whose trials came last, unless it is done."""
-    if not trials or trials[-1]["stage"] in {stage["name"] for stage in stages}:
+    if not trials or trials[-1].stage in done:
         return None
     last = trials[-1]
-    group = [t for t in trials if t["first"] == last["first"]]
-    places = {(t["candidate"], t["split"]) for t in group}
-    n_left = last["n_together"] - len(places)
-    return {
-        "stage": last["stage"],
-        "n_done": len(places),
-        "n_together": last["n_together"],
-        "seconds_left": _seconds_left(group, n_left),
-    }
+    group = [trial for trial in trials if trial.first == last.first]
+    n_done = len({(trial.candidate, trial.split) for trial in group})
+    left = _seconds_left(group, max(0, last.n_together - n_done))
+    return RunningStage(last.stage, n_done, last.n_together, left)
 
 
 def _seconds_left(group, n_left):
-    """Say how long a stage takes if it goes on at the pace it had."""
-    times = [datetime.fromisoformat(trial["finished"]) for trial in group]
+    """Return how long a stage takes if it goes on at the pace it had."""
+    times = [trial.time for trial in group]
     if len(times) < 2:
         return None
-    # The first trial's own time is not known from the times at which trials end.
+    # The times at which trials end do not say how long the first one took.
     pace = (max(times) - min(times)).total_seconds() / (len(times) - 1)
     return round(n_left * pace)
 
@@ -121,11 +205,11 @@ def _left(seconds):
     return f", about {f'{minutes} min ' if minutes else ''}{seconds} s left in it"
 
 
-def _best(trials):
-    """Find the trial with the highest score; of a candidate, its best split."""
-    scored = [t for t in trials if t["scores"].get(JUDGING) is not None]
+def _best(trials: list[StudyTrial]) -> BestTrial | None:
+    """Return the trial with the highest score; of a candidate, its best split."""
+    scored = [t for t in trials if t.scores.get(JUDGING) is not None]
     if not scored:
         return None
-    best = max(scored, key=lambda trial: trial["scores"][JUDGING])
-    found = {name: best[name] for name in ("stage", "candidate", "params")}
-    return {**found, "score": best["scores"][JUDGING]}
+    best = max(scored, key=lambda trial: trial.scores[JUDGING])
+    score = best.scores[JUDGING]
+    return BestTrial(best.stage, best.candidate, best.params, score)

@@ -3,18 +3,29 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
-import csv
 import fcntl
 import itertools
 import json
 import os
+import stat
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from platform import node
+from typing import Any
 
 import numpy as np
 
+from .._format import visible
+from .._io import atomic_write, sweep_temporary_files
+from ._checks import MisfitError, Record, Said, read_record
+from ._columns import Candidate, frame_of, is_failed, read_csv, write_csv
+from ._records import StudyHeader, StudyStage, StudySummary
+
+HEADER, ROWS = "study.json", "results.csv"
+STAGES, SUMMARY = "stages.json", "summary.json"
 LOCK = ".lock"
 LOOKS = 5
 # What the results of a study do not depend on: where its fits run and how many at
@@ -28,55 +39,18 @@ MAY_DIFFER = (
     "data.note",
 )
 
-# The parameters that a row of results.csv names, those that it names besides where a
-# study searches how the network learns, and the columns measured for it.
-PARAMETERS = (
-    "depth",
-    "widths",
-    "activations",
-    "batch_size",
-    "validation_split",
-    "initializers",
-    "output_initializer",
-    "optimizer",
-    "epochs",
-)
-LEARNING_PARAMETERS = (
-    "learning_rate",
-    "learning_rate_schedule",
-    "warmup_epochs",
-    "batch_normalization",
-    "dropout",
-    "input_dropout",
-    "weight_decay",
-    "label_smoothing",
-    "augmentation",
-)
-MEASURED = {
-    "validation_accuracy": "mean_test_validation_accuracy",
-    "accuracy": "mean_test_accuracy",
-    "n_iter": "mean_test_n_iter",
-    "best_iter": "mean_test_best_iter",
-    "seconds": "mean_test_fit_seconds",
-    "n_parameters": "mean_test_n_parameters",
-}
-# Columns of results.csv that hold numbers, besides those measured.
-DERIVED = ("gap", "standard_error", "p_value")
-
-
-_FRACTIONS = (
-    "validation_split",
-    "learning_rate",
-    "warmup_epochs",
-    "dropout",
-    "input_dropout",
-    "weight_decay",
-    "label_smoothing",
-)
-
 
 class StudyFolderError(ValueError):
-    """A folder cannot take a study, or holds none."""
+    """A folder cannot take a study, holds none, or holds a damaged one.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong. It becomes one line, without control characters.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(visible(message))
 
 
 @dataclass(frozen=True)
@@ -85,24 +59,79 @@ class Study:
 
     Parameters
     ----------
-    header : dict
+    header : StudyHeader
         The content of ``study.json``: configuration, data, versions.
-    rows : list of dict
-        One for each candidate, as in ``results.csv``.
-    stages : list of dict
-        For each stage its name, rule and reason.
-    summary : dict or None
+    rows : list of Candidate
+        The candidates, as in ``results.csv``.
+    stages : list of StudyStage
+        The stages that are done, as in ``stages.json``.
+    summary : StudySummary or None
         The content of ``summary.json``; None while the study is not finished.
     """
 
-    header: dict
-    rows: list
-    stages: list
-    summary: dict | None
+    header: StudyHeader
+    rows: list[Candidate]
+    stages: list[StudyStage]
+    summary: StudySummary | None
+
+    def rows_of(self, stage: StudyStage) -> list[Candidate]:
+        """Return the candidates of one stage.
+
+        Parameters
+        ----------
+        stage : StudyStage
+            One of `stages`.
+
+        Returns
+        -------
+        rows : list of Candidate
+        """
+        return [row for row in self.rows if row.stage == stage.name]
+
+    def winner_of(self, stage: StudyStage) -> Candidate:
+        """Return the candidate that a stage chose.
+
+        Parameters
+        ----------
+        stage : StudyStage
+            One of `stages`.
+
+        Returns
+        -------
+        row : Candidate
+        """
+        return next(row for row in self.rows_of(stage) if row.winner)
+
+    def frame(self) -> dict[str, list]:
+        """Return the candidates as columns.
+
+        Returns
+        -------
+        columns : dict of str to list
+            The columns of ``results.csv``, parameters among them, with a value for
+            each candidate. `pandas.DataFrame` takes it as it is.
+        """
+        return frame_of(self.rows)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the study as plain data: dicts, lists, text and numbers.
+
+        Returns
+        -------
+        plain : dict
+            ``header``, ``rows``, ``stages`` and ``summary`` with the names that the
+            files have.
+        """
+        return {
+            "header": self.header.as_dict(),
+            "rows": [row.as_dict() for row in self.rows],
+            "stages": [stage.as_dict() for stage in self.stages],
+            "summary": self.summary and self.summary.as_dict(),
+        }
 
 
-def claim_folder(out):
-    """Refuse a folder that holds something else than a study; create nothing.
+def claim_folder(out: str | os.PathLike[str]) -> Path:
+    """Raise an error if a folder holds something else than a study; create nothing.
 
     Parameters
     ----------
@@ -121,12 +150,12 @@ def claim_folder(out):
     """
     out = Path(out)
     taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if taken and not (out / "study.json").exists():
+    if taken and not (out / HEADER).exists():
         raise StudyFolderError(f"{out} is not empty; name a new folder with --out")
     return out
 
 
-def fresh_folder(out):
+def fresh_folder(out: str | os.PathLike[str]) -> Path:
     """Name a folder that does not exist, for a study that starts over.
 
     Parameters
@@ -153,8 +182,10 @@ def fresh_folder(out):
 
 
 @contextlib.contextmanager
-def hold_folder(out):
+def hold_folder(out: Path) -> Iterator[None]:
     """Keep other processes from running a study in the same folder.
+
+    What killed processes left of unfinished files is removed first.
 
     Parameters
     ----------
@@ -168,7 +199,7 @@ def hold_folder(out):
     """
     out.mkdir(parents=True, exist_ok=True)
     with open(out / LOCK, "a") as lock:
-        # Let go by the system, however the process ends.
+        # The system lets go of it, however the process ends.
         if not _lock(lock):
             raise StudyFolderError(
                 f"{out}: another process runs this study ({holder(out)}); wait for it, "
@@ -177,11 +208,12 @@ def hold_folder(out):
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {node()}\n")
         lock.flush()
+        sweep_temporary_files(out)
         yield
 
 
 def _lock(lock):
-    """Lock a file; whoever only looks at it lets go of it at once."""
+    """Lock a file; a process that only looks at it lets go of it at once."""
     for _ in range(LOOKS):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -190,8 +222,8 @@ def _lock(lock):
     return False
 
 
-def holder(out):
-    """Tell which process runs a study in a folder now.
+def holder(out: str | os.PathLike[str]) -> str | None:
+    """Return which process runs a study in a folder now.
 
     Parameters
     ----------
@@ -214,14 +246,14 @@ def holder(out):
     return None
 
 
-def check_same(out, header):
-    """Make sure that a folder's study is the one that is to go on.
+def check_same(out: Path, header: StudyHeader) -> None:
+    """Check that a folder's study is the one that is to go on.
 
     Parameters
     ----------
     out : pathlib.Path
         A folder with a study.
-    header : dict
+    header : StudyHeader
         What the study would write now.
 
     Raises
@@ -229,8 +261,7 @@ def check_same(out, header):
     StudyFolderError
         If they differ in anything that a result depends on; names what.
     """
-    kept = read_study(out).header
-    there, here = flat(kept), flat(json.loads(json.dumps(header)))
+    there, here = (flat(one.as_dict()) for one in (read_study(out).header, header))
     differing = [
         f"{name} is {there.get(name)!r} there and {here.get(name)!r} now"
         for name in dict.fromkeys([*there, *here])
@@ -243,8 +274,8 @@ def check_same(out, header):
         )
 
 
-def flat(nested, prefix=""):
-    """Bring a dict of dicts to one level, with the keys joined by dots."""
+def flat(nested: dict, prefix: str = "") -> dict:
+    """Return a dict of dicts as one level, with the keys joined by dots."""
     level = {}
     for key, value in nested.items():
         inner = isinstance(value, dict)
@@ -252,7 +283,7 @@ def flat(nested, prefix=""):
     return level
 
 
-def read_study(folder):
+def read_study(folder: str | os.PathLike[str]) -> Study:
     """Read a study's folder.
 
     Parameters
@@ -268,73 +299,183 @@ def read_study(folder):
     Raises
     ------
     StudyFolderError
-        If there is no study in it.
+        If there is no study in it, or a file is damaged: the message names the file,
+        the field, what was found and what was expected.
     """
     folder = Path(folder)
-    if not (folder / "study.json").is_file():
-        raise StudyFolderError(f"{folder} holds no study (no study.json)")
-    try:
-        header = json.loads((folder / "study.json").read_text())
-        stages, summary = (
-            json.loads(path.read_text()) if path.is_file() else None
-            for path in (folder / "stages.json", folder / "summary.json")
-        )
-        path = folder / "results.csv"
-        rows = read_rows(path) if path.is_file() else []
-    except (ValueError, KeyError) as error:
-        raise StudyFolderError(f"{folder} holds a damaged study: {error}") from error
-    return Study(header, rows, stages or [], summary)
+    header = read_header(folder)
+    if header is None:
+        raise StudyFolderError(f"{folder} holds no study (no {HEADER})")
+    stages = _read_stages(folder / STAGES)
+    summary = read_file(folder / SUMMARY, StudySummary)
+    with naming(folder / ROWS):
+        text = read_text(folder / ROWS)
+        rows = _of_stages(read_csv(text) if text is not None else [], header, stages)
+        _check_winners(rows, stages)
+        if summary is not None and len(rows) < summary.n_candidates:
+            found, wanted = Said(len(rows)), f"{summary.n_candidates}, see {SUMMARY}"
+            raise MisfitError("the number of rows", found, wanted)
+    return Study(header, rows, stages, summary)
 
 
-def write_rows(path, rows):
-    """Write rows as CSV; values of several layers are separated by spaces."""
-    lines = [{name: _cell(value) for name, value in row.items()} for row in rows]
-    temporary = Path(path).with_suffix(".tmp")
-    with open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(lines)
-    os.replace(temporary, path)
+def read_header(folder: Path) -> StudyHeader | None:
+    """Read ``study.json`` of a folder; None if there is none."""
+    return read_file(folder / HEADER, StudyHeader)
 
 
-def read_rows(path):
-    """Read what `write_rows` wrote."""
-    with open(path, newline="") as file:
-        return [
-            {name: _value(name, text) for name, text in line.items()}
-            for line in csv.DictReader(file)
+def _read_stages(path):
+    """Read ``stages.json``; no stages if there is no such file."""
+    with naming(path):
+        plain = _plain_of(path)
+        if plain is None:
+            return []
+        if not isinstance(plain, list):
+            raise MisfitError("the content", plain, "a list")
+        stages = [
+            read_record(StudyStage, one, f"stage {i}") for i, one in enumerate(plain, 1)
         ]
+        for name, n_times in Counter(stage.name for stage in stages).items():
+            if n_times > 1:
+                raise MisfitError(f"stage {name!r}", Said(f"there {n_times} x"), "one")
+        return stages
 
 
-def _cell(value):
-    if isinstance(value, list):
-        return " ".join(map(str, value))
-    return repr(value) if isinstance(value, float) else value
+def _of_stages(rows, header, stages):
+    """Return the rows of the stages that are done.
+
+    A process may be killed after it has written a stage's rows and before it has
+    written the stage: then the rows are left out.
+    """
+    done = [stage.name for stage in stages]
+    for i, row in enumerate(rows, 2):
+        if row.stage not in (header.stages or done):
+            known = ", ".join(map(repr, header.stages or done))
+            raise MisfitError(f"line {i}: stage", row.stage, f"one of {known}")
+    return [row for row in rows if row.stage in done]
 
 
-def _value(name, text):
-    """Read one cell of results.csv back."""
-    if not text:
+def _check_winners(rows, stages):
+    """Raise MisfitError unless each stage has one winner, with all that it tried."""
+    for stage in stages:
+        among = [row for row in rows if row.stage == stage.name]
+        winners = [row for row in among if row.winner]
+        if len(winners) != 1:
+            found = Said(f"there {len(winners)} times")
+            raise MisfitError(f"a winner of stage {stage.name!r}", found, "one")
+        if is_failed(winners[0]):
+            where = f"the accuracy of the winner of stage {stage.name!r}"
+            raise MisfitError(where, winners[0].accuracy, "a number from 0 to 1")
+        for name in stage.tried:
+            if name not in among[0].params:
+                where = f"column {name}, which stage {stage.name!r} tried,"
+                raise MisfitError(where, Said("missing"), "one such column")
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Raise StudyFolderError with the name of the file that does not fit.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file that is read in the block.
+    """
+    try:
+        yield
+    except MisfitError as error:
+        raise StudyFolderError(
+            f"{path.parent} holds a damaged study: {path.name}: {error}"
+        ) from error
+
+
+def read_text(path: Path, errors: str = "strict") -> str | None:
+    """Read a file of text; None if there is none.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    errors : {"strict", "replace"}, default="strict"
+        What to do with bytes that are no UTF-8.
+
+    Returns
+    -------
+    text : str or None
+
+    Raises
+    ------
+    MisfitError
+        If it cannot be read, is no ordinary file, or is no text.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise MisfitError("it", Said("no ordinary file"), "a file")
+        return path.read_bytes().decode("utf-8", errors)
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    if name in ("dataset", "augmentation", "learning_rate_schedule"):
-        return text
-    if name in ("winner", "incumbent", "batch_normalization"):
-        return text == "True"
-    if name in MEASURED or name in DERIVED or name in _FRACTIONS:
-        return float(text)
-    parts = [int(part) if part.isdigit() else part for part in text.split()]
-    return parts[0] if len(parts) == 1 else parts
+    except OSError as error:
+        found = Said(f"not to be read ({error.strerror})")
+        raise MisfitError("the file", found, "a file of text") from error
+    except UnicodeDecodeError as error:
+        found = Said(f"no UTF-8 at byte {error.start}")
+        raise MisfitError("the content", found, "text") from error
 
 
-def write_json(path, content):
-    """Write JSON; the file appears whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(temporary, path)
+def read_file(path: Path, cls: type[Record]) -> Any:
+    """Read a file that holds one record.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A JSON file.
+    cls : type
+        The record.
+
+    Returns
+    -------
+    record : Record or None
+        None if there is no such file.
+
+    Raises
+    ------
+    StudyFolderError
+        If the file does not hold such a record.
+    """
+    with naming(path):
+        plain = _plain_of(path)
+        return None if plain is None else read_record(cls, plain)
 
 
-def plain(value):
-    """Bring a parameter to JSON.
+def _plain_of(path):
+    """Read a JSON file; None if there is none."""
+    text = read_text(path)
+    if text is None:
+        return None
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise MisfitError("the content", Said(f"damaged ({error})"), "JSON") from None
+    if plain is None:
+        raise MisfitError("the content", None, "a dict or a list")
+    return plain
+
+
+def write_rows(path: Path, rows: Sequence[Candidate]) -> None:
+    """Write candidates as CSV; values of several layers are separated by spaces."""
+    with atomic_write(path, "wb") as file:
+        file.write(write_csv(rows).encode())
+
+
+def write_json(path: Path, content: Record | list[Record]) -> None:
+    """Write a record, or several, as JSON."""
+    several = isinstance(content, list)
+    plain = [one.as_dict() for one in content] if several else content.as_dict()
+    with atomic_write(path) as file:
+        file.write(json.dumps(plain, indent=2) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Return a parameter as plain data.
 
     Parameters
     ----------

@@ -7,11 +7,18 @@ import json
 import math
 import os
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
-from ._storage import plain
+from .._format import visible
+from ._checks import MisfitError, read_record
+from ._records import StudyTrial
+from ._storage import naming, plain, read_text
+
+if TYPE_CHECKING:
+    from ..model_selection import Trial
 
 FILE = "trials.jsonl"
 
@@ -19,10 +26,10 @@ FILE = "trials.jsonl"
 class TrialFile:
     """The file, open for more lines; a context manager.
 
-    A line is written with one call and brought to the disk before the next fit is
-    waited for. What a cut-off left of a last line is removed when the file is opened:
-    the trial it told of is told again when the study goes on. Trials that are in the
-    file already are not written again.
+    A line is written with one call, and is on the disk before the next fit is waited
+    for. A last line that was cut off is removed when the file is opened: its trial
+    is written again when the study goes on. A trial that is in the file already is
+    not written again.
 
     Parameters
     ----------
@@ -30,20 +37,20 @@ class TrialFile:
         The file; made if there is none.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._known = {_identity(trial) for trial in read_trials(path)}
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
         try:
             self._heal()
-            self._known = {_identity(row) for row in read_trials(path)}
         except BaseException:
             os.close(self._file)
             raise
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception) -> None:
         os.close(self._file)
 
     def _heal(self):
@@ -54,12 +61,12 @@ class TrialFile:
             os.ftruncate(self._file, complete)
             os.fsync(self._file)
 
-    def add(self, trial):
+    def add(self, trial: "Trial") -> None:
         """Write a trial, unless it is there.
 
         Parameters
         ----------
-        trial : skmnist.model_selection._evaluation.Trial
+        trial : skmnist.model_selection.Trial
             The trial.
 
         Raises
@@ -67,11 +74,11 @@ class TrialFile:
         OSError
             If it cannot be written; the lines before it stay as they are.
         """
-        row = trial_row(trial, datetime.now(UTC))
-        identity = _identity(row)
+        record = trial_record(trial, datetime.now(UTC))
+        identity = _identity(record)
         if identity in self._known:
             return
-        line = (json.dumps(row, allow_nan=False) + "\n").encode()
+        line = (json.dumps(record.as_dict(), allow_nan=False) + "\n").encode()
         try:
             if os.write(self._file, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -81,32 +88,35 @@ class TrialFile:
         self._known.add(identity)
 
 
-def trial_row(trial, finished):
-    """Bring a trial to plain data, as a line of the file has it.
+def trial_record(trial: "Trial", finished: datetime) -> StudyTrial:
+    """Return what a line of the file has of a trial.
 
     Parameters
     ----------
-    trial : skmnist.model_selection._evaluation.Trial
+    trial : skmnist.model_selection.Trial
         The trial.
     finished : datetime
         When it was finished.
 
     Returns
     -------
-    row : dict
-        The fields of the trial; ``error`` is its last line only, and a score that is
-        no number is None.
+    record : StudyTrial
+        Of an error the last line only; None for a score that is no number.
     """
-    row = asdict(replace(trial, inspected=None))
-    del row["inspected"]
-    row["params"] = {name: plain(value) for name, value in trial.params.items()}
-    row["scores"] = {name: _number(value) for name, value in trial.scores.items()}
+    found = {f.name: getattr(trial, f.name, None) for f in fields(StudyTrial)}
     if trial.error is not None:
-        row["error"] = trial.error.strip().splitlines()[-1]
-    return {"finished": finished.isoformat(timespec="seconds"), **row}
+        found["error"] = trial.error.strip().splitlines()[-1]
+    return StudyTrial(
+        **{
+            **found,
+            "finished": finished.isoformat(timespec="seconds"),
+            "params": {name: plain(value) for name, value in trial.params.items()},
+            "scores": {name: _number(value) for name, value in trial.scores.items()},
+        }
+    )
 
 
-def read_trials(path):
+def read_trials(path: str | os.PathLike[str]) -> list[StudyTrial]:
     """Read the complete lines of a file of trials.
 
     Parameters
@@ -116,32 +126,35 @@ def read_trials(path):
 
     Returns
     -------
-    rows : list of dict
-        The trials in the order in which they finished. Lines that are damaged are
-        left out, with a warning.
+    trials : list of StudyTrial
+        In the order in which they finished. Damaged lines are left out, with a
+        warning.
+
+    Raises
+    ------
+    StudyFolderError
+        If there is something else than a file that can be read.
     """
-    try:
-        lines = Path(path).read_bytes().split(b"\n")[:-1]
-    except FileNotFoundError:
-        return []
-    rows, damaged = [], 0
-    for line in lines:
+    path = Path(path)
+    with naming(path):
+        content = read_text(path, errors="replace") or ""
+    trials, n_damaged = [], 0
+    for line in content.split("\n")[:-1]:
         try:
-            row = json.loads(line)
-            _identity(row)
-            rows.append(row)
-        except (ValueError, KeyError, TypeError):
-            damaged += 1
-    if damaged:
-        warnings.warn(f"{path}: {damaged} damaged lines are left out", stacklevel=2)
-    return rows
+            trials.append(read_record(StudyTrial, json.loads(line)))
+        except (MisfitError, ValueError, RecursionError):
+            n_damaged += 1
+    if n_damaged:
+        message = f"{path}: {n_damaged} damaged lines are left out"
+        warnings.warn(visible(message), stacklevel=2)
+    return trials
 
 
-def _identity(row):
+def _identity(trial):
     """Return what makes a line one that is there already."""
-    params = json.dumps(row["params"], sort_keys=True)
-    place = row["stage"], row["candidate"], row["split"]
-    return (*place, params, row["error"] is None)
+    params = json.dumps(trial.params, sort_keys=True)
+    place = trial.stage, trial.candidate, trial.split
+    return (*place, params, trial.error is None)
 
 
 def _number(value):

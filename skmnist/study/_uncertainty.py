@@ -6,33 +6,30 @@ import math
 from typing import NamedTuple
 
 from ..stats._standard_error import binomial_standard_error
-from ._config import n_judging
+from ._columns import Candidate, is_failed
+from ._records import StudyStage
+from ._storage import Study
 
 # Two-sided, at the level of 5 %.
 SIGNIFICANT = 1.96
 
 
-def rows_of(study, stage):
-    """Return the rows of one stage."""
-    return [row for row in study.rows if row["stage"] == stage["name"]]
-
-
-def standard_error(study, row):
+def standard_error(study: Study, row: Candidate) -> float:
     """Estimate the standard error of the accuracy that judged a candidate.
 
     Parameters
     ----------
     study : Study
-    row : dict
-        A row of the study.
+    row : Candidate
+        One of its candidates.
 
     Returns
     -------
     standard_error : float
-        That of a proportion, ``sqrt(p * (1 - p) / n)`` over the `n` samples that
-        judged; NaN where there is no accuracy.
+        The standard error of a proportion, ``sqrt(p * (1 - p) / n)`` over the `n`
+        samples that judged; NaN where there is no accuracy.
     """
-    return float(binomial_standard_error(row["accuracy"], n_judging(study.header)))
+    return float(binomial_standard_error(row.accuracy, study.header.n_judging))
 
 
 class Lead(NamedTuple):
@@ -40,47 +37,46 @@ class Lead(NamedTuple):
 
     Attributes
     ----------
-    winner, rival : dict
-        Their rows; no rival (None) where there is no other candidate with a score.
+    winner : Candidate
+        The candidate that the stage chose.
+    rival : Candidate or None
+        The best other candidate; None where no other has a score.
     difference : float
-        Accuracy of the winner minus that of the rival; negative where the rule has
-        chosen a less accurate one.
+        Accuracy of the winner minus accuracy of the rival; negative where the rule
+        has chosen a less accurate one.
     error : float
-        Standard error of the difference, as if the two had read different samples;
-        they have read the same ones, so it errs on the side of "noise".
+        Standard error of the difference, as if the two had been judged by different
+        samples. They were judged by the same ones, so the error is rather too large.
     """
 
-    winner: dict
-    rival: dict | None
+    winner: Candidate
+    rival: Candidate | None
     difference: float
     error: float
 
     @property
-    def is_noise(self):
-        """Whether the difference is none that could be told from chance."""
+    def is_noise(self) -> bool:
+        """Whether the difference may as well be chance."""
         return not abs(self.difference) > SIGNIFICANT * self.error
 
 
-def lead_of(study, stage):
+def lead_of(study: Study, stage: StudyStage) -> Lead:
     """Compare a stage's winner with the best of the other candidates.
 
     Parameters
     ----------
     study : Study
-    stage : dict
+    stage : StudyStage
         One of its stages.
 
     Returns
     -------
     lead : Lead
     """
-    rows = rows_of(study, stage)
-    winner = next(row for row in rows if row["winner"])
-    others = [r for r in rows if not r["winner"] and not math.isnan(r["accuracy"])]
-    rival = max(others, key=lambda row: row["accuracy"], default=None)
+    winner = study.winner_of(stage)
+    others = [r for r in study.rows_of(stage) if not r.winner and not is_failed(r)]
+    rival = max(others, key=lambda row: row.accuracy, default=None)
     if rival is None:
         return Lead(winner, None, math.nan, math.nan)
     errors = (standard_error(study, row) for row in (winner, rival))
-    return Lead(
-        winner, rival, winner["accuracy"] - rival["accuracy"], math.hypot(*errors)
-    )
+    return Lead(winner, rival, winner.accuracy - rival.accuracy, math.hypot(*errors))

@@ -16,8 +16,7 @@ from ..model_selection._results import (
     split_scores,
     take_rows,
 )
-from ..study._presets import title
-from ..study._uncertainty import rows_of, standard_error
+from ..study._uncertainty import standard_error
 from ._matplotlib import BLUE, GREY, VERMILION, axes_of, legend_above
 
 
@@ -143,17 +142,19 @@ class StageScoresDisplay:
         display : StageScoresDisplay
             Not drawn yet.
         """
-        rows, tried = rows_of(study, stage), stage["tried"]
-        names, parameter = candidate_names([{n: r[n] for n in tried} for r in rows])
-        incumbents = [i for i, row in enumerate(rows) if row["incumbent"]]
+        rows = study.rows_of(stage)
+        names, parameter = candidate_names(
+            [{name: row.params[name] for name in stage.tried} for row in rows]
+        )
+        incumbents = [i for i, row in enumerate(rows) if row.incumbent]
         return cls(
             candidates=names,
             parameter=parameter,
-            scores=np.array([row["accuracy"] for row in rows]),
+            scores=np.array([row.accuracy for row in rows]),
             standard_errors=np.array([standard_error(study, row) for row in rows]),
-            winner=[row["winner"] for row in rows].index(True),
+            winner=[row.winner for row in rows].index(True),
             incumbent=incumbents[0] if incumbents else None,
-            name=title(stage),
+            name=stage.title,
             metric="accuracy",
         )
 
@@ -308,11 +309,11 @@ class GapDisplay:
             Not drawn yet.
         """
         return cls(
-            scores=np.array([row["accuracy"] for row in study.rows]),
+            scores=np.array([row.accuracy for row in study.rows]),
             validation_scores=np.array(
-                [row["validation_accuracy"] for row in study.rows], dtype=float
+                [row.validation_accuracy for row in study.rows], dtype=float
             ),
-            winners=np.array([row["winner"] for row in study.rows], dtype=bool),
+            winners=np.array([row.winner for row in study.rows], dtype=bool),
             max_gap=max_gap,
         )
 

@@ -1,6 +1,5 @@
 """Two studies side by side."""
 
-import copy
 import math
 from dataclasses import replace
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 from skmnist.reporting._comparison import compare_final, to_comparison
-from skmnist.study import read_study
+from skmnist.study import StudyConfig, read_study
 from skmnist.study._artifacts import Evidence, Predictions, read_evidence
 
 NAMES = ("here", "there")
@@ -24,10 +23,16 @@ def evidence(tiny_study):
     return read_evidence(tiny_study)
 
 
-def changed(study, **config):
-    header = copy.deepcopy(study.header)
-    header["config"] |= config
-    return replace(study, header=header)
+def changed(study, **values):
+    """Return a study with another configuration; its preset is none that is known."""
+    config = StudyConfig._recorded({**study.header.config.as_dict(), **values})
+    return replace(study, header=replace(study.header, config=config))
+
+
+def reaching(study, accuracy):
+    """Return a study whose final model has another test accuracy."""
+    final = replace(study.summary.final, test_accuracy=accuracy)
+    return replace(study, summary=replace(study.summary, final=final))
 
 
 def reading(right):
@@ -36,7 +41,7 @@ def reading(right):
     predicted = np.where(right, 0, 1)
     empty = np.zeros(0, int)
     kept = Predictions(true, predicted, np.ones(len(right)), empty, empty)
-    return Evidence({}, predictions=kept)
+    return Evidence(predictions=kept)
 
 
 def test_a_study_differs_in_nothing_from_itself(study, evidence):
@@ -55,9 +60,9 @@ def test_what_differs_in_the_configuration_is_named(study, evidence):
 
 
 def test_stages_are_matched_by_their_names(study, evidence):
-    stage = study.stages[1] | {"name": "another"}
+    stage = replace(study.stages[1], name="another")
     rows = [
-        {**row, "stage": "another"} if row["stage"] == "batch_size" else row
+        replace(row, stage="another") if row.stage == "batch_size" else row
         for row in study.rows
     ]
     other = replace(study, stages=[study.stages[0], stage], rows=rows)
@@ -73,10 +78,7 @@ def test_paired_difference_and_its_test_by_hand(study):
     # Of 20 samples 8 only the first reads right, 2 only the second, 5 both.
     first = np.repeat([True, False, True, False], [8, 2, 5, 5])
     second = np.repeat([False, True, True, False], [8, 2, 5, 5])
-    finals = [
-        replace(study, summary={"final": {"test_accuracy": right.mean()}})
-        for right in (first, second)
-    ]
+    finals = [reaching(study, right.mean()) for right in (first, second)]
     apart = compare_final(*finals, (reading(first), reading(second)))
     assert apart.value == pytest.approx(0.3)
     assert (apart.only_first, apart.only_second) == (8, 2)
@@ -88,9 +90,9 @@ def test_paired_difference_and_its_test_by_hand(study):
 
 
 def test_without_predictions_the_two_are_taken_for_independent(study, evidence):
-    pair = (evidence, Evidence({}))
+    pair = (evidence, Evidence())
     apart = compare_final(study, study, pair)
-    error = study.summary["final"]["standard_error"]
+    error = study.summary.final.standard_error
     assert apart.p_value is None
     assert apart.error == pytest.approx(math.sqrt(2) * error)
     page = to_comparison(study, study, pair, NAMES)
@@ -98,9 +100,8 @@ def test_without_predictions_the_two_are_taken_for_independent(study, evidence):
 
 
 def test_different_test_sets_are_not_paired(study, evidence):
-    header = copy.deepcopy(study.header)
-    header["data"]["fingerprint"] = "another"
-    other = replace(study, header=header)
+    data = replace(study.header.data, fingerprint="another")
+    other = replace(study, header=replace(study.header, data=data))
     page = to_comparison(study, other, (evidence, evidence), NAMES)
     assert "Taken on different test sets" in page
 

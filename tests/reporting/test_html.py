@@ -1,6 +1,5 @@
 """The report page as text: what it says, what it escapes, what it does without."""
 
-import copy
 import re
 import shutil
 import sys
@@ -12,8 +11,9 @@ import numpy as np
 import pytest
 
 from skmnist.reporting._html import MOST_CLASSES, to_html, write_report
+from skmnist.study import StudyConfig, read_study
 from skmnist.study._artifacts import Evidence, Predictions, read_evidence
-from skmnist.study._storage import MEASURED, read_study
+from skmnist.study._columns import MEASURED
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 NO_END = {"meta", "img", "wbr"}
@@ -115,12 +115,12 @@ def test_each_stage_has_its_table_with_one_winner_and_the_reason(elements, study
     assert len(elements.all("tr", **{"class": "winner"})) == len(study.stages)
     paragraphs = [one["text"] for one in elements.all("p")]
     for stage in study.stages:
-        assert f"Chosen by {stage['rule']}: {stage['reason']}." in paragraphs
+        assert f"Chosen by {stage.rule}: {stage.reason}." in paragraphs
 
 
 def test_stage_of_two_parameters_has_a_heat_map(elements, study):
     (heat,) = elements.all("table", **{"class": "shaded cool"})
-    accuracies = [row["accuracy"] for row in study.rows if row["stage"] == "shape"]
+    accuracies = [row.accuracy for row in study.rows if row.stage == "shape"]
     for accuracy in accuracies:
         assert f"{100 * accuracy:.2f} %" in heat["text"]
     shares = [
@@ -165,29 +165,47 @@ def test_same_study_gives_the_same_page(page, study, evidence):
 
 
 HOSTILE = "<script>alert('x')</script>\"'&$x$"
+# Clears the terminal, begins a line, and cannot be encoded.
+CONTROL = "\x1b[2J\nOK\ud800"
 
 
-def test_what_comes_from_data_is_escaped(study, evidence):
-    header, stages = copy.deepcopy((study.header, study.stages))
-    header["data"] |= {"name": HOSTILE, "note": HOSTILE}
-    header["versions"][HOSTILE] = HOSTILE
-    summary = copy.deepcopy(study.summary)
-    summary["data"]["name"] = summary["final"]["stop_reason"] = HOSTILE
-    summary["best_params"]["optimizer"] = HOSTILE
-    for stage in stages:
-        stage |= {"rule": HOSTILE, "reason": HOSTILE, "name": stage["name"] + HOSTILE}
+def full_of(text, study, evidence):
+    """Return a study with some text wherever a file or the data may have it."""
+    header, summary = study.header, study.summary
+    header = replace(
+        header,
+        data=replace(header.data, name=text, note=text),
+        config=StudyConfig._recorded({**header.config.as_dict(), "preset": text}),
+        versions={**header.versions, text: text},
+    )
+    summary = replace(
+        summary,
+        data=replace(summary.data, name=text),
+        final=replace(summary.final, stop_reason=text),
+        best_params={**summary.best_params, "optimizer": text},
+        not_tried=[text],
+    )
+    stages = [
+        replace(stage, rule=text, reason=text, name=stage.name + text)
+        for stage in study.stages
+    ]
     rows = [
-        {**row, "stage": row["stage"] + HOSTILE, "widths": HOSTILE}
+        replace(row, stage=row.stage + text, params={**row.params, "widths": text})
         for row in study.rows
     ]
     labels = evidence.predictions.true.astype("U40")
-    labels[:3] = HOSTILE
-    hostile = Evidence(
-        {name + HOSTILE: curve for name, curve in evidence.curves.items()},
-        evidence.final_curve | {"stop_reason": HOSTILE},
+    labels[:3] = text
+    full = Evidence(
+        {name + text: curve for name, curve in evidence.curves.items()},
+        replace(evidence.final_curve, stop_reason=text),
         replace(evidence.predictions, true=labels, predicted=labels[::-1]),
     )
-    changed = replace(study, header=header, stages=stages, rows=rows, summary=summary)
+    study = replace(study, header=header, stages=stages, rows=rows, summary=summary)
+    return study, full
+
+
+def test_what_comes_from_data_is_escaped(study, evidence):
+    changed, hostile = full_of(HOSTILE, study, evidence)
     found = Elements(to_html(changed, hostile))
     assert len(found.all("script")) == 1
     assert "alert" not in found.all("script")[0]["text"]
@@ -198,7 +216,7 @@ def test_what_comes_from_data_is_escaped(study, evidence):
 
 
 def test_an_old_folder_says_what_it_lacks(study):
-    page = to_html(study, Evidence({}))
+    page = to_html(study, Evidence())
     assert "no learning curves (no curves.json)" in page
     assert "no predictions of the test set (no predictions.npz)" in page
     assert "Learning curve of" not in page
@@ -207,7 +225,7 @@ def test_an_old_folder_says_what_it_lacks(study):
 
 def test_a_study_that_has_just_begun_has_a_page(study):
     begun = replace(study, rows=[], stages=[], summary=None)
-    assert "the study is not finished" in to_html(begun, Evidence({}))
+    assert "the study is not finished" in to_html(begun, Evidence())
 
 
 def test_a_study_that_was_stopped_has_a_page_of_its_stages(study, evidence):
@@ -218,15 +236,15 @@ def test_a_study_that_was_stopped_has_a_page_of_its_stages(study, evidence):
 
 
 def test_a_candidate_that_failed_has_empty_cells(study, evidence):
-    failed = dict.fromkeys([*MEASURED, "gap"], np.nan)
-    rows = [{**row, **({} if row["winner"] else failed)} for row in study.rows]
+    failed = {column.name: np.nan for column in MEASURED}
+    rows = [row if row.winner else replace(row, **failed) for row in study.rows]
     found = Elements(to_html(replace(study, rows=rows), evidence))
     assert not any("nan" in one["text"] for one in found.all("td"))
 
 
 def test_without_validation_there_is_no_gap_to_draw(study, evidence):
     none = {"validation_accuracy": np.nan, "gap": np.nan}
-    rows = [{**row, **none} for row in study.rows]
+    rows = [replace(row, **none) for row in study.rows]
     found = Elements(to_html(replace(study, rows=rows), evidence))
     assert len(found.all("svg")) == 8
 
@@ -261,7 +279,7 @@ def test_without_matplotlib_the_page_has_no_figures_and_says_why(
 
 
 def test_committed_study_of_mnist_stands_beside_the_report():
-    page = to_html(read_study(RESULTS / "as-reported"), Evidence({}))
+    page = to_html(read_study(RESULTS / "as-reported"), Evidence())
     # Eight headings, one of each stage, and the sentence over all rows.
     assert page.count("reported test accuracy</button>") == 8
     assert "Over all 48 rows the measured test accuracy is" in page

@@ -32,7 +32,7 @@ def searched():
 
 def test_reported_rows_are_those_of_the_source():
     rows = reported_rows()
-    assert Counter(row["stage"] for row in rows) == {
+    assert Counter(row.stage for row in rows) == {
         "depth_width": 13,
         "activations": 9,
         "node_distribution": 7,
@@ -42,14 +42,14 @@ def test_reported_rows_are_those_of_the_source():
         "optimizer": 4,
         "epochs": 1,
     }
-    assert max(row["reported_test_accuracy"] for row in rows) == 0.9824
+    assert max(row.reported_test_accuracy for row in rows) == 0.9824
 
 
 def test_reproduction_sets_reported_beside_measured(followed):
-    stage = next(s for s in followed.stages if s["name"] == "batch_size")
-    rows = [row for row in followed.rows if row["stage"] == "batch_size"]
-    reported = [row for row in reported_rows() if row["stage"] == "batch_size"]
-    rows[1] = rows[1] | {"validation_accuracy": 0.9885, "accuracy": 0.98, "n_iter": 4.0}
+    stage = next(s for s in followed.stages if s.name == "batch_size")
+    rows = [row for row in followed.rows if row.stage == "batch_size"]
+    reported = [row for row in reported_rows() if row.stage == "batch_size"]
+    rows[1] = replace(rows[1], validation_accuracy=0.9885, accuracy=0.98, n_iter=4.0)
     table = reproduction_table(stage, rows, reported)
     assert table.rows[1] == [
         *("64", "98.85 %", "98.85 %", "98.08 %", "98.00 %", "-0.08", "7", "4")
@@ -69,13 +69,13 @@ def test_every_candidate_of_the_report_is_found(followed):
     for stage in followed.stages:
         columns = reported_columns(followed, stage)
         for text in columns["reported test accuracy"]:
-            assert text == f"{100 * next(theirs)['reported_test_accuracy']:.2f} %"
+            assert text == f"{100 * next(theirs).reported_test_accuracy:.2f} %"
     assert next(theirs, None) is None
 
 
 def test_difference_is_measured_minus_reported(followed):
     stage = followed.stages[0]
-    rows = [{**row, "accuracy": 0.97} for row in followed.rows]
+    rows = [replace(row, accuracy=0.97) for row in followed.rows]
     columns = reported_columns(replace(followed, rows=rows), stage)
     # The report has 96.67 % for two layers of 50.
     assert columns["difference"][0] == "+0.33 pp"
@@ -88,8 +88,8 @@ def test_candidates_that_the_report_lacks_have_no_figures(searched):
 
 
 def test_other_data_are_not_set_beside_the_report(followed):
-    header = followed.header | {"data": followed.header["data"] | {"name": "digits"}}
-    other = replace(followed, header=header)
+    data = replace(followed.header.data, name="digits")
+    other = replace(followed, header=replace(followed.header, data=data))
     assert reported_columns(other, other.stages[0]) == {}
     assert describe_distances(other) == ""
 

@@ -236,13 +236,13 @@ def test_a_study_is_logged_with_its_final_model(study_folder, tmp_path):
     assert len(runs) == len(study.rows) + 1
     for row, run in zip(study.rows, runs, strict=False):
         scalars, plugin = read_run(tmp_path / run.name)
-        assert last(scalars)["accuracy"] == pytest.approx(row["accuracy"], rel=1e-6)
-        assert params_of(plugin)["stage"] == row["stage"]
+        assert last(scalars)["accuracy"] == pytest.approx(row.accuracy, rel=1e-6)
+        assert params_of(plugin)["stage"] == row.stage
     final = last(read_run(tmp_path / "final")[0])
-    accuracy = study.summary["final"]["test_accuracy"]
+    accuracy = study.summary.final.test_accuracy
     assert final["test_accuracy"] == pytest.approx(accuracy, rel=1e-6)
     curve = read_run(tmp_path / "final" / "validation")[0]["epoch_loss"]
-    assert len(curve) == study.summary["final"]["n_iter"]
+    assert len(curve) == study.summary.final.n_iter
 
 
 def test_an_unfinished_study_is_logged_as_far_as_it_came(study_folder, tmp_path):

@@ -1,6 +1,7 @@
 """Tables and sentences of a study, from plain data."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,88 +14,94 @@ from skmnist.reporting._text import (
     describe_misread,
     markdown_table,
     overview_table,
-    p_column,
+    page_table,
     stage_table,
     to_markdown,
 )
-from skmnist.study import Study
+from skmnist.study import (
+    Candidate,
+    FinalModel,
+    Study,
+    StudyConfig,
+    StudyData,
+    StudyHeader,
+    StudyStage,
+    StudySummary,
+)
 from skmnist.study._artifacts import Predictions
-from skmnist.study._config import n_judging
 from skmnist.study._uncertainty import lead_of, standard_error
 
-
-def a_row(stage="batch_size", winner=False, **changes):
-    row = {
-        "dataset": "digits",
-        "stage": stage,
-        "depth": 2,
-        "widths": [600, 200],
-        "activations": "relu",
-        "batch_size": 64,
-        "validation_split": 0.1,
-        "initializers": "he_normal",
-        "output_initializer": "glorot_uniform",
-        "optimizer": "adam",
-        "epochs": 20,
-        "validation_accuracy": 0.9885,
-        "accuracy": 0.9808,
-        "n_iter": 7.0,
-        "best_iter": 6.0,
-        "seconds": 12.34,
-        "n_parameters": 593210.0,
-        "gap": 0.0077,
-        "winner": winner,
-        "incumbent": False,
-    }
-    return row | changes
-
-
-STAGE = {
-    "name": "batch_size",
-    "rule": "smallest(key='batch_size', tolerance=0.001)",
-    "reason": "64 is the smallest",
-    "tried": ["batch_size"],
-    "best_params": {"batch_size": 64},
+PARAMS = {
+    "depth": 2,
+    "widths": [600, 200],
+    "activations": "relu",
+    "batch_size": 64,
+    "validation_split": 0.1,
+    "initializers": "he_normal",
+    "output_initializer": "glorot_uniform",
+    "optimizer": "adam",
+    "epochs": 20,
 }
+ROW = Candidate(
+    dataset="digits",
+    stage="batch_size",
+    params=PARAMS,
+    validation_accuracy=0.9885,
+    accuracy=0.9808,
+    n_iter=7.0,
+    best_iter=6.0,
+    seconds=12.34,
+    n_parameters=593210.0,
+    gap=0.0077,
+    winner=False,
+    incumbent=False,
+)
+STAGE = StudyStage(
+    name="batch_size",
+    rule="smallest(key='batch_size', tolerance=0.001)",
+    reason="64 is the smallest",
+    tried=["batch_size"],
+    best_params={"batch_size": 64},
+)
+DATA = StudyData("digits", "", "abc", n_train=1437, n_test=360, n_features=784)
+HEADER = StudyHeader(
+    schema=1,
+    config=StudyConfig(dataset="digits"),
+    data=DATA,
+    stages=["batch_size"],
+    optimistic=False,
+    threads_per_fit=2,
+    versions={"keras": "3.15.1"},
+)
+SUMMARY = StudySummary(
+    data=DATA,
+    protocol="holdout",
+    best_params={"batch_size": 64},
+    winners={"batch_size": "64 is the smallest"},
+    final=FinalModel(
+        test_accuracy=0.9814,
+        standard_error=0.00135,
+        validation_accuracy=0.98,
+        n_iter=7,
+        best_iter=6,
+        stop_reason="val_loss has not improved for 1 epoch",
+        n_parameters=593210,
+        seconds=9.96,
+    ),
+    n_candidates=48,
+    n_fits=49,
+    seconds=512.4,
+)
+
+
+def a_row(batch_size=64, **changes):
+    return replace(ROW, params={**PARAMS, "batch_size": batch_size}, **changes)
 
 
 def a_study(**changes):
-    header = {
-        "config": {"preset": "report", "protocol": "holdout", "seed": 0},
-        "data": {
-            "name": "digits",
-            "note": "",
-            "n_train": 1437,
-            "n_test": 360,
-            "n_features": 784,
-        },
-        "optimistic": False,
-        "threads_per_fit": 2,
-        "versions": {"keras": "3.15.1"},
-    }
-    rows = [a_row(batch_size=32, accuracy=0.9788), a_row(winner=True)]
-    return Study(
-        **(
-            {"header": header, "rows": rows, "stages": [STAGE], "summary": None}
-            | changes
-        )
-    )
-
-
-SUMMARY = {
-    "data": {"name": "digits"},
-    "final": {
-        "test_accuracy": 0.9814,
-        "standard_error": 0.00135,
-        "n_parameters": 593210,
-        "best_iter": 6,
-        "n_iter": 7,
-        "stop_reason": "val_loss has not improved for 1 epoch",
-        "seconds": 9.96,
-    },
-    "n_fits": 49,
-    "seconds": 512.4,
-}
+    rows = [a_row(32, accuracy=0.9788), a_row(winner=True)]
+    given = {"header": HEADER, "rows": rows, "stages": [STAGE], "summary": None}
+    return Study(**{**given, **changes})
 
 
 def test_stage_table_has_the_columns_of_the_report():
@@ -121,9 +128,11 @@ def test_stage_table_shows_which_candidates_differ_from_the_winner():
         a_row(standard_error=0.00143, p_value=0.00024),
         a_row(accuracy=math.nan, standard_error=None, p_value=None),
     ]
-    table = stage_table(STAGE, rows, "holdout", p_column(rows))
-    assert table.columns[3] == "p"
-    assert [row[3] for row in table.rows] == ["", "0.24", "< 0.001", ""]
+    table = page_table(a_study(rows=rows), STAGE)
+    assert table.columns[3:5] == ["standard error", "p"]
+    assert [row[4] for row in table.rows] == ["", "0.24", "< 0.001", ""]
+    # 0.0089 = sqrt(0.9808 * 0.0192 / 240), see below.
+    assert [row[3] for row in table.rows] == [*["0.89 pp"] * 3, ""]
 
 
 def test_page_says_what_p_is_where_there_is_any():
@@ -155,15 +164,14 @@ def test_overview_names_what_each_stage_chose():
 def test_standard_error_is_that_of_a_proportion_of_the_samples_that_judged():
     # 1,437 training samples, of which a sixth judges: 240. sqrt(0.9 * 0.1 / 240).
     study = a_study()
-    assert n_judging(study.header) == 240
+    assert study.header.n_judging == 240
     error = standard_error(study, a_row(accuracy=0.9))
     assert error == pytest.approx(0.0193649, abs=1e-7)
 
 
 def test_report_protocol_judges_by_the_whole_test_set():
-    header = a_study().header
-    header["config"]["protocol"] = "report"
-    assert n_judging(header) == 360
+    header = replace(HEADER, config=StudyConfig(protocol="report"))
+    assert header.n_judging == 360
 
 
 @pytest.mark.parametrize(
@@ -173,28 +181,28 @@ def test_report_protocol_judges_by_the_whole_test_set():
 def test_lead_says_whether_it_is_noise(accuracy, verdict):
     # Standard errors of 0.9808, 0.9788 and 0.9 over 240 samples: 0.0089, 0.0093 and
     # 0.0194; so 0.002 is 0.2 standard errors of the difference, 0.0808 is 3.8.
-    rows = [a_row(batch_size=32, accuracy=accuracy), a_row(winner=True)]
+    rows = [a_row(32, accuracy=accuracy), a_row(winner=True)]
     sentence = describe_lead(a_study(rows=rows), STAGE)
     assert sentence.endswith(f": {verdict}.")
     assert "(batch_size=32)" in sentence
 
 
 def test_lead_of_a_less_accurate_winner_is_negative():
-    rows = [a_row(batch_size=32, winner=True, accuracy=0.97), a_row(accuracy=0.99)]
+    rows = [a_row(32, winner=True, accuracy=0.97), a_row(accuracy=0.99)]
     assert lead_of(a_study(rows=rows), STAGE).difference == pytest.approx(-0.02)
 
 
 def test_failed_candidates_are_no_rivals():
-    rows = [a_row(winner=True), a_row(batch_size=32, accuracy=math.nan)]
+    rows = [a_row(winner=True), a_row(32, accuracy=math.nan)]
     assert describe_lead(a_study(rows=rows), STAGE) == "There was no other candidate."
     assert overview_table(a_study(rows=rows)).rows[0][-1] == ""
 
 
 def test_extra_columns_follow_the_accuracy_that_judged():
-    extra = {"standard error": ["0.89 pp"], "p": ["0.8"]}
+    extra = {"reported": ["98.00 %"], "difference": ["+0.08"]}
     table = stage_table(STAGE, [a_row(winner=True)], "holdout", extra)
-    assert table.columns[2:6] == ["held-out accuracy", "standard error", "p", "gap"]
-    assert table.rows[0][2:6] == ["98.08 %", "0.89 pp", "0.8", "0.77 pp"]
+    assert table.columns[2:6] == ["held-out accuracy", "reported", "difference", "gap"]
+    assert table.rows[0][2:6] == ["98.08 %", "98.00 %", "+0.08", "0.77 pp"]
 
 
 def test_misread_are_counted_and_the_most_frequent_named():
@@ -206,8 +214,7 @@ def test_misread_are_counted_and_the_most_frequent_named():
 
 
 def test_a_name_cannot_write_markdown():
-    header = a_study().header
-    header["data"]["name"] = "<b>|*x*"
+    header = replace(HEADER, data=replace(DATA, name="<b>|*x*"))
     assert r"Data: \<b\>\|\*x\*, 1,437" in to_markdown(a_study(header=header))
 
 
@@ -233,15 +240,12 @@ def test_page_has_the_reason_and_the_final_accuracy():
 
 
 def test_page_of_the_report_protocol_says_that_it_is_optimistic():
-    study = a_study()
-    assert "optimistic" in to_markdown(
-        a_study(header=study.header | {"optimistic": True})
-    )
+    header = replace(HEADER, optimistic=True)
+    assert "optimistic" in to_markdown(a_study(header=header))
 
 
 def test_note_on_stand_in_data_is_on_the_first_line():
-    header = a_study().header
-    header["data"]["note"] = "The digits stand in."
+    header = replace(HEADER, data=replace(DATA, note="The digits stand in."))
     assert describe_data(header).endswith("The digits stand in.")
 
 

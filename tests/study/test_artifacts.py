@@ -23,19 +23,19 @@ def evidence(tiny_study):
 
 
 def test_curves_are_those_of_the_winners(tiny_study, evidence):
-    rows = [row for row in read_study(tiny_study).rows if row["winner"]]
-    assert list(evidence.curves) == [row["stage"] for row in rows]
+    rows = [row for row in read_study(tiny_study).rows if row.winner]
+    assert list(evidence.curves) == [row.stage for row in rows]
     for row, curve in zip(rows, evidence.curves.values(), strict=True):
         # The same fit: not a number differs in its last digit.
-        best = curve["val_accuracy"][curve["best_iter"] - 1]
-        assert best == row["validation_accuracy"]
-        assert len(curve["loss"]) == row["n_iter"]
+        best = curve.val_accuracy[curve.best_iter - 1]
+        assert best == row.validation_accuracy
+        assert len(curve.loss) == row.n_iter
 
 
 def test_final_curve_is_that_of_the_saved_model(tiny_study, evidence):
     model = KerasMLPClassifier.load(tiny_study / "model.skmnist")
-    assert evidence.final_curve["loss"] == model.loss_curve_
-    assert evidence.final_curve["stop_reason"] == model.stop_reason_
+    assert evidence.final_curve.loss == model.loss_curve_
+    assert evidence.final_curve.stop_reason == model.stop_reason_
 
 
 def test_no_fit_is_made_for_the_sake_of_the_curves(tiny_study):
@@ -58,7 +58,7 @@ def test_predictions_are_those_of_the_saved_model(tiny_study, evidence):
 
 
 def test_a_folder_of_an_older_version_has_none(tmp_path):
-    assert read_evidence(tmp_path) == Evidence({})
+    assert read_evidence(tmp_path) == Evidence()
 
 
 @pytest.mark.parametrize("name", ["curves.json", "predictions.npz"])

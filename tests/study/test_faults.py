@@ -7,11 +7,12 @@ import random
 import signal
 import subprocess
 import time
+from dataclasses import replace
 
 import pytest
 from processes import processes_of, study_command, study_environment
 
-from skmnist.study._storage import read_rows, read_study
+from skmnist.study import read_study
 from skmnist.study._trials import FILE, read_trials
 
 N_FITS = 48
@@ -54,7 +55,7 @@ def untimed(path):
 
 def scores(out):
     return {
-        (t["stage"], t["candidate"], t["split"], t["scores"]["accuracy"])
+        (t.stage, t.candidate, t.split, t.scores["accuracy"])
         for t in read_trials(out / FILE)
     }
 
@@ -90,8 +91,8 @@ def test_a_study_killed_at_ten_moments_ends_as_one_that_was_not(
     assert untimed(out / "results.csv") == untimed(as_reported / "results.csv")
     assert scores(out) == scores(as_reported)
     assert read_study(out).stages == read_study(as_reported).stages
-    final = [read_study(folder).summary["final"] for folder in (out, as_reported)]
-    assert final[0] | {"seconds": 0} == final[1] | {"seconds": 0}
+    final = [read_study(folder).summary.final for folder in (out, as_reported)]
+    assert replace(final[0], seconds=0) == replace(final[1], seconds=0)
     # No fit that was finished at a kill was made again: its file is the same one.
     assert kept_at_a_kill.keys() <= set((out / "skmnist-fits").rglob("*.skmnist"))
     for path, written in kept_at_a_kill.items():
@@ -223,13 +224,15 @@ def test_a_study_that_diverges_never_chooses_what_is_not_a_number(tmp_path):
             study = run_study(config, tmp_path / "study")
     finally:
         del PRESETS["diverging"]
-    assert study.summary["best_params"] == {"learning_rate": 0.001}
+    assert study.summary.best_params == {"learning_rate": 0.001}
     failed, fine = read_trials(tmp_path / "study" / FILE)
-    assert "FloatingPointError" in failed["error"]
-    assert failed["scores"]["accuracy"] is None
-    assert fine["error"] is None
-    accuracies = [row["accuracy"] for row in read_rows(tmp_path / "study/results.csv")]
-    assert accuracies[0] != accuracies[0]  # NaN, also in the table
+    assert "FloatingPointError" in failed.error
+    assert failed.scores["accuracy"] is None
+    assert fine.error is None
+    rows = read_study(tmp_path / "study").rows
+    assert rows[0].accuracy != rows[0].accuracy  # NaN, also in the table
+    # A parameter that only a stage knows has a column, too.
+    assert [row.params["learning_rate"] for row in rows] == rates
 
 
 def test_a_study_in_which_all_fail_ends_with_one_line(tmp_path, capsys):

@@ -104,7 +104,7 @@ def npz(tmp_path, n_features):
 def test_the_accuracy_preset_takes_any_data(few_draws, tmp_path, n_features):
     config = StudyConfig(npz(tmp_path, n_features), preset="accuracy", epochs=2)
     study = run_study(config, tmp_path / "study")
-    named = [stage["name"] for stage in study.stages]
+    named = [stage.name for stage in study.stages]
     assert ("augmentation" in named) == (n_features == 16)
     model = KerasMLPClassifier.load(tmp_path / "study" / "model.skmnist")
     assert model.refit_on_all and model.refit_history_ is not None

@@ -22,17 +22,16 @@ from skmnist.datasets import DataError
 from skmnist.neural_network import _fitting as fitting
 from skmnist.reporting._text import describe_final
 from skmnist.study import PRESETS
+from skmnist.study._artifacts import FitCurve, InspectedFit
+from skmnist.study._columns import Candidate, read_csv, write_csv
 from skmnist.study._config import JUDGING_PART, StudyConfig
-from skmnist.study._run import add_significance, pin_threads, run_study
+from skmnist.study._run import pin_threads, run_study, with_significance
 from skmnist.study._storage import (
-    PARAMETERS,
     StudyFolderError,
     claim_folder,
     fresh_folder,
     hold_folder,
-    read_rows,
     read_study,
-    write_rows,
 )
 
 
@@ -95,12 +94,12 @@ def test_header_records_configuration_data_versions_and_threads(finished, config
 def test_rows_have_one_winner_a_stage(finished):
     rows = finished[1].rows
     for stage in ("width", "batch"):
-        assert sum(row["winner"] for row in rows if row["stage"] == stage) == 1
+        assert sum(row.winner for row in rows if row.stage == stage) == 1
 
 
 def test_gap_is_validation_minus_judged_accuracy(finished):
     for row in finished[1].rows:
-        assert row["gap"] == row["validation_accuracy"] - row["accuracy"]
+        assert row.gap == row.validation_accuracy - row.accuracy
 
 
 def test_rows_have_the_significance_of_what_the_kept_fits_predict(finished, config):
@@ -110,32 +109,46 @@ def test_rows_have_the_significance_of_what_the_kept_fits_predict(finished, conf
     X, y = digits.data[digits.train], digits.target[digits.train]
     split = StratifiedShuffleSplit(1, test_size=JUDGING_PART, random_state=config.seed)
     train, judging = next(split.split(X, y))
-    rows = [row for row in study.rows if row["stage"] == "batch"]
+    rows = [row for row in study.rows if row.stage == "batch"]
     right = []
     for row in rows:
-        params = {name: row[name] for name in PARAMETERS}
         network = KerasMLPClassifier(
-            **params, early_stopping=True, random_state=config.seed
+            **row.params, early_stopping=True, random_state=config.seed
         )
         right.append(network.fit(X[train], y[train]).predict(X[judging]) == y[judging])
-    assert [np.mean(one) for one in right] == [row["accuracy"] for row in rows]
-    winner = [row["winner"] for row in rows].index(True)
+    assert [np.mean(one) for one in right] == [row.accuracy for row in rows]
+    winner = [row.winner for row in rows].index(True)
     (other,) = {0, 1} - {winner}
-    assert rows[winner]["p_value"] is None
+    assert rows[winner].p_value is None
     found = mcnemar_test(right[other], right[winner])
-    assert rows[other]["p_value"] == found.p_value
-    accuracy = rows[other]["accuracy"]
+    assert rows[other].p_value == found.p_value
+    accuracy = rows[other].accuracy
     error = np.sqrt(accuracy * (1 - accuracy) / len(judging))
-    assert rows[other]["standard_error"] == pytest.approx(error)
+    assert rows[other].standard_error == pytest.approx(error)
 
 
 def test_a_failed_candidate_has_no_significance():
+    nan = float("nan")
+    measured = dict.fromkeys(
+        ("validation_accuracy", "n_iter", "best_iter", "seconds", "n_parameters"), nan
+    )
     rows = [
-        {"accuracy": 0.5, "winner": True},
-        {"accuracy": float("nan"), "winner": False},
+        Candidate(
+            dataset="digits",
+            stage="width",
+            params={},
+            accuracy=accuracy,
+            gap=nan,
+            winner=accuracy == 0.5,
+            incumbent=False,
+            **measured,
+        )
+        for accuracy in (0.5, nan)
     ]
-    add_significance(rows, [{"right": np.array([True, False])}, None])
-    assert rows[1]["p_value"] is rows[1]["standard_error"] is None
+    curve = FitCurve([1.0], 1, "over")
+    inspected = [InspectedFit(np.array([True, False]), curve), None]
+    rows = with_significance(rows, inspected)
+    assert rows[1].p_value is rows[1].standard_error is None
 
 
 def test_saved_model_has_the_accuracy_of_the_summary(finished):
@@ -143,19 +156,19 @@ def test_saved_model_has_the_accuracy_of_the_summary(finished):
     model = KerasMLPClassifier.load(out / "model.skmnist")
     digits = load_digits_28x28()
     accuracy = model.score(digits.data[digits.test], digits.target[digits.test])
-    assert accuracy == study.summary["final"]["test_accuracy"]
+    assert accuracy == study.summary.final.test_accuracy
 
 
 def test_final_model_has_the_best_parameters(finished):
     out, study = finished
     params = KerasMLPClassifier.load(out / "model.skmnist").get_params()
-    for name, value in study.summary["best_params"].items():
+    for name, value in study.summary.best_params.items():
         assert params[name] == (tuple(value) if isinstance(value, list) else value)
 
 
 def test_number_of_fits_counts_the_final_one(finished):
     _, study = finished
-    assert study.summary["n_fits"] == len(study.rows) + 1
+    assert study.summary.n_fits == len(study.rows) + 1
 
 
 def test_holdout_never_shows_the_test_set_to_the_search(config, tmp_path, monkeypatch):
@@ -168,9 +181,9 @@ def test_holdout_never_shows_the_test_set_to_the_search(config, tmp_path, monkey
         lambda *_: type(digits)(**digits, name="digits", note=""),
     )
     second = run_study(config, tmp_path / "b")
-    accuracies = [[row["accuracy"] for row in s.rows] for s in (first, second)]
+    accuracies = [[row.accuracy for row in s.rows] for s in (first, second)]
     assert accuracies[0] == accuracies[1]
-    final = [s.summary["final"]["test_accuracy"] for s in (first, second)]
+    final = [s.summary.final.test_accuracy for s in (first, second)]
     assert final[0] != final[1]
 
 
@@ -179,9 +192,9 @@ def test_report_protocol_judges_by_the_test_set(tmp_path):
     study = run_study(config, tmp_path / "study")
     # The last stage's winner is trained on the training data and judged by the
     # test data with the same seed, and so is the final model.
-    winner = next(row for row in study.rows[::-1] if row["winner"])
-    assert winner["accuracy"] == study.summary["final"]["test_accuracy"]
-    assert study.header["optimistic"]
+    winner = next(row for row in study.rows[::-1] if row.winner)
+    assert winner.accuracy == study.summary.final.test_accuracy
+    assert study.header.optimistic
 
 
 def test_the_same_study_goes_on_and_trains_nothing_twice(finished, config, monkeypatch):
@@ -194,8 +207,7 @@ def test_the_same_study_goes_on_and_trains_nothing_twice(finished, config, monke
     again = run_study(config, out)
     assert again.rows == study.rows
     assert again.stages == study.stages
-    same = {"seconds": None}
-    assert {**again.summary, **same} == {**study.summary, **same}
+    assert replace(again.summary, seconds=0) == replace(study.summary, seconds=0)
 
 
 class Stopped(BaseException):
@@ -223,9 +235,8 @@ def test_a_study_that_was_stopped_ends_as_one_that_was_not(
         run_study(config, tmp_path / "study")
     monkeypatch.setattr(fitting, "train_wrapper", train_counted)
     resumed = run_study(config, tmp_path / "study")
-    timed = {"seconds": 0}
-    assert [{**row, **timed} for row in resumed.rows] == [
-        {**row, **timed} for row in finished[1].rows
+    assert [replace(row, seconds=0) for row in resumed.rows] == [
+        replace(row, seconds=0) for row in finished[1].rows
     ]
     # The second stage has the first one's winner in it, which is not trained again.
     assert len(n_trained) == len(list((finished[0] / "skmnist-fits").rglob("*.*"))) == 4
@@ -239,13 +250,13 @@ def test_a_study_out_of_time_ends_with_the_stages_done(config, tmp_path, monkeyp
     timed = replace(config, time_budget=1000.0)
     with pytest.warns(ConvergenceWarning, match="0 of 2 fits are done in stage"):
         study = run_study(timed, tmp_path / "study", on_stage=time_is_over)
-    assert study.summary["not_tried"] == ["batch"]
-    assert [stage["name"] for stage in study.stages] == ["width"]
+    assert study.summary.not_tried == ["batch"]
+    assert [stage.name for stage in study.stages] == ["width"]
     assert describe_final(study.summary).endswith("not tried for want of time: batch")
     # With more time the same study goes on.
     monkeypatch.undo()
     whole = run_study(replace(config, time_budget=2000.0), tmp_path / "study")
-    assert whole.summary["not_tried"] == []
+    assert whole.summary.not_tried == []
     assert len(whole.stages) == 2
 
 
@@ -267,11 +278,9 @@ def test_a_study_goes_on_with_another_number_of_jobs(finished, config):
 
 def test_a_study_that_runs_elsewhere_is_refused(finished, config):
     out = finished[0]
-    held = (
-        "import sys; from pathlib import Path\n"
-        "from skmnist.study._storage import hold_folder"
-    )
-    code = f"{held}\nwith hold_folder(Path(sys.argv[1])): print('held'); input()"
+    held = "from skmnist.study._storage import hold_folder"
+    imports = f"import sys; from pathlib import Path; {held}"
+    code = f"{imports}\nwith hold_folder(Path(sys.argv[1])): print('held'); input()"
     with subprocess.Popen(
         [sys.executable, "-c", code, out],
         stdin=subprocess.PIPE,
@@ -325,10 +334,9 @@ def test_unfinished_study_has_no_summary(finished, tmp_path):
     assert read_study(tmp_path).summary is None
 
 
-def test_rows_survive_writing_and_reading(finished, tmp_path):
+def test_rows_survive_writing_and_reading(finished):
     rows = finished[1].rows
-    write_rows(tmp_path / "rows.csv", rows)
-    assert read_rows(tmp_path / "rows.csv") == rows
+    assert read_csv(write_csv(rows)) == rows
 
 
 def test_threads_set_by_the_caller_stay(monkeypatch):

@@ -5,16 +5,73 @@ import json
 import pytest
 
 from skmnist.model_selection import Trial
+from skmnist.study import (
+    Candidate,
+    FinalModel,
+    StudyConfig,
+    StudyData,
+    StudyHeader,
+    StudyStage,
+    StudySummary,
+)
+from skmnist.study._columns import PARAMETERS
 from skmnist.study._status import describe_status, study_status
-from skmnist.study._storage import StudyFolderError, hold_folder, write_json
+from skmnist.study._storage import (
+    StudyFolderError,
+    hold_folder,
+    write_json,
+    write_rows,
+)
 from skmnist.study._trials import FILE, TrialFile
+
+DATA = StudyData("digits", "", "abc", n_train=1437, n_test=360, n_features=784)
+HEADER = StudyHeader(
+    schema=1,
+    config=StudyConfig(dataset="digits"),
+    data=DATA,
+    stages=["width", "batch"],
+    optimistic=False,
+    threads_per_fit=1,
+    versions={},
+)
+SUMMARY = StudySummary(
+    data=DATA,
+    protocol="holdout",
+    best_params={},
+    winners={},
+    final=FinalModel(0.97, 0.01, None, 3, 2, "over", 100, 1.0),
+    not_tried=["batch"],
+    n_candidates=1,
+    n_fits=2,
+    seconds=3.0,
+)
+
+
+def winner(stage):
+    """Return the only candidate of a stage."""
+    return Candidate(
+        dataset="digits",
+        stage=stage,
+        params={column.name: None for column in PARAMETERS},
+        validation_accuracy=0.5,
+        accuracy=0.5,
+        n_iter=1,
+        best_iter=1,
+        seconds=1,
+        n_parameters=1,
+        gap=0,
+        winner=True,
+        incumbent=False,
+    )
 
 
 def make_study(folder, scores, *, stages=(), summary=None, n_together=4):
     """Write a study's folder with a trial for each score; None is a failure."""
-    header = {"data": {"name": "digits"}, "stages": ["width", "batch"]}
-    write_json(folder / "study.json", header)
-    write_json(folder / "stages.json", [{"name": name} for name in stages])
+    write_json(folder / "study.json", HEADER)
+    done = [StudyStage(name, "best_score", "best", ["widths"], {}) for name in stages]
+    write_json(folder / "stages.json", done)
+    if stages:
+        write_rows(folder / "results.csv", list(map(winner, stages)))
     if summary:
         write_json(folder / "summary.json", summary)
     with TrialFile(folder / FILE) as file:
@@ -42,10 +99,10 @@ def make_study(folder, scores, *, stages=(), summary=None, n_together=4):
 def test_a_study_that_was_stopped_in_a_stage(tmp_path):
     make_study(tmp_path, [0.5, 0.75, None])
     found = study_status(tmp_path)
-    assert found["state"] == "stopped"
-    assert (found["n_trials"], found["n_failed"], found["n_stages_done"]) == (3, 1, 0)
-    assert found["current"]["n_done"] == 3
-    assert found["best"]["params"] == {"widths": 2}
+    assert found.state == "stopped"
+    assert (found.n_trials, found.n_failed, found.n_stages_done) == (3, 1, 0)
+    assert found.current.n_done == 3
+    assert found.best.params == {"widths": 2}
     text = describe_status(found)
     assert "Stage width: 3 of 4 fits" in text
     assert "Best so far: 75.00 % with widths=2" in text.replace("75.00%", "75.00 %")
@@ -56,16 +113,15 @@ def test_a_study_that_runs_names_its_process(tmp_path):
     make_study(tmp_path, [0.5])
     with hold_folder(tmp_path):
         found = study_status(tmp_path)
-    assert found["state"] == "running"
-    assert "process" in found["holder"]
-    assert study_status(tmp_path)["state"] == "stopped"
+    assert found.state == "running"
+    assert "process" in found.holder
+    assert study_status(tmp_path).state == "stopped"
 
 
 def test_a_finished_study_tells_its_result(tmp_path):
-    summary = {"final": {"test_accuracy": 0.97}, "not_tried": ["batch"]}
-    make_study(tmp_path, [0.5], stages=["width"], summary=summary)
+    make_study(tmp_path, [0.5], stages=["width"], summary=SUMMARY)
     found = study_status(tmp_path)
-    assert (found["state"], found["current"]) == ("finished", None)
+    assert (found.state, found.current) == ("finished", None)
     text = describe_status(found)
     assert "Test accuracy of the final model: 97.00" in text
     assert "Not tried for want of time: batch" in text
@@ -73,7 +129,7 @@ def test_a_finished_study_tells_its_result(tmp_path):
 
 def test_between_two_stages_there_is_no_current_one(tmp_path):
     make_study(tmp_path, [0.5, 0.6, 0.7, 0.8], stages=["width"])
-    assert study_status(tmp_path)["current"] is None
+    assert study_status(tmp_path).current is None
 
 
 def test_time_left_goes_by_the_pace_of_the_stage(tmp_path):
@@ -84,14 +140,14 @@ def test_time_left_goes_by_the_pace_of_the_stage(tmp_path):
         row["finished"] = f"2026-01-01T12:{minute:02}:00+00:00"
     (tmp_path / FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
     # Two more trials took four minutes; five are left.
-    assert study_status(tmp_path)["current"]["seconds_left"] == 5 * 120
+    assert study_status(tmp_path).current.seconds_left == 5 * 120
     assert "about 10 min 0 s left" in describe_status(study_status(tmp_path))
 
 
 def test_a_study_without_a_trial_has_no_best(tmp_path):
     make_study(tmp_path, [])
     found = study_status(tmp_path)
-    assert found["best"] is None
+    assert found.best is None
     assert "0 trials" in describe_status(found)
 
 

@@ -45,7 +45,7 @@ def test_a_line_says_what_was_fitted_where_and_how_well(tmp_path):
 
 def test_scores_survive_bit_for_bit(tmp_path):
     write(tmp_path / FILE, trial())
-    assert read_trials(tmp_path / FILE)[0]["scores"]["accuracy"] == 0.1 + 0.2
+    assert read_trials(tmp_path / FILE)[0].scores["accuracy"] == 0.1 + 0.2
 
 
 def test_a_score_that_is_no_number_is_none(tmp_path):
@@ -58,7 +58,7 @@ def test_a_score_that_is_no_number_is_none(tmp_path):
 def test_an_error_is_its_last_line(tmp_path):
     traceback = "Traceback (most recent call last):\n  ...\nValueError: too wide\n"
     write(tmp_path / FILE, trial(error=traceback))
-    assert read_trials(tmp_path / FILE)[0]["error"] == "ValueError: too wide"
+    assert read_trials(tmp_path / FILE)[0].error == "ValueError: too wide"
 
 
 def test_lines_are_added_behind_those_that_are_there(tmp_path):
@@ -66,19 +66,19 @@ def test_lines_are_added_behind_those_that_are_there(tmp_path):
     before = (tmp_path / FILE).read_bytes()
     write(tmp_path / FILE, trial(1))
     assert (tmp_path / FILE).read_bytes().startswith(before)
-    assert [row["candidate"] for row in read_trials(tmp_path / FILE)] == [0, 1]
+    assert [row.candidate for row in read_trials(tmp_path / FILE)] == [0, 1]
 
 
 def test_a_trial_that_is_there_is_not_added_again(tmp_path):
     write(tmp_path / FILE, trial(0), trial(1))
     write(tmp_path / FILE, trial(1, fit_seconds=0.01), trial(2))
-    assert [row["candidate"] for row in read_trials(tmp_path / FILE)] == [0, 1, 2]
+    assert [row.candidate for row in read_trials(tmp_path / FILE)] == [0, 1, 2]
 
 
 def test_a_trial_that_failed_may_succeed_later(tmp_path):
     write(tmp_path / FILE, trial(error="OSError: disk"))
     write(tmp_path / FILE, trial())
-    errors = [row["error"] for row in read_trials(tmp_path / FILE)]
+    errors = [row.error for row in read_trials(tmp_path / FILE)]
     assert errors == ["OSError: disk", None]
 
 
@@ -90,9 +90,9 @@ def test_a_torn_last_line_is_healed_wherever_it_was_torn(tmp_path):
     # Cuts from nothing of the second line to all of it but its end.
     for cut in [*range(first, len(whole), 29), len(whole) - 1]:
         path.write_bytes(whole[:cut])
-        assert [row["candidate"] for row in read_trials(path)] == [0]
+        assert [row.candidate for row in read_trials(path)] == [0]
         write(path, trial(1))
-        assert [row["candidate"] for row in read_trials(path)] == [0, 1]
+        assert [row.candidate for row in read_trials(path)] == [0, 1]
 
 
 def test_a_damaged_line_in_between_is_left_out_with_a_warning(tmp_path):
@@ -102,7 +102,7 @@ def test_a_damaged_line_in_between_is_left_out_with_a_warning(tmp_path):
     path.write_bytes(lines[0] + b"\x00\x00\n" + lines[2])
     with pytest.warns(UserWarning, match="1 damaged lines"):
         rows = read_trials(path)
-    assert [row["candidate"] for row in rows] == [0, 2]
+    assert [row.candidate for row in rows] == [0, 2]
 
 
 def test_a_missing_file_has_no_trials(tmp_path):
@@ -117,4 +117,4 @@ def test_a_full_disk_names_the_file(tmp_path):
         os.close(full)
         with pytest.raises(OSError, match=r"No space left.*trials\.jsonl"):
             file.add(trial(1))
-    assert [row["candidate"] for row in read_trials(tmp_path / FILE)] == [0]
+    assert [row.candidate for row in read_trials(tmp_path / FILE)] == [0]

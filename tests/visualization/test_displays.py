@@ -178,11 +178,11 @@ def test_study_and_its_search_show_the_same(tiny_study):
     study = read_study(tiny_study)
     display = StageScoresDisplay.from_study(study, study.stages[0])
     frame = display.frame()
-    rows = [row for row in study.rows if row["stage"] == "shape"]
-    assert frame["score"].tolist() == [row["accuracy"] for row in rows]
+    rows = [row for row in study.rows if row.stage == "shape"]
+    assert frame["score"].tolist() == [row.accuracy for row in rows]
     assert frame["candidate"][0] == "depth=1, widths=8"
     gaps = GapDisplay.from_study(study).frame()
-    assert gaps["gap"].tolist() == [row["gap"] for row in study.rows]
+    assert gaps["gap"].tolist() == [row.gap for row in study.rows]
 
 
 def test_first_layer_is_one_picture_for_each_unit(classifier):

@@ -1,0 +1,339 @@
+"""What a study's files hold, as records: one for each kind of content."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any, Self
+
+from ._checks import (
+    Count,
+    Finite,
+    Fraction,
+    MisfitError,
+    Parameter,
+    Positive,
+    Record,
+    Rule,
+    Said,
+    Seconds,
+    Threads,
+)
+from ._config import JUDGING_PART, StudyConfig, judged_by
+
+# The form of study.json; one is added where an older version could not read it.
+SCHEMA = 1
+_Schema = Annotated[
+    int, Rule(f"a whole number from 1 to {SCHEMA}", lambda v: 1 <= v <= SCHEMA)
+]
+_CURVES = ("loss", "val_loss", "accuracy", "val_accuracy")
+
+
+@dataclass(frozen=True)
+class StudyData(Record):
+    """Which data a study is about.
+
+    Parameters
+    ----------
+    name : str
+        Their name.
+    note : str
+        What a reader must know about them, such as why they stand in for others.
+    fingerprint : str
+        SHA-256 of the content.
+    n_train, n_test : int
+        Rows to train with, and to judge the final model.
+    n_features : int
+        Columns.
+    """
+
+    name: str
+    note: str
+    fingerprint: str
+    n_train: Positive
+    n_test: Positive
+    n_features: Positive
+
+
+@dataclass(frozen=True)
+class StudyHeader(Record):
+    """The content of ``study.json``: what is done, with what.
+
+    Parameters
+    ----------
+    schema : int
+        Version of the form of the file.
+    config : StudyConfig
+        What the study does.
+    data : StudyData
+        The data.
+    stages : list of str
+        Names of all its stages; empty in studies from before these were kept.
+    optimistic : bool
+        Whether the test set judges the candidates.
+    threads_per_fit : int
+        Threads of each fit.
+    versions : dict of str to str
+        Versions of Python and of packages.
+    """
+
+    schema: _Schema
+    config: StudyConfig
+    data: StudyData
+    stages: list[str] = field(default_factory=list, kw_only=True)
+    optimistic: bool
+    threads_per_fit: Threads
+    versions: dict[str, str]
+
+    @property
+    def n_judging(self) -> int:
+        """Number of samples that judge each candidate."""
+        if self.config.protocol == "report":
+            return self.data.n_test
+        return math.ceil(self.data.n_train * JUDGING_PART)
+
+    @property
+    def judged_by(self) -> str:
+        """Which samples judge the candidates: "held-out" or "test"."""
+        return judged_by(self.config.protocol)
+
+
+@dataclass(frozen=True)
+class StudyStage(Record):
+    """A stage that is done, as ``stages.json`` has it.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    rule : str
+        The rule that chose, as it is written in code.
+    reason : str
+        Why it chose so, in one sentence.
+    tried : list of str
+        The parameters that it tried.
+    best_params : dict
+        All searched parameters after this stage.
+    """
+
+    name: str
+    rule: str
+    reason: str
+    tried: list[str]
+    best_params: dict[str, Parameter]
+
+    @property
+    def title(self) -> str:
+        """Its heading in a report."""
+        from ._presets import title_of
+
+        return title_of(self.name)
+
+
+@dataclass(frozen=True)
+class FinalModel(Record):
+    """How the final model was trained, and what it reached.
+
+    Parameters
+    ----------
+    test_accuracy : float
+        Fraction of the test set that it classifies correctly.
+    standard_error : float
+        Standard error of that fraction.
+    validation_accuracy : float or None
+        Fraction of its validation rows; None without validation.
+    n_iter : int
+        Epochs trained.
+    best_iter : int
+        The epoch whose weights are kept, counted from 1.
+    stop_reason : str
+        Why the training ended.
+    n_parameters : int
+        Number of weights.
+    seconds : float
+        Seconds of the fit.
+    """
+
+    test_accuracy: Fraction
+    standard_error: Fraction
+    validation_accuracy: Fraction | None
+    n_iter: Count
+    best_iter: Count
+    stop_reason: str
+    n_parameters: Count
+    seconds: Seconds
+
+
+@dataclass(frozen=True)
+class StudySummary(Record):
+    """The content of ``summary.json``: what a finished study found and cost.
+
+    Parameters
+    ----------
+    data : StudyData
+        The data.
+    protocol : str
+        What judged the candidates.
+    best_params : dict
+        The parameters that the last stage ended with.
+    winners : dict of str to str
+        Why each stage chose its winner, by the stage's name.
+    final : FinalModel
+        The final model.
+    not_tried : list of str
+        Stages for which there was no time.
+    n_candidates : int
+        Candidates of all stages.
+    n_fits : int
+        Fits, with that of the final model.
+    seconds : float
+        Seconds that the study took, when it last ran.
+    """
+
+    data: StudyData
+    protocol: str
+    best_params: dict[str, Parameter]
+    winners: dict[str, str]
+    final: FinalModel
+    not_tried: list[str] = field(default_factory=list, kw_only=True)
+    n_candidates: Count
+    n_fits: Count
+    seconds: Seconds
+
+
+def _is_moment(text):
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
+Moment = Annotated[str, Rule("a time such as 2026-01-31T12:00:00+00:00", _is_moment)]
+
+
+@dataclass(frozen=True)
+class StudyTrial(Record):
+    """A fit that is finished, as a line of ``trials.jsonl`` has it.
+
+    Parameters
+    ----------
+    finished : str
+        When, in ISO format with the time zone.
+    stage : str
+        Name of the stage.
+    candidate : int
+        Number of the candidate in the search, counted from 0.
+    split : int
+        Number of the split.
+    first : int
+        Number of the first of the candidates that are evaluated together.
+    n_together : int
+        Fits of all of them.
+    params : dict
+        Parameters of the candidate.
+    scores : dict of str to float or None
+        Scores by their names; None for a score that is no number.
+    fit_seconds, score_seconds : float
+        Seconds that fitting and scoring took.
+    error : str or None
+        Last line of the error of a fit that failed.
+    host : str or None
+        Name of the machine.
+    pid : int or None
+        Process there.
+    versions : dict of str to str
+        Versions of Python and packages there.
+    """
+
+    finished: Moment
+    stage: str
+    candidate: Count
+    split: Count
+    first: Count
+    n_together: Count
+    params: dict[str, Parameter]
+    scores: dict[str, Finite | None]
+    fit_seconds: Seconds
+    score_seconds: Seconds
+    error: str | None
+    host: str | None
+    pid: Count | None
+    versions: dict[str, str]
+
+    @property
+    def time(self) -> datetime:
+        """When the fit was finished, in UTC."""
+        return datetime.fromisoformat(self.finished).astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class FitCurve(Record):
+    """The learning curve of a fit, as ``curves.json`` has it.
+
+    Parameters
+    ----------
+    loss, val_loss, accuracy, val_accuracy : list of float or None
+        A number for each epoch, of the training and of the validation rows; None
+        where it was not measured.
+    best_iter : int
+        The epoch whose weights are kept, counted from 1.
+    stop_reason : str
+        Why the training ended.
+    """
+
+    loss: list[float]
+    val_loss: list[float] | None = field(default=None, kw_only=True)
+    accuracy: list[float] | None = field(default=None, kw_only=True)
+    val_accuracy: list[float] | None = field(default=None, kw_only=True)
+    best_iter: Positive
+    stop_reason: str
+
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """The curves that there are, by their names."""
+        found = {name: getattr(self, name) for name in _CURVES}
+        return {name: curve for name, curve in found.items() if curve is not None}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the curve as plain data, without the curves that are missing."""
+        missing = set(_CURVES) - set(self.history)
+        return {n: v for n, v in asdict(self).items() if n not in missing}
+
+    def _check_together(self, name: str) -> None:
+        n_epochs = len(self.loss)
+        for part, curve in self.history.items():
+            if len(curve) != n_epochs:
+                found = Said(f"of {len(curve)} epochs")
+                raise MisfitError(f"{name}.{part}", found, f"{n_epochs}, as in loss")
+        if self.best_iter > n_epochs:
+            expected = f"an epoch from 1 to {n_epochs}"
+            raise MisfitError(f"{name}.best_iter", self.best_iter, expected)
+
+
+@dataclass(frozen=True)
+class Curves(Record):
+    """The content of ``curves.json``.
+
+    Parameters
+    ----------
+    stages : dict of str to FitCurve
+        The learning curve of each stage's winner by the stage's name.
+    final : FitCurve or None
+        That of the final model; None while there is none.
+    """
+
+    stages: dict[str, FitCurve]
+    final: FitCurve | None
+
+    @classmethod
+    def empty(cls) -> Self:
+        """Return the curves of a study without any."""
+        return cls({}, None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the curves as plain data, as the file has them."""
+        return {
+            "stages": {name: curve.as_dict() for name, curve in self.stages.items()},
+            "final": None if self.final is None else self.final.as_dict(),
+        }
