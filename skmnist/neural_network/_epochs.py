@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
 import warnings
 
 import keras
@@ -47,6 +48,9 @@ class EpochNetwork(keras.Sequential):
 
     Everything else, callbacks, history, evaluation, saving, is Keras'.
     """
+
+    # Whether the user has it too, and may change it.
+    is_lent = False
 
     def fit(self, *args, order=None, **kwargs):
         """Train by `fit_epochs` where an order of the rows is given, else as Keras.
@@ -179,6 +183,35 @@ class EpochNetwork(keras.Sequential):
             )
             return None
         return engine
+
+
+def fill_curves(curves, known):
+    """Give each curve one value per epoch, NaN for an epoch without one.
+
+    Parameters
+    ----------
+    curves : dict of str to list of float
+        Curves of a training that may have continued an earlier one. ``loss`` is
+        complete; a curve of validation may lack epochs.
+    known : collection of str
+        Names of the curves that the earlier training had.
+
+    Returns
+    -------
+    filled : dict of str to list of float
+        Curves of one length.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._epochs import fill_curves
+    >>> fill_curves({"loss": [0.5, 0.4], "val_loss": [0.6]}, known=["loss"])
+    {'loss': [0.5, 0.4], 'val_loss': [nan, 0.6]}
+    """
+    filled = {}
+    for name, curve in curves.items():
+        gap = [math.nan] * (len(curves["loss"]) - len(curve))
+        filled[name] = curve + gap if name in known else gap + curve
+    return filled
 
 
 class _OrderedBatches(keras.utils.PyDataset):

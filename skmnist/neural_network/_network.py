@@ -6,43 +6,7 @@ import keras
 from numpy.random import SeedSequence
 
 from ._layers import CheapDropout, DistortImages
-
-# The names a search may use. Keras has more activations; those that need more
-# than one input or that make no sense in a hidden layer are left out.
-ACTIVATIONS = (
-    "elu",
-    "exponential",
-    "gelu",
-    "hard_sigmoid",
-    "leaky_relu",
-    "linear",
-    "mish",
-    "relu",
-    "relu6",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "softsign",
-    "swish",
-    "tanh",
-)
-
-
-INITIALIZERS = (
-    "glorot_normal",
-    "glorot_uniform",
-    "he_normal",
-    "he_uniform",
-    "lecun_normal",
-    "lecun_uniform",
-    "orthogonal",
-    "random_normal",
-    "random_uniform",
-    "truncated_normal",
-    "variance_scaling",
-    "zeros",
-)
+from ._spec import per_layer
 
 
 def build_network(  # noqa: PLR0913
@@ -129,14 +93,14 @@ def build_network(  # noqa: PLR0913
             DistortImages(**augmentation, seed=image_seed, name="images", dtype=dtype)
         )
     layers += _dropout(input_dropout, mask_seed, "inputs", dtype)
-    per_layer = zip(
+    hidden = zip(
         widths,
-        _per_layer(activations, depth),
-        _per_layer(initializers, depth),
-        _per_layer(dropout, depth),
+        per_layer("activations", activations, depth),
+        per_layer("initializers", initializers, depth),
+        per_layer("dropout", dropout, depth),
         strict=True,
     )
-    for i, (width, activation, initializer, rate) in enumerate(per_layer):
+    for i, (width, activation, initializer, rate) in enumerate(hidden):
         kernel = _seeded(initializer, seeds[2 * i])
         name = f"hidden_{i + 1}"
         layers += _hidden_layer(
@@ -248,11 +212,6 @@ def _dropout(rate, seed, name, dtype):
     if not rate:
         return []
     return [CheapDropout(rate, seed=seed, name=f"{name}_dropout", dtype=dtype)]
-
-
-def _per_layer(value, depth):
-    """Repeat one value for every hidden layer, or pass a sequence on."""
-    return (value,) * depth if isinstance(value, str | float | int) else tuple(value)
 
 
 def _layer_seeds(random_state, n_seeds):

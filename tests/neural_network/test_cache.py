@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
-from skmnist.neural_network import _fitting as fitting
+from skmnist.neural_network import _classifier
 from skmnist.neural_network._cache import FOLDER, digest, fit_key
 
 
@@ -43,7 +43,7 @@ def no_training(monkeypatch):
         def train(*args, **kwargs):
             raise AssertionError("trained again")
 
-        monkeypatch.setattr(fitting, "train_wrapper", train)
+        monkeypatch.setattr(_classifier, "train_wrapper", train)
 
     return forbid
 

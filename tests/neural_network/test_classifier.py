@@ -21,7 +21,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 
 from skmnist import KerasMLPClassifier
 from skmnist.neural_network import (
-    _predicting as predicting,
+    _inference as inference,
     _spec as parameters,
     split_validation,
 )
@@ -782,7 +782,7 @@ def test_predicting_does_not_copy_the_weights_again(digits, monkeypatch):
     def refuse(network):
         raise AssertionError("the weights were copied again")
 
-    monkeypatch.setattr(predicting, "network_layers", refuse)
+    monkeypatch.setattr(inference, "network_layers", refuse)
     np.testing.assert_array_equal(copied.predict(X), learned.predict(X))
 
 
