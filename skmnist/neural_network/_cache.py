@@ -115,8 +115,8 @@ def open_cache(memory, callbacks=None, random_state=0):
         return None
     if not isinstance(random_state, Integral):
         warnings.warn(
-            "memory keeps fits only where random_state is an int: other fits are "
-            "never the same again.",
+            "memory keeps a fit only if random_state is an int; otherwise the same fit "
+            "never comes again.",
             stacklevel=5,
         )
         return None

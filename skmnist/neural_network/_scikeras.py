@@ -32,8 +32,8 @@ def refuse_fork():
     if _STARTED_IN and _STARTED_IN[0] != os.getpid():
         raise RuntimeError(
             "this process was forked from one in which TensorFlow has started, and "
-            "would wait for its threads for ever; start processes by 'loky', joblib's "
-            "own choice, or by the method 'spawn' of multiprocessing"
+            "would wait for its threads for ever; start processes with 'loky', the "
+            "default of joblib, or with the method 'spawn' of multiprocessing"
         )
 
 
