@@ -1,4 +1,4 @@
-"""The classifier and how it is trained."""
+"""`KerasMLPClassifier`, and how its network is built, trained, stopped and kept."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 

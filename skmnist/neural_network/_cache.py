@@ -1,35 +1,42 @@
-"""Finished fits on disk: found by what they were made of, and never made twice."""
+"""Finished fits on disk: found by all that they depend on, and trained only once."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
 import hashlib
 import json
 import os
 import warnings
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
-from .._io import ModelFileError, read_archive, to_json, write_archive
+from .._io import (
+    ModelFileError,
+    read_archive,
+    sweep_temporary_files,
+    to_json,
+    write_archive,
+)
 from .._versions import installed_versions
 
 FOLDER = "skmnist-fits"
-# What decides about a weight's last bits, besides the data and the parameters.
+# The last bits of a weight depend on these, besides the data and the parameters.
 _PACKAGES = ("skmnist", "keras", "tensorflow", "numpy")
 
 
 class FitCache:
-    """The fits kept in one folder.
+    """The fits that one folder keeps.
 
-    A fit is a file, named by the digest of all that it depends on. A file is
-    complete or not there: it is written under another name, brought to the disk and
-    renamed; so processes can share a folder without a lock. Its content is plain
-    data with checksums (see `skmnist._io`).
+    A fit is a file of plain data with checksums, see `skmnist._io.write_archive`. Its
+    name is the digest of all that the fit depends on. A file is complete or absent, so
+    that processes can share a folder without a lock.
 
     Parameters
     ----------
     location : path-like
-        The folder; made when the first fit is kept.
+        The folder; created with the first fit.
     """
 
     def __init__(self, location):
@@ -40,7 +47,7 @@ class FitCache:
         return self.folder / key[:2] / f"{key}.skmnist"
 
     def read(self, key):
-        """Return a fit, or None if there is none; a damaged one is as none.
+        """Return a kept fit, or None if there is none or its file is damaged.
 
         Parameters
         ----------
@@ -50,7 +57,7 @@ class FitCache:
         Returns
         -------
         fit : (dict, list of ndarray) or None
-            Description and numbers, as `write` was given them.
+            Description and numbers, as passed to `write`.
         """
         path = self.path(key)
         try:
@@ -60,45 +67,74 @@ class FitCache:
             return None
 
     def write(self, key, description, arrays):
-        """Keep a fit; one that cannot be kept is worth a warning, not its loss."""
+        """Keep a fit. If that fails, warn: the fit itself is not lost.
+
+        Parameters
+        ----------
+        key : str
+            From `fit_key`.
+        description : dict
+            Plain data.
+        arrays : list of ndarray
+            Numbers.
+        """
         path = self.path(key)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # Left by processes that were killed while they wrote.
+            with contextlib.suppress(OSError):
+                sweep_temporary_files(path.parent)
             write_archive(path, description, arrays)
         except (OSError, TypeError) as error:
             warnings.warn(f"A fit could not be kept: {error}", stacklevel=2)
 
 
-def open_cache(memory):
-    """Return the cache that a `memory` parameter names.
+def open_cache(memory, callbacks=None, random_state=0):
+    """Return the cache for a fit, if such a fit can be kept.
 
     Parameters
     ----------
     memory : None, path-like or joblib.Memory
-        As in scikit-learn's `Pipeline`. Of a `joblib.Memory` only the location is
+        As in scikit-learn's `Pipeline`. Only the location of a `joblib.Memory` is
         used.
+    callbacks : object, default=None
+        Keras callbacks of the caller. A fit with any is not kept, because what they do
+        cannot be kept.
+    random_state : object, default=0
+        Seed of the fit. Only an int makes the same fit twice; anything else gives a
+        warning.
 
     Returns
     -------
     cache : FitCache or None
-        None where nothing is to be kept.
+        None if the fit is not to be kept.
     """
     if not isinstance(memory, str | os.PathLike):
         memory = getattr(memory, "location", None)
-    return None if memory is None else FitCache(memory)
+    if memory is None or callbacks is not None:
+        return None
+    if not isinstance(random_state, Integral):
+        warnings.warn(
+            "memory keeps a fit only if random_state is an int; otherwise the same fit "
+            "never comes again.",
+            stacklevel=5,
+        )
+        return None
+    return FitCache(memory)
 
 
 def fit_key(parts, arrays, n_threads):
-    """Name a fit by all that it depends on.
+    """Return the name of a fit, made of all that the fit depends on.
 
     Parameters
     ----------
     parts : dict
         Plain data, see `skmnist._io.to_json`.
     arrays : list of ndarray or None
-        The data: their content counts, their order in memory does not.
+        The data. Their content counts, not their order in memory.
     n_threads : int
-        Threads of the fit: sums in another order differ in their last bits.
+        Number of threads of the fit: another number adds in another order, and the
+        last bits differ.
 
     Returns
     -------

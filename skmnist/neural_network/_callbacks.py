@@ -1,15 +1,25 @@
-"""Keras callbacks of every fit: progress for scikit-learn, and a guard against NaN."""
+"""Keras callbacks of every fit: progress for scikit-learn, and an error for NaN."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
 import math
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import keras
 
+# What the parameter `callbacks` may be.
+Callbacks: TypeAlias = (
+    keras.callbacks.Callback
+    | type[keras.callbacks.Callback]
+    | Sequence[keras.callbacks.Callback | type[keras.callbacks.Callback]]
+    | None
+)
+
 
 class FiniteLoss(keras.callbacks.Callback):
-    """End a fit whose loss is not a number any more, with an error."""
+    """End a fit with an error when its loss is infinite or NaN."""
 
     def on_epoch_end(self, epoch, logs=None):
         """Raise `FloatingPointError` if the training loss is not finite."""
@@ -22,23 +32,23 @@ class FiniteLoss(keras.callbacks.Callback):
 
 
 class EpochTicks(keras.callbacks.Callback):
-    """Pass each epoch on to scikit-learn's callbacks, and their wish to stop.
+    """Report each epoch to scikit-learn's callbacks, and stop if one asks to.
 
     Parameters
     ----------
     estimator : estimator
-        The estimator in whose fit this happens.
+        The estimator that is fitted.
     context : sklearn.callback.CallbackContext
         The context of that fit.
     snapshot : callable
-        Gives the attributes that make the estimator a fitted one as of now.
+        Returns the attributes that make a copy of the estimator a fitted one.
     data : dict
-        ``X``, ``y`` and ``metadata`` for the hooks.
+        From `hook_data`.
 
     Attributes
     ----------
     stopped_ : bool
-        Whether one of the callbacks asked to stop.
+        Whether a callback asked to stop.
     """
 
     def __init__(self, estimator, context, snapshot, data):
@@ -66,11 +76,57 @@ class EpochTicks(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+def hook_data(rows, classes):
+    """Return the training data that scikit-learn's callbacks can ask for.
+
+    Parameters
+    ----------
+    rows : Rows
+        Training rows.
+    classes : ndarray of shape (n_classes,)
+        Class labels.
+
+    Returns
+    -------
+    data : dict
+        ``X``, ``y`` and ``metadata``. Labels are looked up only when asked for.
+    """
+    return {
+        "X": rows.X,
+        "y": lambda: classes[rows.y],
+        "metadata": {"sample_weight": rows.sample_weight},
+    }
+
+
+def stop_reason(stopping, ticks, epochs):
+    """Return why a training ended, in words.
+
+    Parameters
+    ----------
+    stopping : ValidationEarlyStopping or None
+        The callback that may have stopped the training.
+    ticks : EpochTicks
+        A callback that knows the network.
+    epochs : int
+        The number of epochs to train.
+
+    Returns
+    -------
+    reason : str
+        One line.
+    """
+    if stopping and stopping.stop_reason_:
+        return stopping.stop_reason_
+    if ticks.stopped_ or ticks.model.stop_training:
+        return "a callback asked to stop"
+    return f"all {epochs} epochs are trained"
+
+
 def fresh_callbacks(callbacks):
     """Return unused copies of a user's Keras callbacks.
 
-    A callback keeps the network it served and often some state; clones of one
-    estimator must not share either.
+    A callback keeps the network of its last training, and often some state. Clones of
+    one estimator must not share them.
 
     Parameters
     ----------
@@ -80,12 +136,12 @@ def fresh_callbacks(callbacks):
     Returns
     -------
     callbacks : list of keras.callbacks.Callback
-        Copies without a network; classes are instantiated.
+        Copies without a network. For a class, a new object of it.
 
     Raises
     ------
     TypeError
-        If something in the list is no Keras callback.
+        If an element is not a Keras callback.
     """
     if callbacks is None:
         return []

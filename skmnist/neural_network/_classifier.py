@@ -1,179 +1,236 @@
-"""`KerasMLPClassifier`: validate, encode, build, train, record."""
+"""`KerasMLPClassifier`: its parameters, its fit, its predictions, its copies."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
+import os
 import time
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Self
 
-from sklearn.callback import with_callbacks
+import joblib
+import keras
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils.validation import check_is_fitted
 
 from .._compat import _fit_context
-from ._data import draw_seeds
-from ._fitting import NetworkFitting
-from ._persistence import OF_THE_DATA
-from ._predicting import NetworkPredicting
-from ._spec import CONSTRAINTS, check_together
+from .._io import read_archive, write_archive
+from ..augmentation._distortions import Distortions
+from ._cache import fit_key, open_cache
+from ._callbacks import (
+    Callbacks,
+    EpochTicks,
+    FiniteLoss,
+    fresh_callbacks,
+    hook_data,
+    stop_reason,
+)
+from ._compiled import n_threads
+from ._data import (
+    MatrixLike,
+    check_data,
+    check_training,
+    check_validation,
+    draw_seeds,
+)
+from ._early_stopping import STOPPING_PARAMETERS, ValidationEarlyStopping
+from ._epochs import fill_curves
+from ._inference import KeptLayers, forward, network_layers
+from ._persistence import (
+    OF_THE_DATA,
+    error_of_file,
+    from_plain,
+    put_together,
+    restore_network,
+    take_apart,
+    to_plain,
+)
+from ._scikeras import (
+    KerasClassifier,
+    make_wrapper,
+    refuse_fork,
+    train_wrapper,
+    wrapper_arrays,
+)
+from ._spec import (
+    CONSTRAINTS,
+    EARLY_STOPPING_FROM,
+    PerLayer,
+    check_together,
+    describe,
+    did_you_mean,
+)
 
 
-class KerasMLPClassifier(NetworkPredicting, NetworkFitting):
-    """Multilayer perceptron trained by Keras, every part of it a parameter.
+class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+    """Multilayer perceptron classifier, trained by Keras.
 
-    A scikit-learn classifier around the `KerasClassifier` of scikeras: depth,
-    widths, activations, initializers, optimizer, batch size and validation
-    split can be searched by `GridSearchCV`, `RandomizedSearchCV` or
-    `StagedSearchCV`.
+    Use it like scikit-learn's `MLPClassifier`: in a `Pipeline`, in `GridSearchCV`, in
+    `cross_val_score`. Every part of the network and of its training is a parameter
+    that a search can vary: depth, widths, activations, initializers, optimizer,
+    learning rate, batch size, dropout and more.
 
     Parameters
     ----------
     depth : int, default=2
-        Number of hidden layers.
+        Number of hidden layers; 0 for a linear model.
     widths : int or array-like of int of shape (depth,), default=400
-        Units of every hidden layer, or of each from input to output. ``depth=2,
-        widths=400`` and ``depth=2, widths=(400, 400)`` build the same network.
+        Units of the hidden layers: one number for all layers, or one number per layer
+        from input to output. ``depth=2, widths=400`` and ``depth=2, widths=(400,
+        400)`` are the same network.
     activations : str or array-like of str of shape (depth,), default="relu"
-        Activation of every hidden layer, or of each.
+        Activation of the hidden layers, such as "relu", "tanh" or "gelu": one name
+        for all layers, or one per layer. The error for a wrong name lists all names.
     initializers : str or array-like of str of shape (depth,), default="he_normal"
-        Initializer of the weights of every hidden layer, or of each.
+        Initial weights of the hidden layers, such as "he_normal" or "glorot_uniform":
+        one name for all layers, or one per layer. Biases start at zero.
     output_initializer : str, default="glorot_uniform"
-        Initializer of the output layer's weights.
+        Initial weights of the output layer.
     optimizer : str or keras.optimizers.Optimizer, default="adam"
-        Name of an optimizer, or one whose configuration each fit builds anew.
+        A name, such as "adam", "adamw" or "sgd", or a Keras optimizer. Each fit makes
+        a new optimizer from its configuration.
     learning_rate : float, default=None
-        Learning rate; None for the optimizer's own (0.001 for Adam, 0.01 for
-        SGD).
+        Learning rate. None for the optimizer's own: 0.001 for Adam, 0.01 for SGD.
     learning_rate_schedule : {"constant", "linear", "cosine"}, default="constant"
-        How the learning rate falls over all `epochs`, to zero at their end.
+        How the learning rate changes. "linear" and "cosine" lower it to zero at the
+        end of all `epochs`.
     warmup_epochs : float, default=0
-        Epochs, of those, in which the learning rate rises along a line to
-        `learning_rate`, before the schedule begins.
+        Epochs at the start in which the learning rate rises linearly to
+        `learning_rate`. They are part of `epochs`. The schedule begins after them.
     batch_size : int, default=64
         Rows per update of the weights.
     epochs : int, default=20
-        Passes over the training data, at most.
+        Largest number of passes over the training data.
     validation_split : float, default=0.1
-        Fraction of the training data that is held out to decide when to stop:
-        stratified, drawn once before training, and only when stopping early
-        without a validation set of the caller's.
+        Fraction of the training data to hold out for validation, if training can stop
+        early and `fit` gets no `X_val`. The rows are drawn once, before training, in
+        the same proportions of classes.
     early_stopping : bool or "auto", default="auto"
-        Whether to stop when validation says so; "auto" does from 10,000
-        samples on and whenever a validation set is passed to `fit`.
-    monitor : str, default="val_loss"
-        The curve that says which epoch is best: "val_loss", "val_accuracy",
-        "loss" or "accuracy".
+        Whether to stop when validation stops improving. "auto" means yes for 10,000
+        rows or more, and if `fit` gets `X_val`.
+    monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}, default="val_loss"
+        The curve that decides which epoch is best.
     patience : int, default=1
-        Number of epochs without improvement that stop training.
+        Stop after this number of epochs without improvement.
     min_delta : float, default=0.0
         Smallest change of the monitored value that counts as an improvement.
     min_train_loss : float or None, default=1e-3
-        Training loss below which training stops; None for never.
+        With early stopping, also stop once the training loss is below this; None to
+        ignore it.
     max_gap : float or None, default=None
-        Stop once training accuracy exceeds validation accuracy by more than
-        this fraction; None for never.
+        With early stopping, also stop once training accuracy exceeds validation
+        accuracy by more than this fraction; None to ignore it.
     restore_best_weights : bool, default=True
-        Whether the best epoch's weights are kept, not the last one's.
+        Whether early stopping keeps the weights of the best epoch. Otherwise the
+        weights of the last epoch are kept.
     refit_on_all : bool, default=False
-        Whether to train fresh weights on training and validation data together,
-        for `best_iter_` epochs, once early stopping has found that number. Each
-        of those epochs has the learning rate that it had before: the schedule
-        still spans `epochs`. What is learned about validation, `n_iter_`, the
-        curves and `stop_reason_` remain those of the first training; those of
-        the second are in `refit_history_`. Without early stopping nothing is
-        held out, and this changes nothing.
+        Whether to train again after early stopping, on training and validation data
+        together, from fresh weights. This second training takes `best_iter_` epochs,
+        with the learning rates that these epochs had in the first training.
+        `n_iter_`, the curves and `stop_reason_` describe the first training;
+        `refit_history_` describes the second. No effect without early stopping.
     dropout : float or array-like of float of shape (depth,), default=0.0
-        Fraction of the outputs of every hidden layer, or of each, that is
-        dropped in training.
+        Fraction of the outputs of the hidden layers that training sets to zero: one
+        number for all layers, or one per layer.
     input_dropout : float, default=0.0
-        Fraction of the inputs that is dropped in training.
+        Fraction of the inputs that training sets to zero.
     batch_normalization : bool, default=False
-        Whether hidden layers normalize their pre-activations.
+        Whether to normalize the sums of each hidden layer over the rows of a batch,
+        before the activation.
     weight_decay : float, default=0.0
-        Decoupled weight decay of the optimizer.
+        Decoupled weight decay: each update takes this fraction, times the learning
+        rate, off each weight.
     label_smoothing : float, default=0.0
-        Probability moved from the true class to all classes alike.
+        Part of the target probability to move from the true class to all classes
+        alike.
     augmentation : {"affine", "affine+elastic"}, Distortions or None, default=None
-        How training images are distorted, anew in each epoch: by small
-        rotations, shifts, changes of size and slants; by elastic displacements
-        too; or with strengths of your own. None for data that are no images.
-        Digits can be turned a little and remain what they are; where that is not
-        so of your images, choose other strengths.
+        How to distort the training images, differently in each epoch. "affine" turns,
+        shifts, scales and slants them a little; "affine+elastic" also bends them. Both
+        suit handwritten digits; for other images, choose strengths with `Distortions`.
+        None for data that are not images.
     image_shape : array-like of int of shape (2,), default=None
-        Height and width of the images, whose pixels X has row by row; None for
-        square ones. Read only for `augmentation`.
+        Height and width of the images, for `augmentation`. The columns of X are the
+        pixels, row by row. None for square images.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes, multiplied with the sample weights.
+        Weights of the classes, by label; they are multiplied with `sample_weight`.
+        "balanced" gives each class the same total weight.
     callbacks : list of keras.callbacks.Callback, default=None
-        Keras callbacks or classes of them; each fit works on copies.
+        Keras callbacks, or classes of them. Each fit works on copies.
     memory : str, path-like or joblib.Memory, default=None
-        Folder that keeps finished fits, as in `Pipeline`: the same network on the
-        same data, with an int `random_state`, is trained only once, in whatever
-        search asks for it. Fits with `callbacks` of yours, those that go on from
-        earlier weights, and `partial_fit` are not kept.
+        Folder that keeps finished fits, as in `Pipeline`. The same fit on the same
+        data, in any search, is then read instead of trained. This needs an int
+        `random_state`. Fits with `callbacks`, fits that continue from earlier weights,
+        and `partial_fit` are not kept.
     warm_start : bool, default=False
-        Whether `fit` goes on from the previous weights.
+        Whether `fit` continues from the weights of the previous fit.
     random_state : int, RandomState instance or None, default=None
-        Seed of the weights, the validation split, the order of the rows, the
-        dropout and the distortions. No global random state is read or changed.
+        Seed of the initial weights, the validation split, the order of the rows, the
+        dropout and the distortions. With an int, each fit gives the same result (on
+        one machine, with one number of threads). Global random generators are neither
+        used nor changed.
     verbose : int, default=0
-        Keras' verbosity: 1 for a line per epoch.
+        1 shows a progress bar for each epoch, as Keras does.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        Class labels.
+        Class labels, sorted.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where X has string names.
+        Names of the features, if X has names that are all strings.
     n_iter_ : int
-        Number of epochs trained, those of `refit_on_all` not counted.
+        Number of epochs trained, without a second training by `refit_on_all`.
     best_iter_ : int
-        The epoch whose weights are kept, counted from 1; with `refit_on_all` the
+        The epoch whose weights are kept, counted from 1. With `refit_on_all`, the
         number of epochs of the second training.
     stop_reason_ : str
         Why training ended, in words.
     loss_ : float
         Training loss of the last epoch.
     best_loss_ : float or None
-        Lowest training loss; None when stopping early.
+        Lowest training loss of all epochs; None with early stopping.
     loss_curve_ : list of float of shape (n_iter_,)
-        Training loss of each epoch, on distorted images where there is
-        `augmentation`.
+        Training loss of each epoch, on distorted images if there is `augmentation`.
     validation_loss_curve_ : list of float of shape (n_iter_,) or None
-        Validation loss of each epoch, NaN for one without validation data; None
-        without any.
+        Validation loss of each epoch, NaN for an epoch without validation data; None
+        if no epoch had any.
     validation_scores_ : list of float of shape (n_iter_,) or None
         Validation accuracy of each epoch, likewise.
     best_validation_score_ : float or None
-        Validation accuracy of epoch `best_iter_`. With `refit_on_all` it is no
-        estimate for the final weights, which are trained on these data too.
+        Validation accuracy of epoch `best_iter_`. With `refit_on_all` it does not
+        estimate the accuracy of the final weights: they are trained on these data too.
     coefs_ : list of ndarray of shape (n_units_in, n_units_out)
-        Weights of each layer. A batch normalization is folded in.
+        Weights of each layer, with its batch normalization included.
     intercepts_ : list of ndarray of shape (n_units_out,)
         Biases of each layer, likewise.
     n_layers_ : int
-        Number of layers, input and output among them.
+        Number of layers, input and output included.
     n_outputs_ : int
-        Number of output units: 1 for two classes.
+        Number of output units; 1 for two classes.
     out_activation_ : {"logistic", "softmax"}
-        Activation of the output layer.
+        Activation of the output layer; "logistic" for two classes.
     n_parameters_ : int
-        Number of weights and biases.
+        Number of trained weights and biases.
     t_ : int
-        Number of rows seen in training, each epoch of each training counted.
+        Number of rows seen in training, summed over all epochs of all trainings.
     fit_time_ : float
         Duration of the fit in seconds.
     history_ : dict of str to list of float
         All curves, under Keras' names.
     refit_history_ : dict of str to list of float, or None
-        ``accuracy`` and ``loss`` of the second training; None without one.
+        ``accuracy`` and ``loss`` of the second training; None if there was none.
     keras_classifier_ : scikeras.wrappers.KerasClassifier
-        The wrapped classifier; it works on class numbers.
+        The scikeras classifier inside. Its classes are the positions in `classes_`.
     model_ : keras.Model
-        The fitted network.
+        The fitted network. If you change its weights, predictions change with them.
 
     See Also
     --------
-    sklearn.neural_network.MLPClassifier : scikit-learn's own, with one
-        activation for all layers.
+    sklearn.neural_network.MLPClassifier : scikit-learn's own, with one activation.
     StagedSearchCV : Searches the parameters in stages.
     Distortions : Strengths for `augmentation`.
 
@@ -184,46 +241,82 @@ class KerasMLPClassifier(NetworkPredicting, NetworkFitting):
     >>> classifier = KerasMLPClassifier(depth=1, widths=50, epochs=10, random_state=0)
     >>> classifier.fit(X[:1000], y[:1000]).score(X[1000:], y[1000:]) > 0.9
     True
+
+    Two layers of different widths and activations:
+
+    >>> classifier = KerasMLPClassifier(
+    ...     depth=2, widths=(64, 32), activations=("relu", "tanh"), epochs=2)
+    >>> [weights.shape for weights in classifier.fit(X, y).coefs_]
+    [(784, 64), (64, 32), (32, 10)]
     """
 
-    _parameter_constraints: dict = CONSTRAINTS
+    # What a fit learns, for static tools. `coefs_`, `intercepts_`, `model_` and
+    # `keras_classifier_` are properties.
+    classes_: NDArray[Any]
+    n_features_in_: int
+    feature_names_in_: NDArray[np.object_]
+    n_iter_: int
+    best_iter_: int
+    stop_reason_: str
+    loss_: float
+    best_loss_: float | None
+    loss_curve_: list[float]
+    validation_loss_curve_: list[float] | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    n_layers_: int
+    n_outputs_: int
+    out_activation_: Literal["logistic", "softmax"]
+    n_parameters_: int
+    t_: int
+    fit_time_: float
+    history_: dict[str, list[float]]
+    refit_history_: dict[str, list[float]] | None
+
+    _parameter_constraints: ClassVar[dict[str, list]] = CONSTRAINTS
+    # Says to a search that the parameter `memory` keeps fits.
+    keeps_fits: ClassVar[bool] = True
+
+    # A fitted classifier also has `_wrapper`, the scikeras classifier inside; `_spec`
+    # and `_seeds`, from which that was made; and `_kept_layers` for predictions, None
+    # during training.
 
     def __init__(  # noqa: PLR0913
         self,
-        depth=2,
-        widths=400,
+        depth: int = 2,
+        widths: PerLayer[int] = 400,
         *,
-        activations="relu",
-        initializers="he_normal",
-        output_initializer="glorot_uniform",
-        optimizer="adam",
-        learning_rate=None,
-        learning_rate_schedule="constant",
-        warmup_epochs=0,
-        batch_size=64,
-        epochs=20,
-        validation_split=0.1,
-        early_stopping="auto",
-        monitor="val_loss",
-        patience=1,
-        min_delta=0.0,
-        min_train_loss=1e-3,
-        max_gap=None,
-        restore_best_weights=True,
-        refit_on_all=False,
-        dropout=0.0,
-        input_dropout=0.0,
-        batch_normalization=False,
-        weight_decay=0.0,
-        label_smoothing=0.0,
-        augmentation=None,
-        image_shape=None,
-        class_weight=None,
-        callbacks=None,
-        memory=None,
-        warm_start=False,
-        random_state=None,
-        verbose=0,
+        activations: PerLayer[str] = "relu",
+        initializers: PerLayer[str] = "he_normal",
+        output_initializer: str = "glorot_uniform",
+        optimizer: str | keras.optimizers.Optimizer = "adam",
+        learning_rate: float | None = None,
+        learning_rate_schedule: Literal["constant", "linear", "cosine"] = "constant",
+        warmup_epochs: float = 0,
+        batch_size: int = 64,
+        epochs: int = 20,
+        validation_split: float = 0.1,
+        early_stopping: bool | Literal["auto"] = "auto",
+        monitor: Literal["val_loss", "val_accuracy", "loss", "accuracy"] = "val_loss",
+        patience: int = 1,
+        min_delta: float = 0.0,
+        min_train_loss: float | None = 1e-3,
+        max_gap: float | None = None,
+        restore_best_weights: bool = True,
+        refit_on_all: bool = False,
+        dropout: PerLayer[float] = 0.0,
+        input_dropout: float = 0.0,
+        batch_normalization: bool = False,
+        weight_decay: float = 0.0,
+        label_smoothing: float = 0.0,
+        augmentation: Literal["affine", "affine+elastic"] | Distortions | None = None,
+        image_shape: Sequence[int] | NDArray[np.integer] | None = None,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        callbacks: Callbacks = None,
+        memory: str | os.PathLike | joblib.Memory | None = None,
+        warm_start: bool = False,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ):
         self.depth = depth
         self.widths = widths
@@ -259,35 +352,60 @@ class KerasMLPClassifier(NetworkPredicting, NetworkFitting):
         self.random_state = random_state
         self.verbose = verbose
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, and suggest a name if one is misspelt.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of this classifier.
+
+        Returns
+        -------
+        self : KerasMLPClassifier
+            The classifier.
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name.
+        """
+        try:
+            return super().set_params(**params)
+        except ValueError as error:
+            suggestion = did_you_mean(params, self.get_params(deep=False))
+            raise ValueError(f"{error}{suggestion}") from None
+
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
-        X,
-        y,
-        sample_weight=None,
+        X: MatrixLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val=None,
-        y_val=None,
-        sample_weight_val=None,
-    ):
+        X_val: MatrixLike | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: ArrayLike | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Training data. float32 stays float32 and gives a float32 network,
-            float64 a float64 one.
+            Training data. float32 data give a float32 network, float64 data a float64
+            network. Other types are converted to float64.
         y : array-like of shape (n_samples,)
             Class labels of any type.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples; 2 counts as a repeated row, 0 as none.
-        X_val : array-like of shape (n_val, n_features), default=None
-            Validation data that decide when to stop, instead of a part of X.
+            Weights of the rows. A row of weight 2 counts as two equal rows, a row of
+            weight 0 as absent.
+        X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
+            Validation data. With them, no part of X is held out.
         y_val : array-like of shape (n_val,), default=None
-            Their labels, among those of y.
+            Labels of the validation data; each must be in y, too.
         sample_weight_val : array-like of shape (n_val,), default=None
-            Their weights.
+            Weights of the validation data.
 
         Returns
         -------
@@ -297,15 +415,16 @@ class KerasMLPClassifier(NetworkPredicting, NetworkFitting):
         Raises
         ------
         ValueError
-            If a parameter or the data are not what they should be.
+            If a parameter, the data or the labels are not valid.
         FloatingPointError
             If the training loss becomes infinite or NaN.
         """
         started = time.perf_counter()
+        refuse_fork()
         check_together(self.get_params(deep=False))
         resume = self.warm_start and hasattr(self, "_wrapper")
-        rows = self._check_rows(X, y, sample_weight, reset=not resume)
-        held_out = self._check_held_out(X_val, y_val, sample_weight_val)
+        rows = check_training(self, X, y, sample_weight, reset=not resume)
+        held_out = check_validation(self, X_val, y_val, sample_weight_val)
         seeds = self._seeds if resume else draw_seeds(self.random_state)
         stop_early = self._stops_early(rows, held_out)
         everything = None
@@ -313,26 +432,33 @@ class KerasMLPClassifier(NetworkPredicting, NetworkFitting):
             everything = rows if held_out is None else rows.and_also(held_out)
         if stop_early and held_out is None:
             rows, held_out = rows.hold_out(self.validation_split, seeds["split"])
+        cache = None
         if not resume:
             self._describe(rows, seeds)
-        cache = None if resume else self._cache()
+            cache = open_cache(self.memory, self.callbacks, self.random_state)
         key = cache and self._key(rows, held_out, stop_early, everything)
         kept = cache and cache.read(key)
         if kept:
-            self._become(*kept)
+            put_together(self, *kept)
             return self
         if not resume:
             self._build()
         self._train(rows, held_out, stop_early, self.epochs, everything)
         self.fit_time_ = time.perf_counter() - started
         if cache:
-            cache.write(key, *self._fitted_state(without=OF_THE_DATA))
+            cache.write(key, *take_apart(self, without=OF_THE_DATA))
         return self
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Train for one epoch, from the present weights on.
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train for one more epoch, from the present weights.
 
         Parameters
         ----------
@@ -341,20 +467,28 @@ class KerasMLPClassifier(NetworkPredicting, NetworkFitting):
         y : array-like of shape (n_samples,)
             Class labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that later calls may bring; the first call's own by
-            default.
+            All labels that this call and later calls may contain. Only the first call
+            reads it. None for the labels in y.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the samples.
+            Weights of the rows.
 
         Returns
         -------
         self : KerasMLPClassifier
             The classifier.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, the data or the labels are not valid.
+        FloatingPointError
+            If the training loss becomes infinite or NaN.
         """
         started = time.perf_counter()
+        refuse_fork()
         check_together(self.get_params(deep=False))
         resume = hasattr(self, "_wrapper")
-        rows = self._check_rows(X, y, sample_weight, classes, reset=not resume)
+        rows = check_training(self, X, y, sample_weight, classes, reset=not resume)
         if not resume:
             self._describe(rows, draw_seeds(self.random_state))
             self._build()
@@ -362,7 +496,285 @@ class KerasMLPClassifier(NetworkPredicting, NetworkFitting):
         self.fit_time_ = time.perf_counter() - started
         return self
 
+    def predict(self, X: MatrixLike) -> NDArray[Any]:
+        """Predict the most probable class of each row.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,)
+            Class labels.
+        """
+        probabilities = self.predict_proba(X)
+        return self.classes_[np.argmax(probabilities, axis=1)]
+
+    def predict_proba(self, X: MatrixLike) -> NDArray[np.floating]:
+        """Predict the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes)
+            One column per class, in the order of `classes_`. Rows sum to one.
+        """
+        check_is_fitted(self, "_wrapper")
+        probabilities = forward(self._current_layers(), check_data(self, X))
+        if self.n_outputs_ == 1:
+            return np.hstack([1 - probabilities, probabilities])
+        return probabilities
+
+    def predict_log_proba(self, X: MatrixLike) -> NDArray[np.floating]:
+        """Predict the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Data.
+
+        Returns
+        -------
+        log_probabilities : ndarray of shape (n_samples, n_classes)
+            Natural logarithms, one column per class, in the order of `classes_`. They
+            are finite for a probability of zero, too.
+        """
+        probabilities = self.predict_proba(X)
+        # The logarithm of the smallest number of the type, not of zero.
+        return np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny))
+
+    @property
+    def keras_classifier_(self) -> KerasClassifier:
+        """The scikeras classifier inside; its classes are positions in `classes_`."""
+        wrapper = self._wrapper
+        # Its holder may change the weights, and predictions have to follow.
+        wrapper.model_.is_lent = True
+        return wrapper
+
+    @property
+    def model_(self) -> keras.Model:
+        """The fitted network; predictions follow if you change its weights."""
+        return self.keras_classifier_.model_
+
+    @property
+    def coefs_(self) -> list[NDArray[np.floating]]:
+        """Weights of each layer, from input to output."""
+        return [layer.weights for layer in network_layers(self._network)]
+
+    @property
+    def intercepts_(self) -> list[NDArray[np.floating]]:
+        """Biases of each layer, from input to output."""
+        return [layer.biases for layer in network_layers(self._network)]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the fitted classifier to one file.
+
+        The file is a zip archive of JSON and plain arrays. Unlike a pickle, it
+        contains nothing that could be executed.
+
+        Parameters
+        ----------
+        path : path-like
+            The file to write. It replaces an existing file, all at once.
+
+        Raises
+        ------
+        TypeError
+            If a parameter, such as `callbacks`, cannot be written as plain data.
+        """
+        check_is_fitted(self, "_wrapper")
+        params = to_plain(self.get_params(deep=False))
+        described, arrays = take_apart(self)
+        write_archive(path, {"params": params, **described}, arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Self:
+        """Read a classifier that `save` wrote.
+
+        Parameters
+        ----------
+        path : path-like
+            The file.
+
+        Returns
+        -------
+        classifier : KerasMLPClassifier
+            The fitted classifier. `partial_fit` and `warm_start` continue its training
+            as if it had not been saved.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such file.
+        skmnist.neural_network.ModelFileError
+            If the file is damaged, or not a saved classifier.
+        """
+        description, arrays = read_archive(path)
+        with error_of_file(path):
+            classifier = cls(**from_plain(description["params"]))
+            put_together(classifier, description, arrays)
+        return classifier
+
+    def __getstate__(self):
+        # Keras networks do not pickle; plain arrays do, into any process.
+        state = super().__getstate__().copy()
+        wrapper = state.pop("_wrapper", None)
+        state.pop("_kept_layers", None)
+        # A network in its first training, or one that failed there, stays behind.
+        if wrapper is not None and self.n_iter_:
+            state["_arrays"] = wrapper_arrays(wrapper)
+        return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        arrays = state.pop("_arrays", None)
+        super().__setstate__(state)
+        if arrays is not None:
+            restore_network(self, arrays)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    # ---- the network and its copies ------------------------------------------------
+
+    @property
+    def _network(self):
+        return self._wrapper.model_
+
+    def _current_layers(self):
+        """Return the network's layers as arrays, as they are now."""
+        if self._kept_layers is None:  # in the midst of a training
+            return network_layers(self._network)
+        return self._kept_layers.current()
+
+    # ---- the steps of a fit --------------------------------------------------------
+
+    def _stops_early(self, rows, held_out):
+        """Return whether validation decides when to stop."""
+        if self.early_stopping == "auto":
+            return held_out is not None or len(rows.y) >= EARLY_STOPPING_FROM
+        return self.early_stopping
+
+    def _describe(self, rows, seeds):
+        """Describe the network to build, and forget what an earlier one learned."""
+        self._seeds = seeds
+        self._spec = self._spec_for(rows)
+        self.n_outputs_ = self._spec["network"]["n_outputs"]
+        self.out_activation_ = "logistic" if self.n_outputs_ == 1 else "softmax"
+        self.n_layers_ = self.depth + 2
+        self.t_ = self.n_iter_ = 0
+        self.history_, self.refit_history_ = {}, None
+
+    def _spec_for(self, rows):
+        """Describe the network that trains on some rows."""
+        return describe(
+            self.get_params(deep=False),
+            rows.X,
+            n_classes=len(self.classes_),
+            random_state=self._seeds["layers"],
+        )
+
+    def _key(self, rows, held_out, stop_early, everything):
+        """Return the name of this fit, made of all that it depends on."""
+        parts = {
+            "spec": self._spec,
+            "seeds": self._seeds,
+            "classes": [repr(label) for label in self.classes_.tolist()],
+            "stopping": stop_early and self._stopping_params(),
+        }
+        data = [rows, held_out, everything]
+        arrays = [array for part in data for array in part or [None]]
+        return fit_key(parts, arrays, n_threads())
+
+    def _stopping_params(self):
+        return {name: getattr(self, name) for name in STOPPING_PARAMETERS}
+
+    def _build(self):
+        """Build the network that is described."""
+        self._wrapper = make_wrapper(self._spec, verbose=self.verbose)
+        self._kept_layers = None
+
+    def _train(self, rows, held_out, stop_early, epochs, everything=None):
+        """Train, and record the training; then train on everything, if asked to."""
+        stopping = None
+        if stop_early:
+            stopping = ValidationEarlyStopping(**self._stopping_params())
+        most = epochs if everything is None else 2 * epochs
+        context = self._init_callback_context(max_subtasks=most)
+        data = hook_data(rows, self.classes_)
+        context.call_on_fit_task_begin(estimator=self, **data)
+        ticks = EpochTicks(self, context, self._snapshot, data)
+        callbacks = [FiniteLoss(), *([stopping] if stopping else []), ticks]
+        self._run_epochs(rows, held_out, callbacks, epochs)
+        before = self.n_iter_
+        self._record(stopping, ticks, epochs)
+        self.t_ += len(rows.y) * (self.n_iter_ - before)
+        if everything is not None:
+            data = hook_data(everything, self.classes_)
+            ticks = EpochTicks(self, context, self._snapshot, data)
+            self._train_again(everything, [FiniteLoss(), ticks])
+        context.call_on_fit_task_end(
+            estimator=self, reconstruction_attributes=self._snapshot, **data
+        )
+
+    def _train_again(self, rows, callbacks):
+        """Train fresh weights on some rows for as many epochs as the best one took."""
+        curves = self._wrapper.history_
+        # The schedule of the learning rate spans as many epochs as before.
+        self._spec = self._spec_for(rows)
+        self._build()
+        self._run_epochs(rows, None, callbacks, self.best_iter_)
+        again = self._wrapper.history_
+        self.refit_history_ = {name: list(map(float, c)) for name, c in again.items()}
+        # A later training continues the curves of the first one.
+        self._wrapper.history_ = curves
+        self.t_ += len(rows.y) * len(self.refit_history_["loss"])
+
+    def _run_epochs(self, rows, held_out, callbacks, epochs):
+        """Train the network for some epochs."""
+        self._kept_layers = None
+        try:
+            train_wrapper(
+                self._wrapper,
+                rows,
+                held_out,
+                callbacks=callbacks + fresh_callbacks(self.callbacks),
+                batch_size=self.batch_size,
+                epochs=epochs,
+                random_state=self._seeds["order"],
+            )
+        except BaseException:
+            # Half-trained weights, NaN perhaps, are no fitted network.
+            del self._wrapper
+            raise
+        self._kept_layers = KeptLayers(self._network)
+
+    def _snapshot(self):
+        """Return the attributes that make a copy of this estimator a fitted one."""
+        return {"_wrapper": self._wrapper, "_kept_layers": None}
+
+    def _record(self, stopping, ticks, epochs):
+        """Record the curves, the epoch whose weights are kept, and why it ended."""
+        before, curves = self.n_iter_, self._wrapper.history_
+        curves.update(fill_curves(curves, known=self.history_))
+        self.history_ = {name: list(map(float, c)) for name, c in curves.items()}
+        self.loss_curve_ = self.history_["loss"]
+        self.validation_loss_curve_ = self.history_.get("val_loss")
+        scores = self.validation_scores_ = self.history_.get("val_accuracy")
+        self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
+        if stopping and stopping.best_epoch_ is not None and self.restore_best_weights:
+            self.best_iter_ = before + stopping.best_epoch_ + 1
+        self.loss_ = self.loss_curve_[-1]
+        self.best_loss_ = None if stopping else min(self.loss_curve_)
+        self.best_validation_score_ = scores and scores[self.best_iter_ - 1]
+        weights = self._network.trainable_weights
+        self.n_parameters_ = sum(math.prod(w.shape) for w in weights)
+        self.stop_reason_ = stop_reason(stopping, ticks, epochs)

@@ -1,17 +1,18 @@
 """Engines: the programs that train a whole epoch, shared by equal networks.
 
-Keras' own loop spends most of the time of a small network outside the matrix
+With a small network, Keras' own loop spends most of its time outside the matrix
 products. Here an epoch is one program: a loop over shuffled rows that updates the
-weights batch by batch. Making it takes about a second, so the program belongs to
-an *engine* that stays in the process and serves every fit of the same
-architecture and optimizer. An engine holds no weights: a network's variables are
-arguments of its programs, so that fits can share one, in threads too.
+weights batch by batch. To make a program takes about a second. So it belongs to an
+*engine*, which stays in the process and serves all fits of the same architecture and
+optimizer. An engine holds no weights: a network's variables are arguments of its
+programs. So several fits can share an engine, also in threads.
 
-There are two kinds. XLA compiles a program for one number of rows and one batch
-size; it is the fastest, and pays where there is enough to train. Otherwise a
-TensorFlow graph, made in a fraction of the time, serves any. The last batch of an
-epoch, where it is smaller than the others, is filled up for XLA with rows that do not
-count; where rows are normalized together, so that all of them do, it is the graph's.
+There are two kinds of programs. XLA compiles one for a given number of rows and a given
+batch size; it is the fastest, and pays if there is enough to train. Otherwise a
+TensorFlow graph serves any numbers; it is made in a fraction of the time. The last
+batch of an epoch may be smaller than the others. For XLA it is filled up with rows that
+do not count. If rows are normalized together, so that each of them counts, a graph
+trains the last batch.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -29,18 +30,19 @@ import tensorflow as tf
 from ._tensors import as_tensor, empty_variables
 from ._traced import Programs, dtype_of, flat_layout, mixes_rows, state_of
 
-# An engine holds two or three programs and no weights: some 8 MB that come back.
+# An engine holds two or three programs and no weights: about 8 MB, freed with it.
 MAX_ENGINES = 64
 
-# A rough model of what XLA gains, in seconds, measured on two cores: for each
-# update, and for each weight in it (the optimizer's arithmetic is fused); against
-# the time it takes to compile. A wrong guess costs a second or two, never a result.
+# A rough model of the seconds that XLA gains, measured on two cores: for each update,
+# and for each weight in an update (XLA fuses the optimizer's arithmetic). They are
+# compared with the seconds to compile. A wrong guess costs a second or two; it changes
+# no result.
 GAIN_PER_STEP = 1e-4
 GAIN_PER_WEIGHT = 6e-9
 COMPILING = 1.5
 USUAL_EPOCHS = 10
 
-# Rows that are evaluated at once: bounds the memory of the hidden layers.
+# Rows that are evaluated at once; this limits the memory of the hidden layers.
 EVALUATION_ROWS = 8192
 
 _engines = OrderedDict()
@@ -48,7 +50,7 @@ _engines_lock = threading.Lock()
 
 
 class TensorRows:
-    """Rows as tensors, in the types the programs expect.
+    """Rows as tensors, in the types that the programs expect.
 
     Parameters
     ----------
@@ -77,7 +79,7 @@ class TensorRows:
         return int(self.data[0].shape[0])
 
     def parts(self, n_rows):
-        """Yield the rows in parts of at most so many."""
+        """Yield the rows in parts of at most `n_rows`."""
         for start in range(0, len(self), n_rows):
             yield tuple(tensor[start : start + n_rows] for tensor in self.data)
 
@@ -88,12 +90,12 @@ class Engine:
     Parameters
     ----------
     network : EpochNetwork
-        A compiled network; the engine takes its structure, not its weights.
+        A compiled network. The engine takes its structure, not its weights.
     weighted : bool
-        Whether rows carry weights.
+        Whether rows have weights.
     shape : (int, int) or None
-        Rows of the training data and rows per update, for which XLA compiles;
-        None for a graph that serves any.
+        Number of training rows, and rows per update, for which XLA compiles; None
+        for a graph that serves any numbers.
     """
 
     def __init__(self, network, weighted, shape):
@@ -109,22 +111,23 @@ class Engine:
         self._lock = threading.Lock()
 
     def prepare(self):
-        """Trace the training's program, if it is not yet.
+        """Make the program for training, unless it is there already.
 
         Raises
         ------
         Exception
-            Whatever the optimizer raises in a program.
+            Anything that the optimizer raises in a program.
         """
         self._program("any_epoch" if self.shape is None else "static_epoch")
 
     def vectors(self):
-        """Make the vectors a training works in; see `FlatLayout`.
+        """Return new vectors for one training; see `FlatLayout`.
 
         Returns
         -------
         vectors : list of tf.Variable
-            For one training alone; empty where there is no such layout.
+            The weights in one vector, and each state of the optimizer in one; empty
+            if the network has no such layout.
         """
         if self.layout is None:
             return []
@@ -138,20 +141,20 @@ class Engine:
         Parameters
         ----------
         network : EpochNetwork
-            The network, with a built optimizer; trained in place.
+            The network, with a built optimizer. It is trained in place.
         vectors : list of tf.Variable
-            What `vectors` made for this training.
+            From `vectors`, made for this training.
         rows : TensorRows
             Training data.
         order : ndarray of int32 of shape (n_samples,)
             Row numbers in the order to visit.
         batch_size : int
-            Rows per update; the last update takes what is left.
+            Rows per update. The last update has the rows that are left.
 
         Returns
         -------
         logs : dict of str to float
-            ``accuracy`` and ``loss`` over the rows, as training went.
+            ``accuracy`` and ``loss``, averaged over the rows while the weights change.
         """
         data = _variables(network), vectors, *rows.data
         sums = []
@@ -162,37 +165,37 @@ class Engine:
                 sums.append(program(*data, visited, batch_size))
                 order = rest
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-                # XLA refuses a program as a whole, before anything has run.
+                # XLA refuses a whole program, before any of it has run.
                 self.shape = None
         if len(order):
             program = self._program("any_epoch")
             sums.append(program(*data, order, np.int32(batch_size)))
         loss = sum(float(loss) for loss, _ in sums)
         hits = sum(int(hits) for _, hits in sums)
-        # Keras' names and its order: the history of its own loop is the same.
+        # Names and order as in the history of Keras' own loop.
         return {"accuracy": hits / len(rows), "loss": loss / len(rows)}
 
     def _n_visited(self, n_rows, batch_size):
-        """Return how many rows XLA's program visits, in whole batches."""
+        """Return the number of rows in the whole batches that XLA's program trains."""
         n_batches = -(-n_rows // batch_size) if self.fills_up else n_rows // batch_size
         return n_batches * batch_size
 
     def _divided(self, order, batch_size):
-        """Divide an order into what XLA's program visits and the rest."""
+        """Divide an order into the rows for XLA's program and the rest."""
         n_visited = self._n_visited(len(order), batch_size)
-        # Any row can fill up the last batch: it does not count.
+        # Fill up the last batch with row 0, which does not count there.
         visited = np.pad(order[:n_visited], (0, max(0, n_visited - len(order))))
         return visited, order[n_visited:]
 
     def evaluate(self, network, rows):
-        """Return a network's mean loss and accuracy on some rows.
+        """Return the mean loss and the accuracy of a network.
 
         Parameters
         ----------
         network : EpochNetwork
             The network.
         rows : TensorRows
-            Data to evaluate on.
+            Data to evaluate it on.
 
         Returns
         -------
@@ -209,14 +212,14 @@ class Engine:
         return {"accuracy": hits / len(rows), "loss": losses / weight}
 
     def _program(self, name):
-        """Return a program, made when it is asked for first."""
+        """Return a program; make it the first time."""
         with self._lock:
             if name not in self._programs:
                 self._programs[name] = self._make(name)
             return self._programs[name]
 
     def _make(self, name):
-        """Trace a program; a network that nobody else knows lends its layers."""
+        """Trace a program with the layers of a network that nobody else has."""
         network = keras.Sequential.from_config(self.config)
         programs = Programs(network, self.optimizer, self.loss, self.weighted)
         n_rows, batch_size = self.shape if name == "static_epoch" else (None, None)
@@ -235,7 +238,7 @@ class Engine:
         arguments = [variables, vectors, *data, *rest]
         if name == "evaluation":
             arguments = [variables, *data]
-        # A concrete function skips the search for one that fits.
+        # A concrete function saves the search for a trace that fits the arguments.
         program = tf.function(
             getattr(programs, name), jit_compile=n_rows is not None, autograph=False
         ).get_concrete_function(*arguments)
@@ -245,35 +248,38 @@ class Engine:
 
 
 def pays_to_compile(n_parameters, n_rows, batch_size):
-    """Tell whether XLA gains more time than compiling costs.
+    """Return whether XLA saves more time than compiling takes.
 
-    A function of network and data alone. The two kinds of program round
-    differently, so neither what is compiled already nor the number of epochs may
-    decide: training that goes on later, or again for another number of epochs,
-    must see the same arithmetic.
+    The answer depends only on network and data, not on the number of epochs or on what
+    is compiled already. The two kinds of programs round differently, and a training
+    that is continued, or repeated for another number of epochs, must round as before.
 
     Parameters
     ----------
     n_parameters : int
-        Weights and biases of the network.
-    n_rows, batch_size : int
-        Rows of the training data, and rows per update.
+        Number of weights and biases of the network.
+    n_rows : int
+        Number of training rows.
+    batch_size : int
+        Rows per update.
 
     Returns
     -------
     pays : bool
+        Whether to compile.
     """
     n_steps = USUAL_EPOCHS * -(-n_rows // batch_size)
     return n_steps * (GAIN_PER_STEP + n_parameters * GAIN_PER_WEIGHT) > COMPILING
 
 
 def n_threads():
-    """Return the threads that share the sums of a fit in this process.
+    """Return the number of threads of a fit in this process.
 
     Returns
     -------
     n_threads : int
-        As set in TensorFlow or the environment; else all cores.
+        The number set in TensorFlow, or in the environment variable
+        ``TF_NUM_INTRAOP_THREADS``; otherwise the number of cores.
     """
     chosen = tf.config.threading.get_intra_op_parallelism_threads()
     chosen = chosen or int(os.environ.get("TF_NUM_INTRAOP_THREADS", "0"))
@@ -281,9 +287,9 @@ def n_threads():
 
 
 def engine_for(network, weighted, shape):
-    """Return the engine that serves such a network, made when it is new.
+    """Return the engine for a network; make it if there is none.
 
-    The least recently used of more than `MAX_ENGINES` engines is dropped.
+    At most `MAX_ENGINES` are kept. The least recently used one is dropped.
 
     Parameters
     ----------
@@ -293,6 +299,7 @@ def engine_for(network, weighted, shape):
     Returns
     -------
     engine : Engine
+        An engine that all such networks share.
     """
     key = _engine_key(network, weighted, shape)
     with _engines_lock:
@@ -304,17 +311,27 @@ def engine_for(network, weighted, shape):
         return _engines[key]
 
 
-def clear_engines():
-    """Drop all engines of this process and the memory they hold."""
+def clear_engines() -> None:
+    """Drop all compiled programs of this process, and free their memory.
+
+    Later fits work as before; each kind of fit makes its program again, which takes
+    about a second. Without a call of this function, a process keeps the programs of the
+    last 64 kinds of fits: networks of one architecture, optimizer, loss and data shape.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network import clear_engines
+    >>> clear_engines()
+    """
     with _engines_lock:
         _engines.clear()
 
 
 def _engine_key(network, weighted, shape):
-    """Describe all that a compiled epoch depends on.
+    """Describe all that the program of an epoch depends on.
 
-    Initial weights, seeds and a constant learning rate are left out: they are
-    variables, copied in for every fit.
+    Initial weights, seeds and a constant learning rate are left out. They are
+    variables, which each fit brings along.
     """
     layers = [layer["config"] for layer in network.get_config()["layers"]]
     optimizer = keras.optimizers.serialize(network.optimizer)
@@ -336,5 +353,5 @@ def _without(config, *names):
 
 
 def _variables(network):
-    """Return TensorFlow's variables behind a network and its optimizer."""
+    """Return the TensorFlow variables of a network and its optimizer."""
     return [v.value for v in (*state_of(network), *network.optimizer.variables)]

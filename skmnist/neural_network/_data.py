@@ -1,22 +1,30 @@
-"""What a caller gives, as the network wants it: rows, class numbers, layers, seeds."""
+"""What a caller passes, as the network needs it: rows, class numbers, seeds."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.random import SeedSequence
+from numpy.typing import ArrayLike
+from scipy.sparse import sparray, spmatrix
 from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
 
+from .._compat import _check_sample_weight
 from ._early_stopping import split_validation
 from ._tensors import aligned_empty
 
-# The first is the one other types are brought to, as in MLPClassifier.
+MatrixLike: TypeAlias = ArrayLike | sparray | spmatrix
+
+# Other types are converted to the first, as in MLPClassifier.
 DTYPES = (np.float64, np.float32)
 
 
 class Rows(NamedTuple):
-    """Checked rows: data, class numbers, and weights where there are any.
+    """Checked rows: data, class numbers, and weights if there are any.
 
     Attributes
     ----------
@@ -33,7 +41,7 @@ class Rows(NamedTuple):
     sample_weight: np.ndarray | None
 
     def take(self, indices):
-        """Return some of the rows, copied to where tensors may lie."""
+        """Return some of the rows, copied to memory that tensors can share."""
         weights = None if self.sample_weight is None else self.sample_weight[indices]
         X = aligned_empty((len(indices), *self.X.shape[1:]), self.X.dtype)
         # "clip" lets NumPy write into the array itself; no index is out of range.
@@ -41,7 +49,7 @@ class Rows(NamedTuple):
         return Rows(X, self.y[indices], weights)
 
     def and_also(self, other):
-        """Return these rows followed by others, in these rows' type."""
+        """Return these rows followed by others, in the type of these rows."""
         weights = None
         if self.sample_weight is not None or other.sample_weight is not None:
             weights = np.concatenate([self._weights(), other._weights()])
@@ -67,6 +75,122 @@ class Rows(NamedTuple):
         return tuple(self.take(part) for part in parts)
 
 
+def check_data(estimator, X, *, reset=False, **options):
+    """Check data with `sklearn.utils.validation.validate_data`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator that gets the data.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The data.
+    reset : bool, default=False
+        Whether to learn number and names of the features, or to compare with them.
+    **options : dict
+        More arguments of `validate_data`, such as ``y``.
+
+    Returns
+    -------
+    X : ndarray, or with y (ndarray, ndarray)
+        float32 or float64, not sparse.
+    """
+    checked = validate_data(
+        estimator, X, accept_sparse="csr", dtype=DTYPES, reset=reset, **options
+    )
+    if isinstance(checked, tuple):
+        return _dense(checked[0]), checked[1]
+    return _dense(checked)
+
+
+def _dense(X):
+    return X if isinstance(X, np.ndarray) else X.toarray()
+
+
+def check_training(estimator, X, y, sample_weight, classes=None, *, reset):
+    """Check training data; learn the classes, or compare with those learned.
+
+    Parameters
+    ----------
+    estimator : KerasMLPClassifier
+        The classifier. Its `classes_` and what `validate_data` learns are set if
+        `reset` is true.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        Data.
+    y : array-like of shape (n_samples,)
+        Labels.
+    sample_weight : array-like of shape (n_samples,) or None
+        Weights of the rows.
+    classes : array-like of shape (n_classes,), default=None
+        All labels; None for the labels in y.
+    reset : bool
+        Whether the classifier begins anew.
+
+    Returns
+    -------
+    rows : Rows
+        The rows without those of weight zero.
+
+    Raises
+    ------
+    ValueError
+        If the data are not valid, or there is only one class.
+    """
+    X, y = check_data(estimator, X, y=y, order="C", reset=reset)
+    check_classification_targets(y)
+    if reset:
+        estimator.classes_ = np.unique(y if classes is None else classes)
+        if len(estimator.classes_) < 2:
+            raise ValueError(
+                "KerasMLPClassifier needs at least two classes; the data "
+                f"contain only one class: {estimator.classes_[0]!r}"
+            )
+    return _make_rows(estimator, X, y, sample_weight)
+
+
+def check_validation(estimator, X_val, y_val, sample_weight_val):
+    """Check the caller's validation data.
+
+    Parameters
+    ----------
+    estimator : KerasMLPClassifier
+        The classifier, which knows its classes.
+    X_val : {array-like, sparse matrix} of shape (n_val, n_features) or None
+        Data.
+    y_val : array-like of shape (n_val,) or None
+        Labels.
+    sample_weight_val : array-like of shape (n_val,) or None
+        Weights of the rows.
+
+    Returns
+    -------
+    rows : Rows or None
+        None if there are no validation data.
+
+    Raises
+    ------
+    ValueError
+        If the data are not valid, or only one of `X_val` and `y_val` is given.
+    """
+    if X_val is None and y_val is None:
+        return None
+    if X_val is None or y_val is None:
+        raise ValueError("X_val and y_val must be given together.")
+    X_val, y_val = check_data(estimator, X_val, y=y_val)
+    return _make_rows(estimator, X_val, y_val, sample_weight_val)
+
+
+def _make_rows(estimator, X, y, sample_weight):
+    """Encode labels, and multiply class weights into the sample weights."""
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+    if estimator.class_weight is not None:
+        weights = compute_sample_weight(estimator.class_weight, y).astype(X.dtype)
+        # A new array: the caller's weights stay as they are.
+        sample_weight = weights * (1 if sample_weight is None else sample_weight)
+    y = encode_labels(y, estimator.classes_)
+    return Rows(X, y, sample_weight).without_weightless()
+
+
 def encode_labels(y, classes):
     """Return the position of each label in `classes`.
 
@@ -87,13 +211,13 @@ def encode_labels(y, classes):
 
 
 def draw_seeds(random_state):
-    """Derive a seed for each purpose.
+    """Derive one seed for each purpose.
 
     Parameters
     ----------
     random_state : int, RandomState instance or None
-        None draws fresh entropy from the system, not from NumPy's global
-        generator, which stays as it was.
+        With None, fresh entropy comes from the system. NumPy's global generator is
+        not used.
 
     Returns
     -------

@@ -1,26 +1,40 @@
-"""The validation split, the rule that stops training, and the callback behind it."""
+"""The validation split, the rule that stops training, and the callback for it."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import keras
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import train_test_split
 
+# Parameters of KerasMLPClassifier that are those of ValidationEarlyStopping.
+STOPPING_PARAMETERS = (
+    "monitor",
+    "patience",
+    "min_delta",
+    "min_train_loss",
+    "max_gap",
+    "restore_best_weights",
+)
 
-def split_validation(y, validation_split, *, random_state):
-    """Draw the rows that only watch training, once and before it starts.
 
-    The split is stratified for any number of classes, so that a small
-    validation set has every class in its proportion. Where that cannot be done
-    (a class with a single member, fewer held-out rows than classes), it is a
-    plain random split.
+def split_validation(
+    y: ArrayLike, validation_split: float, *, random_state: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw the rows that are held out for validation.
+
+    Draw them once, before training starts. The split is stratified: each class has
+    the same proportion in both parts, for any number of classes. If that is not
+    possible (a class with one row only, or fewer held-out rows than classes), the
+    split is random.
 
     Parameters
     ----------
-    y : ndarray of shape (n_samples,)
+    y : array-like of shape (n_samples,)
         Class of each row.
     validation_split : float
         Fraction of the rows to hold out, between 0 and 1.
@@ -29,9 +43,11 @@ def split_validation(y, validation_split, *, random_state):
 
     Returns
     -------
-    train, validation : ndarray of int
-        Row numbers, ascending; together they are all rows, and no row is in
-        both.
+    train : ndarray of int of shape (n_train,)
+        Row numbers to train on, ascending.
+    validation : ndarray of int of shape (n_validation,)
+        Row numbers to validate on, ascending. Each row is in exactly one of the two
+        parts.
 
     Raises
     ------
@@ -47,19 +63,20 @@ def split_validation(y, validation_split, *, random_state):
     >>> np.bincount(y[validation])
     array([2, 2])
     """
-    n_held_out = math.ceil(validation_split * len(y))
-    if not 0 < n_held_out < len(y):
+    y = np.asarray(y)
+    n_samples = len(y)
+    n_held_out = math.ceil(validation_split * n_samples)
+    if not 0 < n_held_out < n_samples:
         raise ValueError(
-            f"validation_split={validation_split!r} of {len(y)} samples leaves "
-            f"{len(y) - n_held_out} to train on and {n_held_out} to validate on; "
+            f"validation_split={validation_split!r} of {n_samples} samples leaves "
+            f"{n_samples - n_held_out} to train on and {n_held_out} to validate on; "
             "both must be at least 1."
         )
     counts = np.unique(y, return_counts=True)[1]
-    can_stratify = counts.min() >= 2 and min(n_held_out, len(y) - n_held_out) >= len(
-        counts
-    )
+    smaller_part = min(n_held_out, n_samples - n_held_out)
+    can_stratify = counts.min() >= 2 and smaller_part >= len(counts)
     train, validation = train_test_split(
-        np.arange(len(y)),
+        np.arange(n_samples),
         test_size=n_held_out,
         stratify=y if can_stratify else None,
         random_state=random_state,
@@ -76,8 +93,8 @@ class StopDecision:
     reason : str or None
         Why training should stop now; None to go on.
     best_epoch : int or None
-        The best epoch so far, counted from 0; None while no epoch had a finite
-        monitored value.
+        The best epoch so far, counted from 0; None if no epoch had a finite monitored
+        value.
     """
 
     reason: str | None
@@ -85,38 +102,38 @@ class StopDecision:
 
 
 def decide_stop(
-    history,
+    history: Mapping[str, Sequence[float]],
     *,
-    monitor="val_loss",
-    patience=1,
-    min_delta=0.0,
-    min_train_loss=1e-3,
-    max_gap=None,
-):
+    monitor: str = "val_loss",
+    patience: int = 1,
+    min_delta: float = 0.0,
+    min_train_loss: float | None = 1e-3,
+    max_gap: float | None = None,
+) -> StopDecision:
     """Decide from the curves so far whether training should stop.
 
-    A pure function of plain lists. Training stops when the monitored value has
-    not improved for `patience` epochs ("the validation loss starts increasing"
-    is `patience=1`), when the training loss has become very small, or when
-    training and validation accuracy have parted.
+    Training stops in three cases: the monitored value has not improved for `patience`
+    epochs; the training loss is very small; or training accuracy is much higher than
+    validation accuracy. `history` is only read.
 
     Parameters
     ----------
     history : dict of str to list of float
-        The curves as Keras names them: ``loss``, ``accuracy``, ``val_loss``,
-        ``val_accuracy``; one value per epoch.
+        One value per epoch for each curve, under Keras' names: ``loss``,
+        ``accuracy``, ``val_loss``, ``val_accuracy``.
     monitor : str, default="val_loss"
-        The curve that says which epoch is best: the largest value for names
-        with ``acc`` or ``auc`` in them, otherwise the smallest.
+        The curve that decides which epoch is best. Larger is better if its name
+        contains ``acc`` or ``auc``; otherwise smaller is better.
     patience : int, default=1
-        Number of epochs without improvement that stop training.
+        Stop after this number of epochs without improvement. With 1, training stops
+        at the first epoch that does not improve.
     min_delta : float, default=0.0
         Smallest change that counts as an improvement, in units of the curve.
     min_train_loss : float or None, default=1e-3
-        Stop once the training loss is below it; None for never.
+        Stop once the training loss is below this; None to ignore it.
     max_gap : float or None, default=None
-        Stop once the training accuracy exceeds the validation accuracy by more
-        than this fraction; None for never.
+        Stop once the training accuracy exceeds the validation accuracy by more than
+        this fraction; None to ignore it.
 
     Returns
     -------
@@ -126,7 +143,7 @@ def decide_stop(
     Raises
     ------
     KeyError
-        If the history has no curve of the monitored name.
+        If `history` lacks the monitored curve, or a curve that `max_gap` needs.
 
     Examples
     --------
@@ -152,7 +169,7 @@ def decide_stop(
 
 
 def _sign(monitor):
-    """Return 1 for curves to maximize, -1 for those to minimize."""
+    """Return 1 for curves to maximize, -1 for curves to minimize."""
     return 1 if "acc" in monitor or "auc" in monitor else -1
 
 
@@ -173,55 +190,67 @@ def _gap(history):
 
 
 class ValidationEarlyStopping(keras.callbacks.Callback):
-    """Stop when validation says so, and keep the best epoch's weights.
+    """Stop training when validation stops improving, and keep the best weights.
 
-    Usable with any Keras model: `decide_stop` takes the decision, this callback
-    feeds it the curves and carries it out.
+    A Keras callback for any Keras model. It passes the curves of each epoch to
+    `decide_stop` and does what that function decides.
 
     Parameters
     ----------
     monitor : str, default="val_loss"
-        The curve that says which epoch is best.
+        The curve that decides which epoch is best.
     patience : int, default=1
-        Number of epochs without improvement that stop training.
+        Stop after this number of epochs without improvement.
     min_delta : float, default=0.0
-        Smallest change that counts as an improvement.
+        Smallest change that counts as an improvement, in units of the curve.
     min_train_loss : float or None, default=1e-3
-        Stop once the training loss is below it.
+        Stop once the training loss is below this; None to ignore it.
     max_gap : float or None, default=None
-        Stop once training accuracy exceeds validation accuracy by more.
+        Stop once training accuracy exceeds validation accuracy by more than this
+        fraction; None to ignore it.
     restore_best_weights : bool, default=True
-        Whether the network gets the best epoch's weights back at the end of
-        training, also when training was not stopped early. Otherwise it keeps
-        those of the last epoch.
+        Whether the network gets the weights of its best epoch back when training
+        ends, for whatever reason it ends. Otherwise it keeps the weights of the last
+        epoch.
 
     Attributes
     ----------
     best_epoch_ : int or None
-        The best epoch, counted from 0.
+        The best epoch, counted from 0; None if no epoch had a finite monitored value.
     stop_reason_ : str or None
         Why training was stopped; None if it ran to its last epoch.
 
     See Also
     --------
-    keras.callbacks.EarlyStopping : Keras' own, which knows a patience only.
+    keras.callbacks.EarlyStopping : Keras' own callback, which has `patience` only.
 
     Examples
     --------
-    >>> from skmnist import ValidationEarlyStopping
-    >>> ValidationEarlyStopping(patience=2).patience
-    2
+    >>> import keras
+    >>> from skmnist import ValidationEarlyStopping, load_digits_28x28
+    >>> X, y = load_digits_28x28(return_X_y=True)
+    >>> network = keras.Sequential([
+    ...     keras.Input((784,)), keras.layers.Dense(10, activation="softmax")])
+    >>> network.compile("adam", "sparse_categorical_crossentropy")
+    >>> stopping = ValidationEarlyStopping(patience=2)
+    >>> history = network.fit(
+    ...     X, y, epochs=2, validation_split=0.2, callbacks=[stopping], verbose=0)
+    >>> stopping.best_epoch_, stopping.stop_reason_
+    (1, None)
     """
+
+    best_epoch_: int | None
+    stop_reason_: str | None
 
     def __init__(
         self,
-        monitor="val_loss",
+        monitor: str = "val_loss",
         *,
-        patience=1,
-        min_delta=0.0,
-        min_train_loss=1e-3,
-        max_gap=None,
-        restore_best_weights=True,
+        patience: int = 1,
+        min_delta: float = 0.0,
+        min_train_loss: float | None = 1e-3,
+        max_gap: float | None = None,
+        restore_best_weights: bool = True,
     ):
         super().__init__()
         self.monitor = monitor
@@ -231,15 +260,15 @@ class ValidationEarlyStopping(keras.callbacks.Callback):
         self.max_gap = max_gap
         self.restore_best_weights = restore_best_weights
 
-    def on_train_begin(self, logs=None):
-        """Forget what an earlier training has left."""
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Forget an earlier training."""
         self.best_epoch_ = None
         self.stop_reason_ = None
         self._history = {}
         self._best_weights = None
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Feed the decision; keep the weights of an epoch that is the best so far."""
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Decide whether to stop; copy the weights if this epoch is the best so far."""
         for name, value in (logs or {}).items():
             self._history.setdefault(name, []).append(float(value))
         decision = decide_stop(
@@ -258,8 +287,8 @@ class ValidationEarlyStopping(keras.callbacks.Callback):
             self.stop_reason_ = decision.reason
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
-        """Give the network its best weights back, and let the copy go."""
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Give the network its best weights back, and drop the copy."""
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
         self._best_weights = None

@@ -1,7 +1,8 @@
-"""The training path: Keras' callbacks and history around whole epochs."""
+"""Training by whole epochs, with Keras' callbacks and history around them."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
 import warnings
 
 import keras
@@ -16,10 +17,10 @@ class EpochOrder:
     Parameters
     ----------
     random_state : int
-        Seed; an epoch's order depends on it and on the epoch's number only, so
-        training that goes on later sees the same orders.
+        Seed. The order depends only on the seed and on the number of the epoch. So
+        a training that is continued later sees the same orders.
     shuffle : bool, default=True
-        Whether to shuffle; otherwise every epoch visits the rows as they are.
+        Whether to shuffle. Otherwise each epoch visits the rows as they are.
 
     Examples
     --------
@@ -43,13 +44,16 @@ class EpochOrder:
 
 @keras.saving.register_keras_serializable(package="skmnist")
 class EpochNetwork(keras.Sequential):
-    """A `keras.Sequential` that can train by whole epochs as compiled programs.
+    """A `keras.Sequential` that can train a whole epoch as one program.
 
-    Everything else, callbacks, history, evaluation, saving, is Keras'.
+    Callbacks, history, evaluation and saving are Keras' own.
     """
 
+    # Whether the user has this network, too, and may change it.
+    is_lent = False
+
     def fit(self, *args, order=None, **kwargs):
-        """Train by `fit_epochs` where an order of the rows is given, else as Keras.
+        """Train by `fit_epochs` if an order of the rows is given, otherwise by Keras.
 
         Parameters
         ----------
@@ -85,9 +89,9 @@ class EpochNetwork(keras.Sequential):
     ):
         """Train for some epochs.
 
-        A callback that wants to see single batches, and an optimizer that cannot be
-        part of a program, get Keras' own loop instead, with the same batches in the
-        same order.
+        Keras' own loop trains instead, with the same batches in the same order, if a
+        callback has a hook for batches, or if the optimizer cannot be part of a
+        program.
 
         Parameters
         ----------
@@ -98,15 +102,15 @@ class EpochNetwork(keras.Sequential):
         order : EpochOrder
             Gives the order of the rows in each epoch.
         batch_size : int
-            Rows per update; the last batch of an epoch takes what is left.
+            Rows per update. The last batch of an epoch has the rows that are left.
         epochs : int
-            Number of the epoch to stop before.
+            Number of the epoch to stop before, as in Keras.
         initial_epoch : int, default=0
             Number of the first epoch.
         row_weight : ndarray of shape (n_samples,), default=None
-            Weights of the rows, what Keras calls ``sample_weight``.
+            Weights of the rows, which Keras calls ``sample_weight``.
         validation_data : tuple of (x, y) or (x, y, sample_weight), default=None
-            Data the network is evaluated on after each epoch.
+            Data to evaluate the network on after each epoch.
         callbacks : list of keras.callbacks.Callback, default=None
             Keras callbacks.
         verbose : int, default=0
@@ -114,7 +118,7 @@ class EpochNetwork(keras.Sequential):
         compiled : bool, default=True
             Whether XLA compiles the program, see `pays_to_compile`.
         **kwargs : dict
-            What scikeras passes besides, at its defaults: ignored.
+            Ignored: other arguments of Keras, which scikeras passes at their defaults.
 
         Returns
         -------
@@ -167,18 +171,47 @@ class EpochNetwork(keras.Sequential):
         return self.history
 
     def _engine(self, weighted, shape):
-        """Return the engine for this network; None if there can be no program."""
+        """Return the engine for this network; None if it cannot be a program."""
         try:
             engine = engine_for(self, weighted, shape)
             engine.prepare()
-        except Exception as error:  # whatever somebody's optimizer raises
+        except Exception as error:  # a user's optimizer may raise anything
             warnings.warn(
-                "This network's epochs cannot be one program; Keras' own loop trains "
-                f"it, which takes longer. The reason: {error}",
+                "An epoch of this network cannot be one program. Keras' own loop "
+                f"trains it, which takes longer. The reason: {error}",
                 stacklevel=2,
             )
             return None
         return engine
+
+
+def fill_curves(curves, known):
+    """Give each curve one value per epoch, NaN for an epoch without one.
+
+    Parameters
+    ----------
+    curves : dict of str to list of float
+        Curves of a training that may have continued an earlier one. ``loss`` is
+        complete; a curve of validation may lack epochs.
+    known : collection of str
+        Names of the curves that the earlier training had.
+
+    Returns
+    -------
+    filled : dict of str to list of float
+        Curves of one length.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._epochs import fill_curves
+    >>> fill_curves({"loss": [0.5, 0.4], "val_loss": [0.6]}, known=["loss"])
+    {'loss': [0.5, 0.4], 'val_loss': [nan, 0.6]}
+    """
+    filled = {}
+    for name, curve in curves.items():
+        gap = [math.nan] * (len(curves["loss"]) - len(curve))
+        filled[name] = curve + gap if name in known else gap + curve
+    return filled
 
 
 class _OrderedBatches(keras.utils.PyDataset):
@@ -200,14 +233,14 @@ class _OrderedBatches(keras.utils.PyDataset):
         return tuple(array[batch] for array in self.arrays)
 
     def on_epoch_begin(self):
-        # Keras announces an end before the first epoch, too.
+        # Keras calls this before the first epoch, too.
         self.epoch += 1
         self.rows = self.order(self.epoch, len(self.rows))
 
 
 def _wants_batches(callback):
-    """Whether a callback has something to do at single batches, or in evaluation."""
-    # Asked of the object, not of its class: a LambdaCallback carries its hooks.
+    """Return whether a callback has a hook for batches or for evaluation."""
+    # Ask the object, not its class: a LambdaCallback carries its hooks.
     return any(
         getattr(getattr(callback, hook), "__func__", None)
         is not getattr(keras.callbacks.Callback, hook)

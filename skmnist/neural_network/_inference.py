@@ -1,4 +1,4 @@
-"""A fitted network's outputs without Keras' cost per call: plain matrix products."""
+"""A fitted network's outputs by plain matrix products, which cost less than Keras."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -8,12 +8,14 @@ import keras
 import numpy as np
 from scipy.special import expit, softmax
 
-# Rows that pass through the network at once, in buffers that all chunks share: fresh
-# memory for each layer of all rows takes longer than the products.
+from ._tensors import read_variables, share_memory
+
+# Rows that pass through the network at once. All chunks share the buffers of their
+# layers: fresh memory for each layer of all rows takes longer than the products.
 CHUNK_ROWS = 2048
 
-# Activations worth more than a call into TensorFlow, which takes longer for one
-# row than the rest of the network. The array is the layer's own: changed in place.
+# NumPy's own functions for common activations. For one row, a call into TensorFlow
+# takes longer than the rest of the network. They change the layer's own array.
 _ACTIVATIONS = {
     "linear": lambda z: z,
     "relu": lambda z: np.maximum(z, 0, out=z),
@@ -26,12 +28,14 @@ _ACTIVATIONS = {
 class Layer(NamedTuple):
     """One layer as arrays: ``activation(X @ weights + biases)``.
 
+    A batch normalization is included in weights and biases.
+
     Attributes
     ----------
     weights : ndarray of shape (n_in, n_out)
-        Weights; a batch normalization is folded in.
+        Weights.
     biases : ndarray of shape (n_out,)
-        Biases, likewise.
+        Biases.
     activation : str
         Name of the activation.
     """
@@ -41,7 +45,49 @@ class Layer(NamedTuple):
     activation: str
 
 
-def network_layers(network):
+class KeptLayers:
+    """A network's layers as arrays, copied again only when the network has changed.
+
+    Copying the weights takes longer than predicting a few rows. A network that nobody
+    else has cannot change, so that looking for changes is not needed.
+
+    Parameters
+    ----------
+    network : EpochNetwork
+        A network that is not in training.
+    """
+
+    def __init__(self, network):
+        self._network = network
+        self._kept = self._copy()
+
+    def current(self) -> list[Layer]:
+        """Return the layers as they are now."""
+        if self._network.is_lent and self._has_changed():
+            self._kept = self._copy()
+        return self._kept[0]
+
+    def _copy(self):
+        # Look first: a change while the layers are copied is then found next time.
+        seen = self._look()
+        return network_layers(self._network), *seen
+
+    def _has_changed(self):
+        _, old_activations, old_weights = self._kept
+        activations, weights = self._look()
+        return activations != old_activations or not share_memory(weights, old_weights)
+
+    def _look(self):
+        """Return what the arrays depend on: activations and weights."""
+        layers = self._network.layers
+        kinds = keras.layers.Dense | keras.layers.BatchNormalization
+        trained = [layer for layer in layers if isinstance(layer, kinds)]
+        weights = [variable for layer in trained for variable in layer.variables]
+        activations = [getattr(layer, "activation", None) for layer in layers]
+        return activations, read_variables(weights)
+
+
+def network_layers(network: keras.Sequential) -> list[Layer]:
     """Copy a network's layers to arrays.
 
     Parameters
@@ -67,8 +113,8 @@ def network_layers(network):
     return layers
 
 
-def forward(layers, X):
-    """Pass data through layers.
+def forward(layers: list[Layer], X: np.ndarray) -> np.ndarray:
+    """Compute a network's outputs.
 
     Parameters
     ----------
@@ -80,7 +126,7 @@ def forward(layers, X):
     Returns
     -------
     outputs : ndarray of shape (n_samples, n_outputs)
-        What the last layer gives, in the type of the weights.
+        Outputs of the last layer, in the type of the weights.
     """
     dtype = layers[0].weights.dtype
     X = np.asarray(X, dtype=dtype)
@@ -110,7 +156,7 @@ def _name(layer):
 
 
 def _normalized(layer, weights, biases, activation):
-    """Fold a batch normalization into the layer before it."""
+    """Include a batch normalization in the layer before it."""
     mean, variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
     scale = np.asarray(layer.gamma) / np.sqrt(variance + layer.epsilon)
     shift = np.asarray(layer.beta) + (biases - mean) * scale

@@ -1,4 +1,4 @@
-"""A layer that distorts its images at random while it is trained."""
+"""Layers that are random in training: dropout, and distorted images."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -16,21 +16,21 @@ from ..augmentation._distortions import (
 
 
 def draw_uniform(seeds, shape, dtype="float32"):
-    """Draw uniform numbers from -1 to 1, the same ones for the same seeds.
+    """Draw uniform numbers from -1 to 1; the same seeds give the same numbers.
 
-    TensorFlow's own generators draw other numbers in a program that XLA compiles than
-    outside of it, and take up to 200 nanoseconds for each there. Here numbers are
-    hashes of their positions [1]_, which is integer arithmetic: exact everywhere, and
-    done for many positions at once. Good enough for distortions; not for secrets.
+    TensorFlow's own generators give other numbers in a program that XLA compiles, and
+    take up to 200 nanoseconds for each of them there. Here, each number is a hash of
+    its position [1]_. That is integer arithmetic: exact everywhere, and done for many
+    positions at once. The numbers are good enough for training, but not for secrets.
 
     Parameters
     ----------
     seeds : integer tensor of shape (2,)
-        A seed and the number of the draw, as `keras.random.SeedGenerator` gives.
+        A seed and the number of the draw, from `keras.random.SeedGenerator`.
     shape : sequence of int or scalar tensor
-        How many numbers.
+        Shape of the result.
     dtype : {"float32", "float64"}, default="float32"
-        Their type. They are multiples of ``2 ** -23``.
+        Type of the numbers, which are multiples of ``2 ** -23``.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def draw_uniform(seeds, shape, dtype="float32"):
     """
     seed, draw = tf.unstack(tf.cast(seeds, tf.uint32))
     start = _hashed(tf.bitwise.bitwise_xor(_hashed(draw), seed))
-    # Neighbouring starts would share most positions; a second key tells them apart.
+    # Neighbouring starts share most positions. A second key makes the draws differ.
     key = _hashed(start + tf.constant(0x9E3779B9, tf.uint32))
     positions = tf.range(tf.reduce_prod(tf.stack(shape)))
     hashes = _hashed(tf.cast(positions, tf.uint32) + start)
@@ -61,7 +61,7 @@ def draw_uniform(seeds, shape, dtype="float32"):
 
 
 def _hashed(bits):
-    """Hash 32-bit numbers, one to one."""
+    """Hash 32-bit numbers; different numbers have different hashes."""
     bits = _folded(bits, 16) * tf.constant(0x7FEB352D, tf.uint32)
     bits = _folded(bits, 15) * tf.constant(0x846CA68B, tf.uint32)
     return _folded(bits, 16)
@@ -74,48 +74,49 @@ def _folded(bits, distance):
 
 @keras.saving.register_keras_serializable(package="skmnist")
 class CheapDropout(keras.layers.Dropout):
-    """Keras' dropout, with masks from `draw_uniform`.
+    """Keras' dropout, with random numbers from `draw_uniform`.
 
-    Drawing Keras' own takes hundreds of times as long in a program that XLA compiles,
-    where it would be most of an epoch.
+    In a program that XLA compiles, Keras' own numbers take hundreds of times as long,
+    which would be most of an epoch.
     """
 
     def call(self, inputs, training=False):
-        """Return the inputs; in training some are zero and the others scaled up.
+        """Return the inputs; in training, set some to zero and scale up the others.
 
         Parameters
         ----------
         inputs : tensor of shape (n_samples, n_features)
-            What to drop from.
+            Outputs of the layer before.
         training : bool, default=False
             Whether to drop.
 
         Returns
         -------
         outputs : tensor of shape (n_samples, n_features)
+            With the same mean as the inputs, on average.
         """
         if not training or not self.rate:
             return inputs
         inputs = tf.convert_to_tensor(inputs)
         shape = [tf.shape(inputs)[0], inputs.shape[1]]
         drawn = draw_uniform(self.seed_generator.next(), shape, inputs.dtype)
-        # Uniform from -1 to 1: below this with the probability of being dropped.
+        # A uniform number from -1 to 1 is below 2 * rate - 1 with probability rate.
         kept = drawn >= 2 * self.rate - 1
         return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
 
 
 @keras.saving.register_keras_serializable(package="skmnist")
 class DistortImages(keras.layers.Layer):
-    """Distort images in training, each by itself; pass them on otherwise.
+    """Distort each image differently in training; otherwise pass images on unchanged.
 
-    A layer, as dropout is one: whatever trains the network, a compiled epoch, a
-    graph or Keras' own loop, draws the same distortions from the same seed, and the
-    state of the draw is copied and saved with the network.
+    It is a layer, like dropout. So compiled programs, graphs and Keras' own loop draw
+    the same distortions from the same seed. The state of the draw is copied and saved
+    with the network.
 
     Parameters
     ----------
     image_shape : sequence of two int
-        Height and width; the inputs are images row by row.
+        Height and width. The inputs are the pixels, row by row.
     rotation, shift, scale, shear, elastic_strength, elastic_smoothness : float
         As for `Distortions`.
     seed : int, default=0
@@ -153,18 +154,19 @@ class DistortImages(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs, training=False):
-        """Return the inputs, distorted in training.
+        """Return the inputs; in training, distort them.
 
         Parameters
         ----------
         inputs : tensor of shape (n_samples, n_pixels)
-            Images, row by row.
+            Images, their pixels row by row.
         training : bool, default=False
             Whether to distort them.
 
         Returns
         -------
         outputs : tensor of shape (n_samples, n_pixels)
+            Images in the same form.
         """
         if not training:
             return inputs
@@ -172,16 +174,16 @@ class DistortImages(keras.layers.Layer):
         return sample_images(inputs, self.image_shape, self._draw_places(inputs))
 
     def _draw_places(self, inputs):
-        """Draw where each pixel of each image is taken from."""
+        """Draw the place in the input from which each output pixel is taken."""
         n_images, n_fields = tf.shape(inputs)[0], len(self._fields)
         n_elastic = n_fields - N_AFFINE_FIELDS
         shape = [n_images, N_AFFINE + 2 * n_elastic]
         drawn = draw_uniform(self.seed_generator.next(), shape, self.compute_dtype)
         coefficients = self._affine_coefficients(drawn[:, :N_AFFINE])
-        # Of variance one. The sum of many is nearly normal, and bounded.
+        # Numbers of variance one. The sum of many is nearly normal, and bounded.
         elastic = 3**0.5 * tf.reshape(drawn[:, N_AFFINE:], [n_images, 2, n_elastic])
         coefficients = tf.concat([coefficients, elastic], axis=2)
-        # One product for all images: a displacement is a combination of fixed fields.
+        # A displacement is a combination of fixed fields: one product for all images.
         fields = tf.constant(self._fields, self.compute_dtype)
         flat = tf.reshape(coefficients, [2 * n_images, n_fields])
         moved = tf.reshape(flat @ fields, [n_images, 2, self._fields.shape[1]])
@@ -189,7 +191,7 @@ class DistortImages(keras.layers.Layer):
         return moved + tf.constant(centre[:, None], self.compute_dtype)
 
     def _affine_coefficients(self, drawn):
-        """Turn numbers from -1 to 1 into affine maps, of shape (n_images, 2, 3)."""
+        """Convert numbers from -1 to 1 to affine maps, of shape (n_images, 2, 3)."""
         largest = largest_affine(self, self.image_shape)
         drawn *= tf.constant(largest, self.compute_dtype)
         rows = affine_coefficients(tf.unstack(drawn, axis=1), tf.cos, tf.sin)
@@ -215,21 +217,22 @@ class DistortImages(keras.layers.Layer):
 
 
 def sample_images(images, image_shape, places):
-    """Sample images between their pixels, by bilinear interpolation.
+    """Return the values of images between their pixels, by bilinear interpolation.
 
     Parameters
     ----------
     images : tensor of shape (n_images, height * width)
-        Images, row by row.
+        Images, their pixels row by row.
     image_shape : (int, int)
         Height and width, at least 2 each.
     places : tensor of shape (n_images, 2, n_places)
-        Where to sample: row and column, counted from the first pixel's centre.
-        Beyond the border the nearest pixel counts.
+        Row and column of each place, counted from the centre of the first pixel. A
+        place outside the image has the value of the nearest pixel.
 
     Returns
     -------
     values : tensor of shape (n_images, n_places)
+        One value for each place.
 
     Examples
     --------
@@ -243,7 +246,7 @@ def sample_images(images, image_shape, places):
     height, width = image_shape
     last = tf.constant([[height - 1], [width - 1]], places.dtype)
     places = tf.clip_by_value(places, tf.zeros_like(last), last)
-    # The pixel above and to the left; in the last row and column one before.
+    # The pixel above and to the left; for the last row or column, the one before it.
     corner = tf.minimum(tf.floor(places), last - 1)
     below, right = tf.unstack(places - corner, axis=1)
     row, column = tf.unstack(tf.cast(corner, tf.int32), axis=1)
@@ -255,6 +258,6 @@ def sample_images(images, image_shape, places):
 
 
 def _between(pixels, one, other, part):
-    """Interpolate between the pixels of two numbers each."""
+    """Interpolate between pairs of pixels, given by their numbers."""
     start, end = tf.gather(pixels, one), tf.gather(pixels, other)
     return start + part * (end - start)

@@ -1,4 +1,4 @@
-"""Sizes and names in; an uncompiled Keras network, its loss and optimizer out."""
+"""Build the Keras network, not compiled, and its loss."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -6,43 +6,7 @@ import keras
 from numpy.random import SeedSequence
 
 from ._layers import CheapDropout, DistortImages
-
-# The names a search may use. Keras has more activations; those that need more
-# than one input or that make no sense in a hidden layer are left out.
-ACTIVATIONS = (
-    "elu",
-    "exponential",
-    "gelu",
-    "hard_sigmoid",
-    "leaky_relu",
-    "linear",
-    "mish",
-    "relu",
-    "relu6",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "softsign",
-    "swish",
-    "tanh",
-)
-
-
-INITIALIZERS = (
-    "glorot_normal",
-    "glorot_uniform",
-    "he_normal",
-    "he_uniform",
-    "lecun_normal",
-    "lecun_uniform",
-    "orthogonal",
-    "random_normal",
-    "random_uniform",
-    "truncated_normal",
-    "variance_scaling",
-    "zeros",
-)
+from ._spec import per_layer
 
 
 def build_network(  # noqa: PLR0913
@@ -61,23 +25,21 @@ def build_network(  # noqa: PLR0913
     random_state=0,
     network_class=keras.Sequential,
 ):
-    """Build a multilayer perceptron; nothing is compiled or trained.
+    """Build a multilayer perceptron; do not compile or train it.
 
-    A pure function: the same arguments give the same initial weights, and no
-    global random state is read or changed. Every layer draws from a generator
-    of its own, because one initializer shared by two layers of equal shape
-    would give both the same weights.
+    The same arguments give the same initial weights. Global random generators are
+    neither used nor changed. Each layer has a generator of its own: two layers of equal
+    shape that share an initializer would get the same weights.
 
     Parameters
     ----------
     n_features : int
         Number of input features.
     n_outputs : int
-        Number of output units: 1 gives a logistic unit for two classes, more
-        give a softmax over that many classes.
+        Number of output units: 1 for two classes (a logistic unit), otherwise the
+        number of classes (a softmax).
     widths : sequence of int, default=(400, 400)
-        Units of each hidden layer, from input to output; empty for a linear
-        model.
+        Units of each hidden layer, from input to output; empty for a linear model.
     activations : str or sequence of str of length ``len(widths)``, default="relu"
         Activation of each hidden layer.
     initializers : str or sequence of str of length ``len(widths)``, \
@@ -86,26 +48,32 @@ def build_network(  # noqa: PLR0913
     output_initializer : str, default="glorot_uniform"
         Initializer of the output layer's kernel.
     dropout : float or sequence of float of length ``len(widths)``, default=0.0
-        Fraction of each hidden layer's outputs dropped in training.
+        Fraction of each hidden layer's outputs that training sets to zero.
     input_dropout : float, default=0.0
-        Fraction of the inputs dropped in training.
+        Fraction of the inputs that training sets to zero.
     augmentation : dict, default=None
-        Arguments of `DistortImages`, which distorts the inputs in training.
+        Arguments of `DistortImages`, which distorts the inputs in training; None for
+        no distortion.
     batch_normalization : bool, default=False
-        Whether each hidden layer normalizes its pre-activations [1]_; such
-        layers carry no bias, which the normalization would cancel.
+        Whether to normalize the sums of each hidden layer, before the activation
+        [1]_. Such layers have no bias: the normalization would cancel it.
     dtype : {"float32", "float64"}, default="float32"
-        Type of all weights and of the arithmetic.
+        Type of all weights and of all arithmetic.
     random_state : int, default=0
         Seed of the initial weights, the dropout masks and the distortions.
     network_class : type, default=keras.Sequential
-        The class to build, `keras.Sequential` or one derived from it.
+        `keras.Sequential`, or a class derived from it.
 
     Returns
     -------
     network : keras.Sequential
-        The network, built (its weights exist) and not compiled. Layers are
-        named ``hidden_1``, ..., ``output``.
+        The network. Its weights exist; it is not compiled. Its layers are named
+        ``hidden_1``, ..., ``output``.
+
+    Raises
+    ------
+    ValueError
+        If the number of values per layer is not the number of widths.
 
     References
     ----------
@@ -129,14 +97,14 @@ def build_network(  # noqa: PLR0913
             DistortImages(**augmentation, seed=image_seed, name="images", dtype=dtype)
         )
     layers += _dropout(input_dropout, mask_seed, "inputs", dtype)
-    per_layer = zip(
+    hidden = zip(
         widths,
-        _per_layer(activations, depth),
-        _per_layer(initializers, depth),
-        _per_layer(dropout, depth),
+        per_layer("activations", activations, depth),
+        per_layer("initializers", initializers, depth),
+        per_layer("dropout", dropout, depth),
         strict=True,
     )
-    for i, (width, activation, initializer, rate) in enumerate(per_layer):
+    for i, (width, activation, initializer, rate) in enumerate(hidden):
         kernel = _seeded(initializer, seeds[2 * i])
         name = f"hidden_{i + 1}"
         layers += _hidden_layer(
@@ -157,12 +125,13 @@ def build_network(  # noqa: PLR0913
 
 @keras.saving.register_keras_serializable(package="skmnist")
 class SmoothedCrossentropy(keras.losses.Loss):
-    """Cross-entropy of class numbers against a softmax, with smoothed labels.
+    """Cross-entropy between class numbers and a softmax, with smoothed labels.
 
     Parameters
     ----------
     label_smoothing : float
-        Probability moved from the true class to all classes alike [1]_.
+        Part of the target probability to move from the true class to all classes
+        alike [1]_.
     **kwargs : dict
         Arguments of `keras.losses.Loss`.
 
@@ -193,24 +162,25 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
 
 def build_loss(n_outputs, *, label_smoothing=0.0, dtype="float32"):
-    """Build the cross-entropy that fits a network's output layer.
+    """Build the cross-entropy for a network's output layer.
 
-    The sum over a batch is divided by the sum of its sample weights, not by
-    its number of rows, so that a weight of 2 is a repeated row.
+    The sum over a batch is divided by the sum of the sample weights, not by the number
+    of rows. So a row of weight 2 counts as two equal rows.
 
     Parameters
     ----------
     n_outputs : int
         Units of the output layer; 1 for two classes.
     label_smoothing : float, default=0.0
-        Probability moved from the true class to all classes alike.
+        Part of the target probability to move from the true class to all classes
+        alike.
     dtype : {"float32", "float64"}, default="float32"
         Type of the arithmetic.
 
     Returns
     -------
     loss : keras.losses.Loss
-        A loss of class numbers against probabilities.
+        A loss between class numbers and probabilities.
     """
     common = {"reduction": "mean_with_sample_weight", "dtype": dtype, "name": "loss"}
     if n_outputs == 1:
@@ -244,25 +214,20 @@ def _hidden_layer(name, width, activation, kernel, batch_normalization, dtype):
 
 
 def _dropout(rate, seed, name, dtype):
-    """Return the dropout behind a layer of that name, if there is any."""
+    """Return the dropout after a layer of that name; no layer for a rate of zero."""
     if not rate:
         return []
     return [CheapDropout(rate, seed=seed, name=f"{name}_dropout", dtype=dtype)]
 
 
-def _per_layer(value, depth):
-    """Repeat one value for every hidden layer, or pass a sequence on."""
-    return (value,) * depth if isinstance(value, str | float | int) else tuple(value)
-
-
 def _layer_seeds(random_state, n_seeds):
     """Derive one seed for each layer and purpose from a single seed."""
-    # NumPy's SeedSequence gives streams that do not overlap for nearby seeds.
+    # NumPy's SeedSequence gives unrelated numbers for neighbouring seeds, too.
     return [int(s) for s in SeedSequence(random_state).generate_state(n_seeds)]
 
 
 def _seeded(initializer, seed):
-    """Return a fresh initializer of that name that draws from its own seed."""
-    # Made without a seed, an initializer draws one from Python's generator.
+    """Return a new initializer of that name, with its own seed."""
+    # Without a seed it would draw one from Python's global generator.
     config = {} if initializer == "zeros" else {"seed": seed}
     return keras.initializers.deserialize({"class_name": initializer, "config": config})

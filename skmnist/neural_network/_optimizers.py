@@ -1,8 +1,19 @@
-"""Optimizers and learning-rate schedules: names in, Keras objects out."""
+"""The optimizer: what its parameters may be, their description, the Keras object.
+
+All that concerns a parameter of the optimizer is here, in four places: the names in
+`CONSTRAINTS`, what a fit keeps of it in `describe_optimizer`, what Keras makes of it in
+`build_optimizer`, and rules across parameters in `check_optimizer`.
+"""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Mapping
+from numbers import Real
+from typing import Any
+
 import keras
+
+from .._compat import Interval, StrOptions
 
 OPTIMIZERS = (
     "adadelta",
@@ -16,9 +27,64 @@ OPTIMIZERS = (
     "rmsprop",
     "sgd",
 )
-
-
 SCHEDULES = ("constant", "linear", "cosine")
+
+# Parameters of KerasMLPClassifier, and which values each may have.
+CONSTRAINTS = {
+    "optimizer": [StrOptions(set(OPTIMIZERS)), keras.optimizers.Optimizer],
+    "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+    "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
+    "warmup_epochs": [Interval(Real, 0, None, closed="left")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+}
+
+
+def check_optimizer(params: Mapping[str, Any]) -> None:
+    """Raise ValueError if parameters of the optimizer contradict each other.
+
+    Parameters
+    ----------
+    params : dict
+        All parameters of a `KerasMLPClassifier`.
+
+    Raises
+    ------
+    ValueError
+        If the warm-up is not shorter than the training.
+    """
+    if params["warmup_epochs"] >= params["epochs"]:
+        raise ValueError(
+            f"warmup_epochs={params['warmup_epochs']!r} leaves no epoch for the "
+            f"learning rate's schedule; it must be less than "
+            f"epochs={params['epochs']!r}."
+        )
+
+
+def describe_optimizer(params: Mapping[str, Any], n_samples: int) -> dict[str, Any]:
+    """Describe the optimizer as plain data.
+
+    Parameters
+    ----------
+    params : dict
+        All parameters of a `KerasMLPClassifier`.
+    n_samples : int
+        Number of training rows.
+
+    Returns
+    -------
+    described : dict
+        The arguments of `build_optimizer`, as JSON values.
+    """
+    steps_per_epoch = -(-n_samples // params["batch_size"])
+    learning_rate = params["learning_rate"]
+    return {
+        "optimizer": serialize_optimizer(params["optimizer"]),
+        "learning_rate": None if learning_rate is None else float(learning_rate),
+        "schedule": params["learning_rate_schedule"],
+        "n_steps": int(params["epochs"]) * steps_per_epoch,
+        "n_warmup": round(params["warmup_epochs"] * steps_per_epoch),
+        "weight_decay": float(params["weight_decay"]),
+    }
 
 
 def build_optimizer(
@@ -34,26 +100,28 @@ def build_optimizer(
 
     Parameters
     ----------
-    optimizer : str or keras.optimizers.Optimizer, default="adam"
-        A name in `OPTIMIZERS`, or an optimizer whose configuration is used; the
-        object itself is left alone, because it can serve one network only.
+    optimizer : str, dict or keras.optimizers.Optimizer, default="adam"
+        A name in `OPTIMIZERS`, or an optimizer whose configuration is copied, or the
+        JSON form of one. An optimizer object is not used itself, because it can
+        serve only one network.
     learning_rate : float, default=None
         The highest learning rate; None for the optimizer's own.
     schedule : {"constant", "linear", "cosine"}, default="constant"
-        How the learning rate falls, to zero at the last of `n_steps` updates.
+        How the learning rate falls. "linear" and "cosine" reach zero at the last of
+        `n_steps` updates.
     n_steps : int, default=1
-        Number of updates the schedule spans, those of the warm-up among them.
+        Number of updates in the whole training, warm-up included.
     n_warmup : int, default=0
-        Number of updates over which the learning rate rises before the schedule
-        begins, see `WarmUp`.
+        Number of updates in which the learning rate rises, before the schedule
+        begins; see `WarmUp`.
     weight_decay : float, default=0.0
-        Fraction of each weight that is taken off it at every update, times the
-        learning rate (decoupled, as in AdamW [1]_).
+        Each update takes this fraction, times the learning rate, off each weight
+        (decoupled weight decay, as in AdamW [1]_).
 
     Returns
     -------
     optimizer : keras.optimizers.Optimizer
-        An optimizer that no network has used yet.
+        A new optimizer.
 
     References
     ----------
@@ -79,20 +147,34 @@ def build_optimizer(
     return built
 
 
+def serialize_optimizer(optimizer: str | keras.optimizers.Optimizer) -> str | dict:
+    """Return the name of an optimizer, or the JSON form of an optimizer object."""
+    if isinstance(optimizer, str):
+        return optimizer
+    return keras.optimizers.serialize(optimizer)
+
+
+def deserialize_optimizer(described: str | dict) -> str | keras.optimizers.Optimizer:
+    """Return the optimizer that `serialize_optimizer` described."""
+    if isinstance(described, str):
+        return described
+    return keras.optimizers.deserialize(described)
+
+
 @keras.saving.register_keras_serializable(package="skmnist")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises along a line, then follows a schedule.
 
-    Update k of n, counted from 1, has k/n of the peak [1]_.
+    In a warm-up of n updates, update k (counted from 1) has k/n of the peak [1]_.
 
     Parameters
     ----------
     peak : float
-        Learning rate of the last update of the warm-up.
+        Learning rate at the end of the warm-up.
     n_warmup : int
-        Updates of the warm-up, at least 1.
+        Number of updates in the warm-up, at least 1.
     after : keras.optimizers.schedules.LearningRateSchedule, default=None
-        What follows, from its own first step; None for the peak.
+        The schedule that follows, from its own step 0; None to stay at the peak.
 
     References
     ----------
@@ -110,7 +192,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         """Return the learning rate of an update, counted from 0."""
         step = keras.ops.cast(step, "float32")
         rising = self.peak * (step + 1) / self.n_warmup
-        # Never asked for a step before its first, where a power may be NaN.
+        # Not below step 0: a power in the schedule could give NaN there.
         later = keras.ops.maximum(step - self.n_warmup, 0.0)
         after = self.peak if self.after is None else self.after(later)
         return keras.ops.where(step < self.n_warmup, rising, after)
@@ -129,7 +211,10 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def _schedule(schedule, start, n_steps):
-    """Return a learning rate that falls from `start` to zero in `n_steps`."""
+    """Return a learning rate that falls from `start` to zero in `n_steps` updates.
+
+    Return None for "constant".
+    """
     schedules = keras.optimizers.schedules
     if schedule == "constant":
         return None

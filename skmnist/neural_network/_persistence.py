@@ -2,141 +2,118 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
+import os
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
 
-from .._io import ModelFileError, read_archive, write_archive
-from ._inference import network_layers
+from .._io import ModelFileError as ModelFileError
+from ..augmentation._distortions import Distortions
+from ._inference import KeptLayers
+from ._optimizers import deserialize_optimizer, serialize_optimizer
 from ._scikeras import restore_wrapper, wrapper_arrays
-from ._spec import from_plain, to_plain
 
-# Learned from the data as they are given: a kept fit leaves them to each fit.
+# Learned from the form of the data, not from their numbers: a kept fit leaves these
+# attributes out, and each fit that takes it over sets its own.
 OF_THE_DATA = ("classes_", "feature_names_in_", "n_features_in_")
 
 
-class NetworkKeeping(BaseEstimator):
-    """What a fitted `KerasMLPClassifier` holds; never used by itself.
+@contextmanager
+def error_of_file(path: str | os.PathLike) -> Iterator[None]:
+    """Raise ModelFileError if the content of a file makes no classifier.
 
-    That is the scikeras classifier (``_wrapper``), the plain data it was made from
-    (``_spec``), the seeds of the fit (``_seeds``), and copies of the layers for
-    predictions (``_layers``).
+    Parameters
+    ----------
+    path : path-like
+        The file that was read.
+
+    Raises
+    ------
+    ModelFileError
+        Instead of the errors that missing or wrong content causes.
     """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"{path}: damaged, or of another version ({error})"
+        ) from error
 
-    @property
-    def keras_classifier_(self):
-        """The wrapped scikeras classifier."""
-        # Its holder may change the weights: from now on predictions read them
-        # from the network, and not from the arrays kept for speed.
-        wrapper = self._wrapper
-        self._layers, self._shared = None, True
-        return wrapper
 
-    @property
-    def model_(self):
-        """The fitted `keras.Model`."""
-        return self.keras_classifier_.model_
+def to_plain(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Convert parameters to plain data, see `skmnist._io.to_json`.
 
-    @property
-    def _network(self):
-        return self._wrapper.model_
+    Parameters
+    ----------
+    params : dict
+        All parameters of a `KerasMLPClassifier`.
 
-    def _keep_layers(self):
-        """Keep the network's layers as arrays, while nobody else can change it."""
-        self._layers = None if self._shared else network_layers(self._network)
+    Returns
+    -------
+    plain : dict
+        The optimizer and the distortions are described. `memory` is None, because a
+        folder of this machine means nothing elsewhere.
+    """
+    distortions = params["augmentation"]
+    if isinstance(distortions, Distortions):
+        distortions = asdict(distortions)
+    return {
+        **params,
+        "optimizer": serialize_optimizer(params["optimizer"]),
+        "augmentation": distortions,
+        "memory": None,
+    }
 
-    @property
-    def coefs_(self):
-        """Weights of each layer, from input to output."""
-        return [layer.weights for layer in network_layers(self._network)]
 
-    @property
-    def intercepts_(self):
-        """Biases of each layer, from input to output."""
-        return [layer.biases for layer in network_layers(self._network)]
+def from_plain(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that `to_plain` converted."""
+    distortions = plain.get("augmentation")
+    if isinstance(distortions, dict):
+        distortions = Distortions(**distortions)
+    optimizer = deserialize_optimizer(plain["optimizer"])
+    return {**plain, "optimizer": optimizer, "augmentation": distortions}
 
-    def save(self, path):
-        """Write the fitted classifier to one file; nothing in it is executable.
 
-        Parameters
-        ----------
-        path : path-like
-            The file to write; an existing one is replaced as a whole.
+def take_apart(classifier, without: Collection[str] = ()):
+    """Return what makes a classifier a fitted one.
 
-        Raises
-        ------
-        TypeError
-            If a parameter, such as a callback, cannot be written as plain data.
-        """
-        check_is_fitted(self, "_wrapper")
-        params = to_plain(self.get_params(deep=False))
-        described, arrays = self._fitted_state()
-        write_archive(path, {"params": params, **described}, arrays)
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        A fitted classifier.
+    without : collection of str, default=()
+        Learned attributes to leave out.
 
-    @classmethod
-    def load(cls, path):
-        """Read a classifier that `save` wrote.
+    Returns
+    -------
+    described : dict
+        Plain data: learned attributes, the spec of the network, the seeds.
+    arrays : list of ndarray
+        Weights, and the state of the optimizer.
+    """
+    learned = {
+        name: value
+        for name, value in vars(classifier).items()
+        if name.endswith("_") and name not in without
+    }
+    described = {
+        "learned": learned,
+        "spec": classifier._spec,
+        "seeds": classifier._seeds,
+    }
+    return described, wrapper_arrays(classifier._wrapper)
 
-        Parameters
-        ----------
-        path : path-like
-            The file.
 
-        Returns
-        -------
-        classifier : KerasMLPClassifier
-            The fitted classifier; its training can go on.
+def put_together(classifier, described, arrays):
+    """Give a classifier what `take_apart` returned of a fitted one."""
+    vars(classifier).update(described["learned"])
+    classifier._spec, classifier._seeds = described["spec"], described["seeds"]
+    restore_network(classifier, arrays)
 
-        Raises
-        ------
-        FileNotFoundError
-            If there is no such file.
-        skmnist._io.ModelFileError
-            If the file is foreign or damaged.
-        """
-        description, arrays = read_archive(path)
-        try:
-            classifier = cls(**from_plain(description["params"]))
-            classifier._become(description, arrays)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ModelFileError(
-                f"{path}: damaged, or of another version ({error})"
-            ) from error
-        return classifier
 
-    def _fitted_state(self, without=()):
-        """Return what makes this a fitted classifier: plain data, and numbers."""
-        learned = {
-            name: value
-            for name, value in vars(self).items()
-            if name.endswith("_") and name not in without
-        }
-        described = {"learned": learned, "spec": self._spec, "seeds": self._seeds}
-        return described, wrapper_arrays(self._wrapper)
-
-    def _become(self, described, arrays):
-        """Take over what `_fitted_state` returned."""
-        vars(self).update(described["learned"])
-        self._spec, self._seeds = described["spec"], described["seeds"]
-        self._restore(arrays)
-
-    def _restore(self, arrays):
-        self._wrapper = restore_wrapper(self._spec, arrays, self.history_)
-        self._shared = False
-        self._keep_layers()
-
-    def __getstate__(self):
-        # Keras networks do not pickle; plain arrays do, into any process.
-        state = super().__getstate__().copy()
-        wrapper = state.pop("_wrapper", None)
-        state.pop("_layers", None)
-        # A network in its first training, or one that failed there, stays behind.
-        if wrapper is not None and self.n_iter_:
-            state["_arrays"] = wrapper_arrays(wrapper)
-        return state
-
-    def __setstate__(self, state):
-        state = dict(state)
-        arrays = state.pop("_arrays", None)
-        super().__setstate__(state)
-        if arrays is not None:
-            self._restore(arrays)
+def restore_network(classifier, arrays):
+    """Build the network that a classifier describes, with the numbers of a fit."""
+    spec, history = classifier._spec, classifier.history_
+    classifier._wrapper = restore_wrapper(spec, arrays, history)
+    classifier._kept_layers = KeptLayers(classifier._wrapper.model_)

@@ -1,9 +1,8 @@
-"""The scikeras classifier inside ours: made from plain data, and taken apart to it.
+"""The scikeras classifier inside ours: made from plain data, and converted to them.
 
-The only module that imports scikeras. A *spec* is a dict of JSON values that says
-everything about a network, its loss and its optimizer but their numbers; the
-numbers are a list of arrays. Together they are a fitted network that can be
-copied, pickled and saved without Keras' archive format.
+The only module that imports scikeras. A spec (see `_spec`) describes a network, its
+loss and its optimizer; a list of arrays holds their numbers. Together they are a fitted
+network, which can be copied, pickled and saved without Keras' archive format.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -16,7 +15,8 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn import config_context
 
-from ._epochs import EpochNetwork
+from ._compiled import pays_to_compile
+from ._epochs import EpochNetwork, EpochOrder
 from ._network import build_loss, build_network
 from ._optimizers import build_optimizer
 
@@ -25,17 +25,20 @@ _STARTED_IN = []
 
 
 def refuse_fork():
-    """Raise an error where TensorFlow would wait for threads that were not forked."""
+    """Raise RuntimeError in a process that was forked after TensorFlow had started.
+
+    Its threads are not forked, and TensorFlow would wait for them for ever.
+    """
     if _STARTED_IN and _STARTED_IN[0] != os.getpid():
         raise RuntimeError(
             "this process was forked from one in which TensorFlow has started, and "
-            "would wait for its threads for ever; start processes by 'loky', joblib's "
-            "own choice, or by the method 'spawn' of multiprocessing"
+            "would wait for its threads for ever; start processes with 'loky', the "
+            "default of joblib, or with the method 'spawn' of multiprocessing"
         )
 
 
 def make_wrapper(spec, *, verbose=0):
-    """Make a scikeras classifier from a spec, built but not trained.
+    """Build a scikeras classifier from a spec; do not train it.
 
     Parameters
     ----------
@@ -67,8 +70,8 @@ def make_wrapper(spec, *, verbose=0):
         epochs=spec["epochs"],
         verbose=verbose,
     )
-    # From the training rows alone scikeras would number anew the classes that
-    # are among them, and know no others.
+    # scikeras learns the classes from the training rows, which may lack some. Show it
+    # all of them first.
     network = spec["network"]
     classes = np.arange(max(network["n_outputs"], 2))
     X = np.zeros((len(classes), network["n_features"]), dtype=network["dtype"])
@@ -77,64 +80,73 @@ def make_wrapper(spec, *, verbose=0):
     return wrapper
 
 
-def train_wrapper(wrapper, X, y, sample_weight, *, callbacks, **fit_params):
-    """Train the wrapped network, from its present weights and optimizer state on.
+def train_wrapper(
+    wrapper, rows, held_out=None, *, callbacks, batch_size, epochs, random_state
+):
+    """Train the network inside, from its present weights and optimizer state.
 
     Parameters
     ----------
     wrapper : scikeras.wrappers.KerasClassifier
         The classifier to train, in place.
-    X : ndarray of shape (n_samples, n_features)
-        Checked data.
-    y : ndarray of shape (n_samples,)
-        Class numbers.
-    sample_weight : ndarray of shape (n_samples,) or None
-        Positive weights.
+    rows : Rows
+        Training rows.
+    held_out : Rows, default=None
+        Rows that the network is evaluated on after each epoch.
     callbacks : list of keras.callbacks.Callback
         Keras callbacks of this training.
-    **fit_params : dict
-        Arguments of `EpochNetwork.fit`, ``epochs`` among them.
+    batch_size : int
+        Rows per update.
+    epochs : int
+        Number of epochs.
+    random_state : int
+        Seed of the order of the rows.
     """
+    n_weights = wrapper.model_.count_params()
     wrapper.callbacks = wrapper._fit_callbacks = callbacks
     # The data are checked already; scikeras would check them twice more.
     with config_context(assume_finite=True):
         # Weights go straight to the network: scikeras would round them to float32.
         wrapper._fit(
-            X.astype(wrapper.X_dtype_, copy=False),
-            y,
+            rows.X.astype(wrapper.X_dtype_, copy=False),
+            rows.y,
             sample_weight=None,
-            row_weight=sample_weight,
+            row_weight=rows.sample_weight,
             warm_start=True,
             initial_epoch=wrapper.current_epoch,
-            **fit_params,
+            batch_size=batch_size,
+            epochs=epochs,
+            order=EpochOrder(random_state),
+            compiled=pays_to_compile(n_weights, len(rows.y), batch_size),
+            validation_data=held_out,
         )
-    # Callbacks hold the network and whatever their user gave them: neither
-    # belongs into a copy or a pickle of the fitted classifier.
+    # Callbacks hold the network and whatever their user gave them. Neither belongs
+    # into a copy or a pickle of the fitted classifier.
     wrapper.callbacks = None
     wrapper._fit_callbacks = wrapper._predict_callbacks = []
 
 
 def wrapper_arrays(wrapper):
-    """Return the numbers of a fitted network and its optimizer, as arrays."""
+    """Return the weights of a network and the state of its optimizer, as arrays."""
     return [np.asarray(variable) for variable in _variables(wrapper.model_)]
 
 
 def restore_wrapper(spec, arrays, history):
-    """Make a fitted scikeras classifier again.
+    """Build a scikeras classifier that is already fitted.
 
     Parameters
     ----------
     spec : dict
         As for `make_wrapper`.
     arrays : list of ndarray
-        As `wrapper_arrays` gave them.
+        From `wrapper_arrays`.
     history : dict of str to list of float
         The curves of the training.
 
     Returns
     -------
     wrapper : scikeras.wrappers.KerasClassifier
-        A classifier equal to the one taken apart; training can go on.
+        A classifier equal to the original. Its training can continue.
 
     Raises
     ------

@@ -1,12 +1,16 @@
-"""The parameters of `KerasMLPClassifier`: what each may be, alone and together."""
+"""The parameters of `KerasMLPClassifier`: their values, and the spec made of them.
+
+A *spec* is a dict of JSON values that describes a network, its loss and its optimizer,
+but not their numbers. The optimizer's own part of it is in `_optimizers`.
+"""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import keras
 import numpy as np
@@ -17,12 +21,54 @@ from ..augmentation._distortions import (
     Distortions,
     describe_augmentation,
 )
-from ._network import ACTIVATIONS, INITIALIZERS
-from ._optimizers import OPTIMIZERS, SCHEDULES
+from ._optimizers import (
+    CONSTRAINTS as OPTIMIZER_CONSTRAINTS,
+    check_optimizer,
+    describe_optimizer,
+)
 
-# From this many samples on, early_stopping="auto" stops early, as in
+_T = TypeVar("_T")
+# One value for all hidden layers, or a sequence of one value per layer.
+PerLayer: TypeAlias = _T | Sequence[_T] | np.ndarray
+
+# With early_stopping="auto", training stops early from this many samples on, as in
 # scikit-learn's HistGradientBoostingClassifier.
 EARLY_STOPPING_FROM = 10_000
+
+# The names a search may use. Keras has more activations. They are left out because
+# they need more than one input, or make no sense in a hidden layer.
+ACTIVATIONS = (
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_sigmoid",
+    "leaky_relu",
+    "linear",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanh",
+)
+INITIALIZERS = (
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "lecun_normal",
+    "lecun_uniform",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+)
 
 CONSTRAINTS = {
     "depth": [Interval(Integral, 0, None, closed="left")],
@@ -30,10 +76,7 @@ CONSTRAINTS = {
     "activations": [StrOptions(set(ACTIVATIONS)), "array-like"],
     "initializers": [StrOptions(set(INITIALIZERS)), "array-like"],
     "output_initializer": [StrOptions(set(INITIALIZERS))],
-    "optimizer": [StrOptions(set(OPTIMIZERS)), keras.optimizers.Optimizer],
-    "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
-    "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
-    "warmup_epochs": [Interval(Real, 0, None, closed="left")],
+    **OPTIMIZER_CONSTRAINTS,
     "batch_size": [Interval(Integral, 1, None, closed="left")],
     "epochs": [Interval(Integral, 1, None, closed="left")],
     "validation_split": [Interval(Real, 0, 1, closed="neither")],
@@ -48,7 +91,6 @@ CONSTRAINTS = {
     "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
     "input_dropout": [Interval(Real, 0, 1, closed="left")],
     "batch_normalization": ["boolean"],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
     "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     "augmentation": [StrOptions(set(AUGMENTATIONS)), Distortions, None],
     "image_shape": ["array-like", None],
@@ -61,8 +103,8 @@ CONSTRAINTS = {
 }
 
 
-def check_together(params):
-    """Refuse values that are fine by themselves and not with one another.
+def check_together(params: Mapping[str, Any]) -> None:
+    """Raise ValueError if parameters contradict each other.
 
     Parameters
     ----------
@@ -72,53 +114,15 @@ def check_together(params):
     Raises
     ------
     ValueError
-        In one line that names the parameters.
+        If two values, each allowed by itself, cannot be used together. The message
+        names the parameters.
     """
-    if params["warmup_epochs"] >= params["epochs"]:
-        raise ValueError(
-            f"warmup_epochs={params['warmup_epochs']!r} leaves no epoch for the "
-            f"learning rate's schedule; it must be less than "
-            f"epochs={params['epochs']!r}."
-        )
+    check_optimizer(params)
     if params["refit_on_all"] and params["warm_start"]:
         raise ValueError(
-            "refit_on_all trains from fresh weights and warm_start from those there "
-            "are; only one of them can be true."
+            "refit_on_all starts from fresh weights and warm_start from the previous "
+            "ones; only one of them can be true."
         )
-
-
-def to_plain(params):
-    """Bring parameters to plain data, see `skmnist._io.to_json`.
-
-    Parameters
-    ----------
-    params : dict
-        All parameters of a `KerasMLPClassifier`.
-
-    Returns
-    -------
-    plain : dict
-        With the optimizer and the distortions described. `memory` is None: a folder
-        of this machine's means nothing elsewhere.
-    """
-    distortions = params["augmentation"]
-    if isinstance(distortions, Distortions):
-        distortions = asdict(distortions)
-    return {
-        **params,
-        "optimizer": serialize_optimizer(params["optimizer"]),
-        "augmentation": distortions,
-        "memory": None,
-    }
-
-
-def from_plain(plain):
-    """Return the parameters that `to_plain` described."""
-    distortions = plain.get("augmentation")
-    if isinstance(distortions, dict):
-        distortions = Distortions(**distortions)
-    optimizer = deserialize_optimizer(plain["optimizer"])
-    return {**plain, "optimizer": optimizer, "augmentation": distortions}
 
 
 class Allowed(NamedTuple):
@@ -127,38 +131,46 @@ class Allowed(NamedTuple):
     Attributes
     ----------
     what : str
-        In words.
+        The allowed values, in words.
     test : callable
-        Tells of a value whether it is allowed.
+        Returns whether a value is allowed.
     """
 
     what: str
-    test: Callable
+    test: Callable[[Any], bool]
 
 
-def per_layer(name, value, depth, allowed):
-    """Bring a parameter that is one value or one per layer to a list.
+def per_layer(
+    name: str, value: PerLayer[Any], depth: int, allowed: Allowed | None = None
+) -> list[Any]:
+    """Return one value per hidden layer.
 
     Parameters
     ----------
     name : str
         The parameter's name, for messages.
     value : scalar or array-like of shape (depth,)
-        Its value.
+        One value for all layers, or one value per layer.
     depth : int
         Number of hidden layers.
-    allowed : Allowed
-        Which values a layer may have.
+    allowed : Allowed, default=None
+        Which values a layer may have; None for any.
 
     Returns
     -------
     values : list of length depth
-        Plain Python values, one for each layer.
+        Plain Python values, from input to output.
 
     Raises
     ------
     ValueError
-        If the number of values is not the depth, or one is not allowed.
+        If the number of values is not the depth, or a value is not allowed.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import per_layer
+    >>> per_layer("widths", 400, 2), per_layer("widths", (600, 200), 2)
+    ([400, 400], [600, 200])
     """
     if isinstance(value, str) or np.ndim(value) == 0:
         values = [value] * depth
@@ -171,7 +183,7 @@ def per_layer(name, value, depth, allowed):
         )
     values = [v.item() if isinstance(v, np.generic) else v for v in values]
     for v in values:
-        if not allowed.test(v):
+        if allowed and not allowed.test(v):
             raise ValueError(
                 f"The {name!r} parameter of KerasMLPClassifier must hold "
                 f"{allowed.what} for each layer. Got {v!r} in {value!r}."
@@ -179,17 +191,36 @@ def per_layer(name, value, depth, allowed):
     return values
 
 
-def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
-    """Bring a classifier's parameters to the spec of its network.
+def did_you_mean(names: Iterable[str], known: Iterable[str]) -> str:
+    """Suggest a parameter for the first of some names that is not known.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import did_you_mean
+    >>> did_you_mean(["depth", "width"], ["depth", "widths"])
+    " Did you mean 'widths'?"
+    >>> did_you_mean(["xyz"], ["depth", "widths"])
+    ''
+    """
+    known = list(known)
+    wrong = next((name for name in names if name not in known), "")
+    close = get_close_matches(wrong, known, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def describe(
+    params: Mapping[str, Any], X: np.ndarray, *, n_classes: int, random_state: int
+) -> dict[str, Any]:
+    """Describe a classifier's network, loss and optimizer as plain data.
 
     Parameters
     ----------
     params : dict
-        The parameters of a `KerasMLPClassifier`.
-    n_features, n_classes, n_samples : int
-        Sizes of the training data.
-    dtype : {"float32", "float64"}
-        Their type.
+        All parameters of a `KerasMLPClassifier`.
+    X : ndarray of shape (n_samples, n_features)
+        Training data. Only their shape and their type are used.
+    n_classes : int
+        Number of classes.
     random_state : int
         Seed of the layers.
 
@@ -201,23 +232,22 @@ def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
     Raises
     ------
     ValueError
-        If a parameter with one value per layer does not match the depth, or
-        holds something that is no layer's; or if the data are no images and are to
-        be distorted.
+        If the number of values per layer is not the depth, or a layer's value is not
+        allowed; or if `augmentation` is given and the features are not an image.
     """
 
     def layers(name, allowed):
         return per_layer(name, params[name], params["depth"], allowed)
 
+    n_samples, n_features = X.shape
+    dtype = str(X.dtype)
     n_outputs = 1 if n_classes == 2 else n_classes
-    steps_per_epoch = -(-n_samples // params["batch_size"])
-    learning_rate = params["learning_rate"]
     augmentation = describe_augmentation(
         params["augmentation"], params["image_shape"], n_features
     )
     return {
         "network": {
-            "n_features": int(n_features),
+            "n_features": n_features,
             "n_outputs": n_outputs,
             "widths": layers("widths", _WIDTH),
             "activations": layers("activations", _ACTIVATION),
@@ -235,14 +265,7 @@ def describe(params, *, n_features, n_classes, n_samples, dtype, random_state):
             "label_smoothing": float(params["label_smoothing"]),
             "dtype": dtype,
         },
-        "optimizer": {
-            "optimizer": serialize_optimizer(params["optimizer"]),
-            "learning_rate": None if learning_rate is None else float(learning_rate),
-            "schedule": params["learning_rate_schedule"],
-            "n_steps": int(params["epochs"]) * steps_per_epoch,
-            "n_warmup": round(params["warmup_epochs"] * steps_per_epoch),
-            "weight_decay": float(params["weight_decay"]),
-        },
+        "optimizer": describe_optimizer(params, n_samples),
         "batch_size": int(params["batch_size"]),
         "epochs": int(params["epochs"]),
     }
@@ -261,26 +284,6 @@ def _one_of(names):
 
 
 _WIDTH = Allowed("a whole number of at least 1", _is_width)
-
-
 _RATE = Allowed("a number from 0 to below 1", _is_rate)
-
-
 _ACTIVATION = _one_of(ACTIVATIONS)
-
-
 _INITIALIZER = _one_of(INITIALIZERS)
-
-
-def serialize_optimizer(optimizer):
-    """Return an optimizer's name, or the JSON form of an optimizer object."""
-    if isinstance(optimizer, str):
-        return optimizer
-    return keras.optimizers.serialize(optimizer)
-
-
-def deserialize_optimizer(described):
-    """Return what `serialize_optimizer` was given."""
-    if isinstance(described, str):
-        return described
-    return keras.optimizers.deserialize(described)

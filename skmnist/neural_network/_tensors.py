@@ -1,4 +1,4 @@
-"""Arrays that are tensors without being copied, and variables that give memory back."""
+"""Tensors that share memory with arrays, and variables that give their memory back."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -7,13 +7,13 @@ import math
 import numpy as np
 import tensorflow as tf
 
-# Bytes: what the widest vector instructions want data to begin at, and where
-# TensorFlow's own tensors do.
+# Bytes. TensorFlow's tensors start at a multiple of this, which the widest vector
+# instructions need.
 ALIGNMENT = 64
 
 
 def aligned_empty(shape, dtype):
-    """Make an array that `as_tensor` need not copy.
+    """Return a new array that `as_tensor` does not need to copy.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def aligned_empty(shape, dtype):
     Returns
     -------
     array : ndarray
-        Not initialized.
+        The array; its values are not set.
 
     Examples
     --------
@@ -40,18 +40,21 @@ def aligned_empty(shape, dtype):
 
 
 def as_tensor(array, dtype):
-    """Return data as a tensor: where they lie, if they lie well, and copied if not.
+    """Return data as a tensor, without a copy where possible.
+
+    No copy is made of an aligned, contiguous and writable array of the right type.
 
     Parameters
     ----------
     array : array-like
-        Data. Whoever changes them while the tensor is used changes the tensor.
+        Data. Do not change them while the tensor is in use: it may share their memory.
     dtype : dtype
         Type of the tensor.
 
     Returns
     -------
     tensor : tf.Tensor
+        The data.
     """
     array = np.asarray(array, dtype)
     flags, start = array.flags, array.ctypes.data
@@ -60,16 +63,65 @@ def as_tensor(array, dtype):
     return tf.convert_to_tensor(array)
 
 
-def empty_variables(variables):
-    """Free the memory of variables that nobody reads any more.
+def read_variables(variables):
+    """Read variables without copying them.
 
-    TensorFlow keeps a variable that a program was traced with for as long as the
-    process lives, whether or not Python still has it.
+    A tensor never changes. While you hold it, TensorFlow writes new values of its
+    variable to other memory.
+
+    Parameters
+    ----------
+    variables : list of keras.Variable
+        The variables.
+
+    Returns
+    -------
+    tensors : list of tf.Tensor
+        Their present values.
+    """
+    handles = [variable.value for variable in variables]
+    return [
+        tf.raw_ops.ReadVariableOp(resource=v.handle, dtype=v.dtype) for v in handles
+    ]
+
+
+def share_memory(ones, others):
+    """Return whether tensors lie at the same places in memory, pair by pair.
+
+    Tensors that do are equal. Others may be equal too, but comparing their values
+    would take longer.
+
+    Parameters
+    ----------
+    ones, others : list of tf.Tensor
+        The tensors.
+
+    Returns
+    -------
+    share : bool
+        False if the lists differ in length, or if the tensors are not in the memory
+        of the processor.
+    """
+    # No copies, except of what a GPU holds. All arrays live until the comparison is
+    # done: a freed one would leave its place to another.
+    ones, others = (list(map(np.asarray, tensors)) for tensors in (ones, others))
+    return [_address(a) for a in ones] == [_address(a) for a in others]
+
+
+def _address(array):
+    return array.__array_interface__["data"][0]
+
+
+def empty_variables(variables):
+    """Free the memory of variables that nobody will read again.
+
+    TensorFlow keeps each variable that a program was traced with until the process
+    ends, even if no Python object refers to it.
 
     Parameters
     ----------
     variables : list of tf.Variable
-        They stay, and have no elements.
+        The variables; they stay, without elements.
     """
     for variable in variables:
         tf.raw_ops.AssignVariableOp(

@@ -1,12 +1,12 @@
-"""What a compiled program computes: an epoch of updates, or an evaluation.
+"""The content of a program: an epoch of updates, or an evaluation.
 
-A program is traced from Keras' layers, loss and optimizer, so that it does what
-Keras would do; but the variables it reads and writes are its arguments.
+A program is traced from Keras' layers, loss and optimizer, so that it does what Keras
+would do. But the variables that it reads and writes are its arguments.
 
-An update of a small network is a hundred operations of a few microseconds, most of
-them the optimizer's, once for each weight matrix and bias. Where the optimizer
-treats every number alike, a program of a small network keeps all weights in one
-vector for the epoch, and the optimizer works once.
+An update of a small network is about a hundred operations of a few microseconds. Most
+are the optimizer's, which works on each weight matrix and each bias. If the optimizer
+treats all numbers alike, the program of a small network keeps all weights in one vector
+during the epoch. Then the optimizer works once per update.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -21,12 +21,12 @@ from .._compat import standing_in, sum_gradients_nowhere
 from ._optimizers import OPTIMIZERS
 from ._tensors import empty_variables
 
-# Above this number of weights the copies that one vector needs cost more than the
-# operations it saves.
+# With more weights, copying them into one vector takes longer than the operations that
+# it saves.
 MAX_FLAT = 2**17
 
-# Options of Keras' optimizers that look at a variable as a whole, or keep something
-# besides what `FlatLayout` knows.
+# Options of Keras' optimizers that depend on a whole variable, or that add variables
+# which `FlatLayout` does not know.
 _NOT_ELEMENTWISE = (
     "clipnorm",
     "global_clipnorm",
@@ -37,16 +37,16 @@ _NOT_ELEMENTWISE = (
 
 
 class FlatLayout(NamedTuple):
-    """How weights and an optimizer's state lie in vectors.
+    """How the weights, and the states of the optimizer, lie in vectors.
 
     Attributes
     ----------
     shapes : tuple of tuple of int
         Shape of each trainable variable.
     first : int
-        Position of the first state of a variable among the optimizer's variables.
+        Position of the first state among the optimizer's variables.
     n_states : int
-        How many states the optimizer keeps for a variable, 2 for Adam.
+        Number of states that the optimizer keeps for each variable; 2 for Adam.
     """
 
     shapes: tuple
@@ -55,12 +55,12 @@ class FlatLayout(NamedTuple):
 
     @property
     def sizes(self):
-        """Numbers in each variable."""
+        """Number of elements of each variable."""
         return [math.prod(shape) for shape in self.shapes]
 
     @property
     def states(self):
-        """Where the optimizer's states lie: variable by variable."""
+        """Where the states lie among the optimizer's variables."""
         return slice(self.first, self.first + self.n_states * len(self.shapes))
 
     def pack(self, variables):
@@ -68,13 +68,13 @@ class FlatLayout(NamedTuple):
         return tf.concat([tf.reshape(v, [-1]) for v in variables], axis=0)
 
     def unpack(self, vector):
-        """Return the parts of a vector in the shapes of the variables."""
+        """Return a vector's parts, in the shapes of the variables."""
         parts = tf.split(vector, self.sizes)
         return [tf.reshape(p, s) for p, s in zip(parts, self.shapes, strict=True)]
 
 
 def flat_layout(network, optimizer):
-    """Lay out a network's weights in one vector, where that gives the same result.
+    """Return how a network's weights lie in one vector, if that changes no result.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ def flat_layout(network, optimizer):
     Returns
     -------
     layout : FlatLayout or None
-        None for a large network, or for an optimizer that does not treat every
-        number alike.
+        None for a large network, or for an optimizer that does not treat all numbers
+        alike.
     """
     shapes = tuple(tuple(v.shape) for v in network.trainable_variables)
     if sum(map(math.prod, shapes)) > MAX_FLAT or not _is_elementwise(optimizer):
@@ -104,25 +104,25 @@ def flat_layout(network, optimizer):
 
 def _is_elementwise(optimizer):
     config = optimizer.get_config()
-    # A class derived from Keras' own might do anything.
+    # A class derived from one of Keras may do anything.
     own = type(optimizer) is getattr(keras.optimizers, type(optimizer).__name__, None)
     known = own and type(optimizer).__name__.lower() in OPTIMIZERS
     return known and not any(config.get(option) for option in _NOT_ELEMENTWISE)
 
 
 class Programs:
-    """The programs of one network, one optimizer and one loss, to be traced.
+    """The programs of one network, one optimizer and one loss, for tracing.
 
     Parameters
     ----------
     network : keras.Sequential
-        A built network that lends its layers, and is of no other use.
+        A built network. Only its layers are used.
     optimizer : dict
         A Keras optimizer, serialized.
     loss : keras.losses.Loss
         The loss.
     weighted : bool
-        Whether rows carry weights in training.
+        Whether training rows have weights.
     """
 
     def __init__(self, network, optimizer, loss, weighted):
@@ -138,18 +138,18 @@ class Programs:
 
     @property
     def variables(self):
-        """What a program reads and writes: layers' variables, then the optimizer's."""
+        """The variables of a program: those of the layers, then of the optimizer."""
         return [*state_of(self.network), *self.optimizer.variables]
 
     def release(self):
-        """Give back the memory of layers and optimizers, once a program is traced."""
+        """Free the memory of layers and optimizers, after a program is traced."""
         lent = self.variables
         if self.layout is not None:
             lent += [self.vector, *self.flat_optimizer.variables]
         empty_variables([variable.value for variable in lent])
 
     def any_epoch(self, variables, vectors, x, y, weights, order, batch_size):
-        """Visit rows in batches, whatever their number and size."""
+        """Train an epoch, for any number of rows and any batch size."""
         n_rows = tf.size(order)
 
         def body(start, loss, hits):
@@ -163,9 +163,9 @@ class Programs:
         return self._loop(variables, vectors, in_range, body)
 
     def static_epoch(self, variables, vectors, x, y, weights, order, batch_size):
-        """Visit rows in batches of one size: numbers that XLA knows beforehand.
+        """Train an epoch for a number of rows and a batch size that XLA knows.
 
-        An order that is longer than the data ends in rows that do not count.
+        If the order is longer than the data, its last rows do not count.
         """
         n_steps, n_rows = order.shape[0] // batch_size, y.shape[0]
         is_padded = order.shape[0] > n_rows
@@ -183,29 +183,29 @@ class Programs:
         return self._loop(variables, vectors, in_range, body)
 
     def evaluation(self, variables, x, y, weights):
-        """Return the summed loss, the summed weights and the hits of some rows."""
+        """Return the sum of losses, the sum of weights, and the number of hits."""
         with standing_in(self.variables, variables):
             outputs = self.network(x, training=False)
-            # Always weighted: validation rows may carry weights where training
-            # rows carry none, and the other way round.
+            # Always weighted: validation rows may have weights if training rows have
+            # none, and the other way round.
             loss = self.loss(_targets(y, outputs), outputs, sample_weight=weights)
         total = tf.reduce_sum(weights)
         return loss * total, total, _hits(y, outputs)
 
     def _loop(self, variables, vectors, condition, body):
-        """Run a loop from zero; return the sums of loss and hits."""
+        """Run a loop from step 0; return the sum of losses and the number of hits."""
         zero = tf.zeros([], dtype_of(self.network))
         start = (tf.constant(0), zero, tf.constant(0))
         with standing_in(self.variables, variables):
             self._pack(vectors)
             with standing_in(*self._flat(vectors)):
-                # Updates depend on one another; looking for parallel ones costs time.
+                # Each update depends on the one before: do not look for parallel ones.
                 sums = tf.while_loop(condition, body, start, parallel_iterations=1)
             self._unpack(vectors)
         return sums[1:]
 
     def _flat(self, vectors):
-        """Return the variables of the flat optimizer, and what stands in for them."""
+        """Return the variables of the flat optimizer, and their stand-ins."""
         if self.layout is None:
             return [], []
         own = [v.value for v in self.optimizer.variables]
@@ -213,7 +213,7 @@ class Programs:
         return [self.vector, *self.flat_optimizer.variables], [vectors[0], *own]
 
     def _groups(self):
-        """List the variables that lie in each vector: weights, then states."""
+        """List the variables of each vector: weights, then each kind of state."""
         if self.layout is None:
             return []
         states = self.optimizer.variables[self.layout.states]
@@ -232,9 +232,9 @@ class Programs:
                 variable.value.assign(part)
 
     def _update(self, x, y, weights, batch, counts=None):
-        """Update on some rows; return their summed loss and their hits.
+        """Update the weights on some rows; return sum of losses and number of hits.
 
-        Where not all of them count, `counts` tells which.
+        If not all rows count, `counts` is true for the rows that do.
         """
         x, y = tf.gather(x, batch), tf.gather(y, batch)
         weights = tf.gather(weights, batch) if self.weighted else None
@@ -257,7 +257,7 @@ class Programs:
 
 
 def _optimizer_for(variables, described):
-    """Build a serialized optimizer for some variables, to be traced."""
+    """Build a serialized optimizer for some variables, for tracing."""
     optimizer = keras.optimizers.deserialize(described)
     optimizer.build(variables)
     sum_gradients_nowhere(optimizer)
@@ -266,41 +266,41 @@ def _optimizer_for(variables, described):
 
 def dtype_of(network):
     """Return the type of a network's arithmetic."""
-    # A Sequential itself has Keras' default type, whatever its layers have.
+    # A Sequential itself has Keras' default type, not the type of its layers.
     return network.layers[-1].compute_dtype
 
 
 def mixes_rows(network):
-    """Tell whether a row's outputs in training depend on the rows beside it.
+    """Return whether the outputs for a row, in training, depend on other rows.
 
     Parameters
     ----------
     network : keras.Sequential
-        A network as `build_network` makes it.
+        From `build_network`.
 
     Returns
     -------
     mixes : bool
-        True where it normalizes over the batch.
+        True if the network normalizes over the batch.
     """
     kinds = keras.layers.BatchNormalization
     return any(isinstance(layer, kinds) for layer in network.layers)
 
 
 def state_of(network):
-    """Return a network's weights and the state of its random layers."""
+    """Return the variables of all layers: weights, and seeds of random layers."""
     return [variable for layer in network.layers for variable in layer.variables]
 
 
 def _targets(y, outputs):
-    """Bring class numbers to the form the loss expects."""
+    """Convert class numbers to the form that the loss expects."""
     if outputs.shape[-1] == 1:
         return tf.cast(y[:, None], outputs.dtype)
     return y
 
 
 def _hits(y, outputs, counts=None):
-    """Count the rows whose most probable class is the right one."""
+    """Count the rows that are classified correctly."""
     if outputs.shape[-1] == 1:
         predicted = tf.cast(outputs[:, 0] > 0.5, tf.int32)
     else:

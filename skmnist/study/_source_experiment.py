@@ -314,7 +314,7 @@ def initializer_choices(chosen):
 
 def has_he_normal(initializers):
     """Tell whether He's initializer is among those of the layers."""
-    return "he_normal" in _per_layer(initializers, 1)
+    return "he_normal" in initializers
 
 
 def same_epochs(chosen):
@@ -323,8 +323,11 @@ def same_epochs(chosen):
 
 
 def _per_layer(value, depth):
-    """Spell out a value for each layer."""
-    return tuple(value) if isinstance(value, list | tuple) else (value,) * depth
+    """Return one value per layer."""
+    # Not at import: only a running search, which has loaded TensorFlow, calls this.
+    from ..neural_network._spec import per_layer
+
+    return tuple(per_layer("value", value, depth))
 
 
 def _spell(values, current):

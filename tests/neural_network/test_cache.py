@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
-from skmnist.neural_network import _fitting as fitting
+from skmnist.neural_network import _classifier
 from skmnist.neural_network._cache import FOLDER, digest, fit_key
 
 
@@ -43,7 +43,7 @@ def no_training(monkeypatch):
         def train(*args, **kwargs):
             raise AssertionError("trained again")
 
-        monkeypatch.setattr(fitting, "train_wrapper", train)
+        monkeypatch.setattr(_classifier, "train_wrapper", train)
 
     return forbid
 
@@ -130,11 +130,6 @@ def test_a_memory_without_a_place_keeps_nothing(digits, tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_memory_must_be_a_place():
-    with pytest.raises(ValueError, match="'memory' parameter"):
-        classifier(memory=3).fit([[0.0], [1.0]], [0, 1])
-
-
 # ---- in a staged search ------------------------------------------------------------
 
 
@@ -187,53 +182,7 @@ def test_a_staged_search_of_another_estimator_refuses_memory(digits, tmp_path):
 # ---- what makes another fit --------------------------------------------------------
 
 
-SAME = [
-    {"verbose": 0},
-    {"widths": (8,)},
-    {"activations": ["relu"]},
-    # Nothing stops these fits early.
-    {"patience": 3},
-    {"validation_split": 0.3},
-]
-OTHER = [
-    {"epochs": 3},
-    {"random_state": 1},
-    {"widths": 9},
-    {"activations": "tanh"},
-    {"learning_rate": 0.1},
-    {"learning_rate_schedule": "cosine"},
-    {"optimizer": "sgd"},
-    {"optimizer": keras.optimizers.Adam(beta_1=0.8)},
-    {"batch_size": 32},
-    {"dropout": 0.1},
-    {"weight_decay": 0.1},
-    {"label_smoothing": 0.1},
-    {"class_weight": {0: 2.0}},
-    {"early_stopping": True},
-]
-
-
-@pytest.mark.parametrize("params", SAME, ids=str)
-def test_parameters_that_mean_the_same_are_the_same_fit(digits, tmp_path, params):
-    classifier(tmp_path).fit(*digits)
-    classifier(tmp_path, **params).fit(*digits)
-    assert len(files(tmp_path)) == 1
-
-
-@pytest.mark.parametrize("params", OTHER, ids=str)
-def test_other_parameters_are_another_fit(digits, tmp_path, params):
-    classifier(tmp_path).fit(*digits)
-    classifier(tmp_path, **params).fit(*digits)
-    assert len(files(tmp_path)) == 2
-
-
-@pytest.mark.parametrize("params", [{"patience": 3}, {"monitor": "loss"}], ids=str)
-def test_another_way_to_stop_is_another_fit(digits, tmp_path, params):
-    classifier(tmp_path, early_stopping=True).fit(*digits)
-    classifier(tmp_path, early_stopping=True, **params).fit(*digits)
-    assert len(files(tmp_path)) == 2
-
-
+# Which parameters make another fit is tested in test_parameters.py.
 def test_other_data_are_another_fit(digits, tmp_path):
     X, y = digits
     weights = np.ones(len(y))

@@ -14,15 +14,16 @@ from sklearn.datasets import load_digits
 from skmnist import KerasMLPClassifier
 from skmnist.neural_network import (
     _compiled as engine,
-    _fitting as fitting,
     _inference as prediction,
+    _scikeras as wrapping,
     _traced as programs,
 )
 from skmnist.neural_network._compiled import clear_engines, engine_for, pays_to_compile
 from skmnist.neural_network._epochs import EpochNetwork, EpochOrder
 from skmnist.neural_network._inference import forward, network_layers
-from skmnist.neural_network._network import ACTIVATIONS, build_loss, build_network
+from skmnist.neural_network._network import build_loss, build_network
 from skmnist.neural_network._optimizers import OPTIMIZERS, build_optimizer
+from skmnist.neural_network._spec import ACTIVATIONS
 from skmnist.neural_network._traced import flat_layout
 
 # 100 rows in batches of 32: three full batches and a remainder of 4.
@@ -471,7 +472,7 @@ def test_programs_keep_no_numbers(monkeypatch, own_engines, n_features, compiled
     classifier = KerasMLPClassifier(
         widths=500, epochs=1, early_stopping=True, optimizer="adam", random_state=0
     )
-    monkeypatch.setattr(fitting, "pays_to_compile", lambda *_: compiled)
+    monkeypatch.setattr(wrapping, "pays_to_compile", lambda *_: compiled)
     classifier.fit(X, y)
     assert len(made) >= 2
     for one in made:

@@ -8,13 +8,12 @@ import pytest
 import tensorflow as tf
 
 from skmnist.neural_network._network import (
-    ACTIVATIONS,
-    INITIALIZERS,
     SmoothedCrossentropy,
     build_loss,
     build_network,
 )
 from skmnist.neural_network._optimizers import OPTIMIZERS, SCHEDULES, build_optimizer
+from skmnist.neural_network._spec import ACTIVATIONS, INITIALIZERS
 
 NUMPY_ACTIVATIONS = {
     "relu": lambda z: np.maximum(z, 0),
@@ -119,7 +118,7 @@ def test_each_layer_takes_its_own_dropout():
 
 
 def test_values_that_do_not_match_the_depth_are_refused():
-    with pytest.raises(ValueError, match="zip"):
+    with pytest.raises(ValueError, match="'activations' parameter .* has 1 values"):
         build_network(6, 3, widths=(5, 4), activations=("relu",))
 
 

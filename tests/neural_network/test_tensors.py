@@ -1,5 +1,6 @@
 """Arrays as tensors without a copy; variables without memory."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +10,8 @@ from skmnist.neural_network._tensors import (
     aligned_empty,
     as_tensor,
     empty_variables,
+    read_variables,
+    share_memory,
 )
 
 
@@ -61,6 +64,43 @@ def test_what_cannot_lie_where_it_is_gets_copied(values, kind):
     np.testing.assert_array_equal(before, array)
     memory[:] = 7
     np.testing.assert_array_equal(tensor, before)
+
+
+def in_place(variable):
+    variable.value.assign_add(tf.ones_like(variable.value))
+
+
+def as_a_whole(variable):
+    variable.assign(variable + 1)
+
+
+def in_a_program(variable):
+    tf.function(lambda: in_place(variable))()
+
+
+def by_xla(variable):
+    tf.function(lambda: in_place(variable), jit_compile=True)()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [in_place, as_a_whole, in_a_program, by_xla],
+    ids=lambda change: change.__name__,
+)
+def test_what_was_read_stays_and_a_change_goes_elsewhere(values, change):
+    variables = [keras.Variable(values), keras.Variable(values)]
+    read = read_variables(variables)
+    assert share_memory(read, read_variables(variables))
+    change(variables[1])
+    assert not share_memory(read, read_variables(variables))
+    assert share_memory(read[:1], read_variables(variables)[:1])
+    np.testing.assert_array_equal(read[1], values)
+    np.testing.assert_array_equal(variables[1], values + 1)
+
+
+def test_lists_of_other_lengths_do_not_share_memory(values):
+    read = read_variables([keras.Variable(values)])
+    assert not share_memory(read, [])
 
 
 def test_emptied_variables_have_no_elements(values):

@@ -19,7 +19,7 @@ from skmnist import (
     mcnemar_test,
 )
 from skmnist.datasets import DataError
-from skmnist.neural_network import _fitting as fitting
+from skmnist.neural_network import _classifier
 from skmnist.reporting._text import describe_final
 from skmnist.study import PRESETS
 from skmnist.study._artifacts import FitCurve, InspectedFit
@@ -203,7 +203,7 @@ def test_the_same_study_goes_on_and_trains_nothing_twice(finished, config, monke
     def train(*args, **kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("skmnist.neural_network._fitting.train_wrapper", train)
+    monkeypatch.setattr("skmnist.neural_network._classifier.train_wrapper", train)
     again = run_study(config, out)
     assert again.rows == study.rows
     assert again.stages == study.stages
@@ -218,7 +218,7 @@ class Stopped(BaseException):
 def test_a_study_that_was_stopped_ends_as_one_that_was_not(
     finished, config, tmp_path, monkeypatch, n_fits
 ):
-    train, n_trained = fitting.train_wrapper, []
+    train, n_trained = _classifier.train_wrapper, []
 
     def train_some(*args, **kwargs):
         if len(n_trained) == n_fits:
@@ -230,10 +230,10 @@ def test_a_study_that_was_stopped_ends_as_one_that_was_not(
         n_trained.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(fitting, "train_wrapper", train_some)
+    monkeypatch.setattr(_classifier, "train_wrapper", train_some)
     with pytest.raises(Stopped):
         run_study(config, tmp_path / "study")
-    monkeypatch.setattr(fitting, "train_wrapper", train_counted)
+    monkeypatch.setattr(_classifier, "train_wrapper", train_counted)
     resumed = run_study(config, tmp_path / "study")
     assert [replace(row, seconds=0) for row in resumed.rows] == [
         replace(row, seconds=0) for row in finished[1].rows
