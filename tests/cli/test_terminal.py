@@ -14,7 +14,6 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
-from skmnist._format import duration
 from skmnist.cli import _commands, main
 from skmnist.cli._progress import EpochProgress, StudyLines, epoch_lines
 from skmnist.cli._terminal import echo_json
@@ -70,20 +69,6 @@ def test_json_has_null_for_what_is_no_number(capsys):
     echo_json({1: [math.nan, -math.inf, 0.5], "b": (True, None, "x")})
     expected = {"1": [None, None, 0.5], "b": [True, None, "x"]}
     assert json.loads(capsys.readouterr().out) == expected
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
-        (3599, "59 min 59 s"),
-        (9000, "2 h 30 min"),
-    ],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
 
 
 # Completion, by the shell itself
