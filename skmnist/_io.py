@@ -155,13 +155,13 @@ def _check_target(path: str | os.PathLike[str]) -> os.stat_result | None:
         return None
     if stat.S_IFMT(found.st_mode) not in (stat.S_IFREG, stat.S_IFCHR):
         raise _not_a_file(found.st_mode, name)
-    if not _may(path, os.W_OK):
+    if not may_access(path, os.W_OK):
         raise PermissionError(errno.EACCES, "may not be written to", name)
     return found
 
 
-def _may(path: str | os.PathLike[str], access: int) -> bool:
-    """Return whether this process may read or write a file."""
+def may_access(path: str | os.PathLike[str], access: int) -> bool:
+    """Return whether this process may do something with a file; see `os.access`."""
     return os.access(path, access, effective_ids=os.access in os.supports_effective_ids)
 
 
@@ -336,7 +336,7 @@ def check_readable_file(path: str | os.PathLike[str]) -> None:
         raise _may_not_be_read(name) from None
     if not stat.S_ISREG(mode):
         raise _not_a_file(mode, name)
-    if not _may(path, os.R_OK):
+    if not may_access(path, os.R_OK):
         raise _may_not_be_read(name)
 
 

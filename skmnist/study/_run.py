@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from .._versions import installed_versions
-from ..datasets._loaders import load_dataset
+from ..datasets._registry import load_dataset
 from ..model_selection._evaluation import versions
 from ..model_selection._executors import ClusterError
 from ..model_selection._rules import record_scoring
