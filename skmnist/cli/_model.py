@@ -94,7 +94,11 @@ def _others(
     f"[default: {EPOCHS}, or {EPOCHS_IF_FEW} below {FEW:,} samples]",
 )
 @click.option(
-    "--batch-size", default=128, show_default=True, type=click.IntRange(min=1)
+    "--batch-size",
+    default=128,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Samples of one training step.",
 )
 @click.option(
     "--dropout",
@@ -103,7 +107,13 @@ def _others(
     type=click.FloatRange(0, 1, max_open=True),
     help="Part of each hidden layer's outputs to drop in training.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seed of all that is random.",
+)
 @click.option(
     "--set",
     "others",

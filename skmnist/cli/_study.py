@@ -90,7 +90,13 @@ if TYPE_CHECKING:
     metavar="N|STAGE=N",
     help="Draw at most N candidates from the grid of every stage, or of one stage.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seed of the folds and of every fit.",
+)
 @click.option(
     "--epochs",
     default=20,

@@ -67,7 +67,7 @@ def _digits(data_home: StrPath | None) -> "Bunch":
 DATASETS = {
     "mnist": NamedDataset(
         _mnist,
-        "MNIST, 70,000 handwritten digits: your files, or a download",
+        "the 70,000 digits of MNIST, from your files or a download",
         auto=True,
     ),
     "digits": NamedDataset(
