@@ -1,10 +1,14 @@
-"""Numbers and parameters in words, the same in every table and sentence."""
+"""How numbers, parameters and names are written: alike in all tables and sentences."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&]")
+_MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&$]")
+# What would begin a list, or make a heading or a rule of a line.
+_LINE_START = re.compile(r"^ *(?=[-+](?: |$)|[-=]+ *$)|^ *\d+(?=[.)](?: |$))")
 
 
 def visible(text: str) -> str:
@@ -18,8 +22,9 @@ def visible(text: str) -> str:
     Returns
     -------
     line : str
-        One line. What is not printable, a new line and a lone surrogate among them,
-        is written as Python writes it in a string.
+        One line. What is not printable is written as in a Python string: new lines,
+        control characters, marks that change the direction of writing, lone
+        surrogates. All else is as it was, backslashes too.
 
     Examples
     --------
@@ -27,13 +32,25 @@ def visible(text: str) -> str:
     >>> print(visible("seven\x1b[2J\nOK"))
     seven\x1b[2J\nOK
     """
+    if text.isprintable():
+        return text
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
     )
 
 
 def escape_markdown(text: str) -> str:
-    r"""Write text such that Markdown and the HTML in it show it as it is.
+    r"""Write text such that Markdown, and the HTML in it, shows it as it is.
+
+    Parameters
+    ----------
+    text : str
+        A name, label or message from a file or a user.
+
+    Returns
+    -------
+    markdown : str
+        One line, for a sentence, a heading or a cell of a table; see `visible`.
 
     Examples
     --------
@@ -41,11 +58,12 @@ def escape_markdown(text: str) -> str:
     >>> print(escape_markdown("<b> | a_b"))
     \<b\> \| a\_b
     """
-    return _MARKUP.sub(r"\\\g<0>", visible(text))
+    escaped = _MARKUP.sub(r"\\\g<0>", visible(text))
+    return _LINE_START.sub(r"\g<0>\\", escaped)
 
 
-def as_text(value):
-    """Write a parameter; values of several layers are separated by spaces."""
+def as_text(value: Any) -> str:
+    """Write a parameter's value; spaces separate the values of several layers."""
     if isinstance(value, list):
         return " ".join(map(str, value))
     if isinstance(value, float):
@@ -53,23 +71,32 @@ def as_text(value):
     return "" if value is None else str(value)
 
 
-def as_number(value, form):
-    """Write a number in a format; nothing where there is none."""
+def as_number(value: float, form: str) -> str:
+    """Write a number in a format; NaN becomes an empty text."""
     return "" if value != value else format(value, form)
 
 
-def as_percent(value):
-    """Write an accuracy in percent; nothing where there is none."""
+def as_percent(value: float | None) -> str:
+    """Write an accuracy in percent; None and NaN become an empty text."""
     return "" if value is None or value != value else f"{100 * value:.2f} %"
 
 
-def as_points(value):
-    """Write a difference of accuracies in percentage points, likewise."""
+def as_points(value: float) -> str:
+    """Write a difference of accuracies in percentage points; NaN: an empty text."""
     return "" if value != value else f"{100 * value:.2f} pp"
 
 
-def with_error(text, error, unit):
-    """Write a number in percent with its standard error; nothing where there is none.
+def with_error(text: str, error: float, unit: str) -> str:
+    """Write a number with its standard error; an error of NaN makes an empty text.
+
+    Parameters
+    ----------
+    text : str
+        The number, in percent or percentage points.
+    error : float
+        The standard error, as a fraction.
+    unit : str
+        "%" or "pp".
 
     Examples
     --------
@@ -80,25 +107,25 @@ def with_error(text, error, unit):
     return "" if error != error else f"{text} ± {100 * error:.2f} {unit}"
 
 
-def candidate_name(params):
-    """Write parameters in a line, as in ``depth=2, widths=600 200``."""
+def candidate_name(params: Mapping[str, Any]) -> str:
+    """Write parameters in one line, such as ``depth=2, widths=600 200``."""
     return ", ".join(f"{name}={as_text(value)}" for name, value in params.items())
 
 
-def candidate_names(candidates):
-    """Name candidates by what differs among them, as short as can be.
+def candidate_names(candidates: Sequence[Mapping[str, Any]]) -> tuple[list[str], str]:
+    """Name candidates by the parameters that differ among them.
 
     Parameters
     ----------
     candidates : list of dict
-        Their parameters, the same names in each.
+        Their parameters. All have the same names of parameters.
 
     Returns
     -------
     names : list of str
-        ``name=value, ...``; the value alone where a single parameter differs.
+        ``name=value, ...``; only the value where a single parameter differs.
     common : str
-        The name of that parameter, or nothing.
+        The name of that single parameter, else an empty text.
 
     Examples
     --------
@@ -116,8 +143,8 @@ def candidate_names(candidates):
     return [candidate_name({n: c[n] for n in names}) for c in candidates], ""
 
 
-def duration(seconds):
-    """Write a duration as one says it.
+def duration(seconds: float) -> str:
+    """Write a duration in words.
 
     Parameters
     ----------
@@ -127,11 +154,12 @@ def duration(seconds):
     Returns
     -------
     text : str
-        Seconds below a minute, minutes and seconds below an hour, else hours and
-        minutes.
+        Below a minute in seconds, below an hour in minutes and seconds, else in hours
+        and minutes.
 
     Examples
     --------
+    >>> from skmnist._format import duration
     >>> duration(8.4), duration(200), duration(7300)
     ('8 s', '3 min 20 s', '2 h 1 min')
     """

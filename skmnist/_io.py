@@ -4,93 +4,241 @@
 
 import contextlib
 import errno
+import functools
+import hashlib
 import io
 import json
 import os
 import platform
 import re
 import stat
-import tempfile
 import zipfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 
 import numpy as np
-import psutil
+from numpy.typing import NDArray
 
 FORMAT = "skmnist classifier"
 VERSION = 1
 
-# A temporary file's name ends with the machine and the process that write it.
-_TEMPORARY = re.compile(r"\..+\.(?P<host>[^.]*)-(?P<pid>\d+)-\w+\.tmp")
+# Name of the file, machine, process, random number: nobody else's file is named so.
+_TEMPORARY = re.compile(
+    r"\..+\.(?P<machine>[0-9a-f]{12})-(?P<pid>\d{1,10})-[0-9a-f]{16}\.tmp", re.DOTALL
+)
+# Characters of the target's name in the name of its temporary file. A name has at most
+# 255 bytes on most systems, and a character up to 4.
+_KEPT_OF_NAME = 40
+# Names of the temporary files that this process writes now.
+_in_progress: set[str] = set()
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a pipe (FIFO)",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+# What the system says when the disk is full or broken; it names no file then.
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+# What it says where a file system has no fsync.
+_NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
+
+
+@overload
+def atomic_write(
+    path: str | os.PathLike[str], mode: Literal["w"] = "w"
+) -> AbstractContextManager[TextIO]: ...
+
+
+@overload
+def atomic_write(
+    path: str | os.PathLike[str], mode: Literal["wb"]
+) -> AbstractContextManager[BinaryIO]: ...
 
 
 @contextlib.contextmanager
-def atomic_write(path, mode="w"):
-    """Open a file for writing such that it appears whole or not at all.
+def atomic_write(
+    path: str | os.PathLike[str], mode: Literal["w", "wb"] = "w"
+) -> Iterator[IO[Any]]:
+    r"""Open a file for writing such that it appears whole or not at all.
 
-    The content goes to a temporary file beside it, is brought to the disk, and takes
-    the place of an older file, whose permissions it keeps. A link is followed. What is
-    no ordinary file is never replaced: a device is written to.
+    The content goes to a temporary file in the same folder. When it is on the disk,
+    the temporary file takes the place of the old file. After an exception, Ctrl-C
+    included, the temporary file is removed, and the old file is as it was. If the
+    process is killed, the temporary file stays: see `sweep_temporary_files`.
+
+    - A new file gets the permissions that the umask allows. An old file keeps its
+      permissions, and where possible its owner.
+    - A link stays a link: the file that it points to is written.
+    - A device such as ``/dev/null`` is written to. It is never replaced.
 
     Parameters
     ----------
-    path : path-like
+    path : str or path-like
         The file to write.
     mode : {"w", "wb"}, default="w"
-        Text, in UTF-8, or bytes.
+        Text, in UTF-8 with ``\n`` at the end of lines, or bytes.
 
     Yields
     ------
     file : file object
-        What to write to.
+        What to write to. Do not close it.
 
     Raises
     ------
     OSError
-        If the file cannot be written, or `path` is a folder, a FIFO or a socket; an
-        older file is then as it was.
+        If the file cannot be written: the folder is missing or may not be written to,
+        the old file is read-only, the disk is full, or `path` is a folder, a FIFO, a
+        socket or a disk. Its `filename` is `path`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from skmnist._io import atomic_write
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with atomic_write(f"{folder}/note.txt") as file:
+    ...         _ = file.write("whole")
+    ...     Path(f"{folder}/note.txt").read_text()
+    'whole'
     """
-    path = Path(os.path.realpath(path))
-    how = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    kind = stat.S_IFMT(os.stat(path).st_mode) if path.exists() else stat.S_IFREG
-    if kind == stat.S_IFCHR:
-        with open(path, mode, **how) as file:
-            yield file
+    if mode not in ("w", "wb"):
+        raise ValueError(f"mode must be 'w' or 'wb'; got {mode!r}")
+    how = {} if mode == "wb" else {"encoding": "utf-8", "newline": "\n"}
+    old = _check_target(path)
+    if old is not None and stat.S_ISCHR(old.st_mode):
+        # A device cannot be sought in, as zipfile does.
+        content = io.BytesIO() if mode == "wb" else io.StringIO(newline="\n")
+        yield content
+        with (
+            _errors_named(path, path),
+            open(path, mode, opener=_open_device, **how) as device,
+        ):
+            device.write(content.getvalue())
         return
-    if kind != stat.S_IFREG:
-        raise OSError(errno.EINVAL, "not an ordinary file", str(path))
-    prefix = f".{path.name}.{_host()}-{os.getpid()}-"
-    descriptor, temporary = tempfile.mkstemp(".tmp", prefix, path.parent)
+    # A link is followed, also one that points to a file that is not there yet.
+    target = Path(os.path.realpath(path))
+    temporary = temporary_path(target)
+    # Only the owner may read what will replace a file, until it has that one's mode.
+    opener = functools.partial(os.open, mode=0o666 if old is None else 0o600)
+    _in_progress.add(temporary.name)
     try:
-        with open(descriptor, mode, **how) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, _permissions(path))
-        os.replace(temporary, path)
+        with _errors_named(path, temporary):
+            with open(temporary, mode.replace("w", "x"), opener=opener, **how) as file:
+                with _dropped_after_errors(file):
+                    yield file
+                    file.flush()
+                _sync(file.fileno())
+            if old is not None:
+                _keep_mode_and_owner(temporary, old)
+            os.replace(temporary, target)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    finally:
+        _in_progress.discard(temporary.name)
+    _sync_folder(target.parent)
 
 
-def _host():
-    """Return this machine's name as a part of a file's name."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", platform.node())
-
-
-def _permissions(path):
-    """Return the permissions of a file, or those that a new one would get."""
+def _check_target(path: str | os.PathLike[str]) -> os.stat_result | None:
+    """Return what is known of the file to write; None if it is new."""
+    name = os.fspath(path)
     try:
-        return stat.S_IMODE(os.stat(path).st_mode)
+        found = os.stat(path)
     except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        return 0o666 & ~umask
+        if name.endswith(("/", os.sep)):
+            raise _not_a_file(stat.S_IFDIR, name) from None
+        return None
+    if stat.S_IFMT(found.st_mode) not in (stat.S_IFREG, stat.S_IFCHR):
+        raise _not_a_file(found.st_mode, name)
+    if not may_access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "may not be written to", name)
+    return found
 
 
-def _sync_folder(folder):
-    """Bring a folder's list of names to the disk, where the system can."""
+def may_access(path: str | os.PathLike[str], access: int) -> bool:
+    """Return whether this process may do something with a file; see `os.access`."""
+    return os.access(path, access, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _not_a_file(mode: int, name: str) -> OSError:
+    """Return the error that says what a path is instead of a file."""
+    kind = stat.S_IFMT(mode)
+    number = errno.EISDIR if kind == stat.S_IFDIR else errno.EINVAL
+    return OSError(number, f"is {_KINDS.get(kind, 'special')}, not a file", name)
+
+
+def _open_device(path: str, flags: int) -> int:
+    """Open a device without waiting until somebody is at its other end."""
+    if hasattr(os, "O_NONBLOCK"):
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
+        os.set_blocking(descriptor, True)
+        return descriptor
+    return os.open(path, flags)
+
+
+def temporary_path(target: Path) -> Path:
+    """Return a path beside a file that nobody else uses, for what will replace it.
+
+    `sweep_temporary_files` knows by its name which process of which machine made it.
+    """
+    name = f".{target.name[:_KEPT_OF_NAME]}.{_machine()}-{os.getpid()}"
+    return target.with_name(f"{name}-{os.urandom(8).hex()}.tmp")
+
+
+@functools.cache
+def _machine() -> str:
+    """Return 12 characters that name this machine, or this container on it."""
+    known = [platform.node()]
+    with contextlib.suppress(OSError):
+        known.append(Path("/etc/machine-id").read_text())
+    with contextlib.suppress(OSError):
+        known.append(str(os.stat("/proc/self/ns/pid").st_ino))
+    text = "\n".join(known).encode(errors="surrogateescape")
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+@contextlib.contextmanager
+def _dropped_after_errors(file: IO[Any]) -> Iterator[None]:
+    """Drop after an exception what is not written yet; closing would write it."""
+    try:
+        yield
+    except BaseException:
+        # An error of a full disk would hide the exception that came first.
+        getattr(file, "buffer", file).raw.close()
+        raise
+
+
+def _keep_mode_and_owner(temporary: Path, old: os.stat_result) -> None:
+    """Give a file the owner and permissions of the one that it will replace."""
+    if hasattr(os, "chown"):
+        # Only root may give a file away; the group may be one of our own.
+        for owner in (old.st_uid, -1):
+            with contextlib.suppress(OSError):
+                os.chown(temporary, owner, old.st_gid)
+                break
+    # Some file systems have no permissions.
+    with contextlib.suppress(OSError):
+        os.chmod(temporary, stat.S_IMODE(old.st_mode))
+
+
+def _sync(descriptor: int) -> None:
+    """Wait until a file's content is on the disk, where the file system can say so."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until a folder's list of names is on the disk, where the system can."""
+    # The file is in its place. Windows opens no folder, and a folder may be one that
+    # we may write to but not read.
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -99,33 +247,112 @@ def _sync_folder(folder):
             os.close(descriptor)
 
 
-def sweep_temporary_files(folder):
-    """Remove what killed processes of this machine left of `atomic_write`.
+@contextlib.contextmanager
+def _errors_named(
+    path: str | os.PathLike[str], temporary: str | os.PathLike[str]
+) -> Iterator[None]:
+    """Have errors name the file that somebody wants, not the temporary one."""
+    try:
+        yield
+    except OSError as error:
+        nameless = error.filename is None and error.errno in _OF_THE_DISK
+        if nameless or str(error.filename) == str(temporary):
+            error.filename, error.filename2 = os.fspath(path), None
+        raise
+
+
+def sweep_temporary_files(folder: str | os.PathLike[str]) -> None:
+    """Remove the temporary files of `atomic_write` that killed processes left.
+
+    Only files of this machine are removed, and only if their process is dead: other
+    machines may write to the same folder. What cannot be removed stays.
 
     Parameters
     ----------
-    folder : path-like
+    folder : str or path-like
         The folder to sweep, and all folders in it.
     """
-    for path in Path(folder).rglob(".*.tmp"):
-        found = _TEMPORARY.fullmatch(path.name)
-        if (
-            found
-            and found["host"] == _host()
-            and not psutil.pid_exists(int(found["pid"]))
-        ):
-            path.unlink(missing_ok=True)
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            with contextlib.suppress(OSError):
+                if _is_left_over(name) and stat.S_ISREG(os.lstat(path).st_mode):
+                    os.unlink(path)
 
 
-def to_json(value, name="it"):
-    """Bring a value to JSON such that `from_json` gives an equal one.
+def _is_left_over(name: str) -> bool:
+    """Return whether a name is that of a temporary file that nobody writes any more."""
+    found = _TEMPORARY.fullmatch(name)
+    if not found or found["machine"] != _machine():
+        return False
+    pid = int(found["pid"])
+    # A new process may have the number of a dead one; so may this one.
+    return name not in _in_progress if pid == os.getpid() else not _is_alive(pid)
+
+
+def _is_alive(pid: int) -> bool:
+    import psutil
+
+    try:
+        # A zombie is dead; its parent has not asked yet how it ended.
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
+
+
+def check_readable_file(path: str | os.PathLike[str]) -> None:
+    """Raise an OSError at once unless a path is a file that may be read.
+
+    A FIFO or a device would be waited for, perhaps for ever; nothing is opened here.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; a link is followed.
+
+    Raises
+    ------
+    OSError
+        FileNotFoundError, IsADirectoryError, PermissionError, or OSError for a FIFO
+        and the like. Its `strerror` says what is wrong, its `filename` is `path`.
+
+    Examples
+    --------
+    >>> from skmnist._io import check_readable_file
+    >>> check_readable_file("no-such-file")
+    Traceback (most recent call last):
+        ...
+    FileNotFoundError: [Errno 2] no such file: 'no-such-file'
+    """
+    name = os.fspath(path)
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        # A ValueError: no file's name has a NUL in it.
+        raise FileNotFoundError(errno.ENOENT, "no such file", name) from None
+    except PermissionError:
+        raise _may_not_be_read(name) from None
+    if not stat.S_ISREG(mode):
+        raise _not_a_file(mode, name)
+    if not may_access(path, os.R_OK):
+        raise _may_not_be_read(name)
+
+
+def _may_not_be_read(name: str) -> PermissionError:
+    return PermissionError(errno.EACCES, "may not be read: permission denied", name)
+
+
+def to_json(value: Any, name: Any = "it") -> Any:
+    """Convert a value to JSON such that `from_json` returns an equal one.
 
     Parameters
     ----------
     value : None, bool, number, str, tuple, list, dict or ndarray
-        The value, nested as deep as it is.
+        The value; tuples, lists and dicts may hold each other.
     name : str, default="it"
-        What to call the value in an error; inside a dict, its key.
+        How to name the value in an error. Inside a dict, it is the key.
 
     Returns
     -------
@@ -135,7 +362,7 @@ def to_json(value, name="it"):
     Raises
     ------
     TypeError
-        If the value, or one inside it, is of another type.
+        If the value, or one inside it, has another type.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -152,7 +379,7 @@ def to_json(value, name="it"):
     raise TypeError(f"{name!r} cannot be saved as plain data. Got {value!r}.")
 
 
-def from_json(encoded):
+def from_json(encoded: Any) -> Any:
     """Return the value that `to_json` encoded."""
     if isinstance(encoded, list):
         return [from_json(v) for v in encoded]
@@ -166,16 +393,20 @@ def from_json(encoded):
 
 
 class ModelFileError(ValueError):
-    """A file is no saved classifier, or a damaged one."""
+    """A file is not a saved classifier, or it is damaged."""
 
 
-def write_archive(path, description, arrays):
-    """Write a description and arrays; the file appears whole or not at all.
+def write_archive(
+    path: str | os.PathLike[str],
+    description: dict[str, Any],
+    arrays: list[NDArray[Any]],
+) -> None:
+    """Write a description and arrays to one file, as `atomic_write` does.
 
     Parameters
     ----------
-    path : path-like
-        The file to write; an existing one is replaced.
+    path : str or path-like
+        The file to write; an old one is replaced.
     description : dict
         Plain data, see `to_json`.
     arrays : list of ndarray
@@ -184,7 +415,9 @@ def write_archive(path, description, arrays):
     Raises
     ------
     TypeError
-        If the description holds something else than plain data.
+        If the description holds something that is not plain data.
+    OSError
+        If the file cannot be written.
     """
     header = {
         "format": FORMAT,
@@ -196,26 +429,30 @@ def write_archive(path, description, arrays):
         _write_zip(file, header, arrays)
 
 
-def _write_zip(file, header, arrays):
+def _write_zip(
+    file: BinaryIO, header: dict[str, Any], arrays: list[NDArray[Any]]
+) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zip_:
         zip_.writestr("description.json", json.dumps(header, indent=1))
         for i, array in enumerate(arrays):
             buffer = io.BytesIO()
             np.save(buffer, array, allow_pickle=False)
-            # Weights hardly shrink, and trying takes longer than an epoch.
+            # Weights hardly get smaller; to compress them takes longer than an epoch.
             zip_.writestr(_entry(i), buffer.getvalue(), zipfile.ZIP_STORED)
 
 
-def _entry(i):
+def _entry(i: int) -> str:
     return f"arrays/{i:04d}.npy"
 
 
-def read_archive(path):
+def read_archive(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, Any], list[NDArray[Any]]]:
     """Read what `write_archive` wrote.
 
     Parameters
     ----------
-    path : path-like
+    path : str or path-like
         The file.
 
     Returns
@@ -230,27 +467,38 @@ def read_archive(path):
     FileNotFoundError
         If there is no such file.
     ModelFileError
-        If the file is foreign, damaged, or of a newer format.
+        If the file may not be read, is something else, is damaged, or has a newer
+        format.
     """
     try:
+        check_readable_file(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ModelFileError(f"{path}: {error.strerror}") from error
+    try:
         with zipfile.ZipFile(path) as zip_:
-            # Each entry carries a checksum, which reading verifies.
+            # Each entry has a checksum, which is compared when it is read.
             header = json.loads(zip_.read("description.json"))
-            if header.get("format") != FORMAT:
-                raise ModelFileError(f"{path}: not a saved skmnist classifier")
-            if header["version"] > VERSION:
-                raise ModelFileError(
-                    f"{path}: written by a newer skmnist (format "
-                    f"{header['version']}, this one reads {VERSION})"
-                )
+            _check_header(path, header)
             entries = [zip_.read(_entry(i)) for i in range(header["n_arrays"])]
             arrays = [np.load(io.BytesIO(e), allow_pickle=False) for e in entries]
             return from_json(header["content"]), arrays
     except (FileNotFoundError, ModelFileError):
         raise
     except Exception as error:
-        # zipfile, zlib, json and NumPy each have errors of their own for bytes
-        # that are not what they should be.
+        # zipfile, zlib, json and NumPy each have their own errors for wrong bytes.
         raise ModelFileError(
             f"{path}: not a saved skmnist classifier, or a damaged one ({error})"
         ) from error
+
+
+def _check_header(path: str | os.PathLike[str], header: dict[str, Any]) -> None:
+    """Raise ModelFileError unless this version can read a file with such a header."""
+    if header.get("format") != FORMAT:
+        raise ModelFileError(f"{path}: not a saved skmnist classifier")
+    if header["version"] > VERSION:
+        raise ModelFileError(
+            f"{path}: written by a newer skmnist (format {header['version']}, this one "
+            f"reads {VERSION})"
+        )

@@ -8,7 +8,7 @@ from platform import python_version
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Return the version of Python and of each installed package.
+    """Return the versions of Python and of each package that is installed.
 
     Parameters
     ----------

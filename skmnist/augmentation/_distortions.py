@@ -1,47 +1,50 @@
-"""Distortions of images as plain data: how strong, and what fields they are made of."""
+"""Distortions of images as plain data: their strengths, and the fields they combine."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-# Part of an elastic field's variance that its few smooth fields must keep.
+# Fraction of an elastic field's variance that its few smooth fields must keep.
 KEPT_VARIANCE = 0.99
 
-# Numbers that an affine map is drawn from, and fields that it is combined of.
+# How many numbers an affine map is drawn from, and how many fields it combines.
 N_AFFINE, N_AFFINE_FIELDS = 6, 3
 
 
 @dataclass(frozen=True)
 class Distortions:
-    """How strongly training images are distorted at random, for `augmentation`.
+    """Strengths of random distortions, for the parameter `augmentation`.
 
-    Every image of every epoch gets distortions of its own: it is sampled, by
-    bilinear interpolation, at places that an affine map and a smooth random field
-    of displacements [1]_ move. Lengths are fractions of the image's shorter side,
-    so that the same strengths suit images of any size. What is not given is not
-    distorted.
+    In each epoch, each training image gets its own distortions. Its pixels are taken,
+    by bilinear interpolation, from places that are moved by an affine map and by a
+    smooth random field of displacements [1]_. Lengths are fractions of the image's
+    shorter side, so the same strengths suit images of any size. The default of each
+    strength is 0: no distortion.
 
     Parameters
     ----------
     rotation : float, default=0.0
-        Largest rotation either way, in degrees.
+        Largest rotation in either direction, in degrees.
     shift : float, default=0.0
-        Largest shift along each axis, as a fraction of the side.
+        Largest shift along each axis, as a fraction of the shorter side.
     scale : float, default=0.0
-        Largest change of size, drawn for each axis: 0.1 samples the image in steps
-        of 0.9 to 1.1 pixels.
+        Largest change of size, drawn for each axis. With 0.1, the places lie 0.9 to 1.1
+        pixels apart.
     shear : float, default=0.0
-        Largest slant either way: the tangent of its angle.
+        Largest slant in either direction, as the tangent of its angle.
     elastic_strength : float, default=0.0
-        Standard deviation of the elastic displacements along each axis, as a
-        fraction of the side.
+        Standard deviation of the elastic displacements along each axis, as a fraction
+        of the shorter side.
     elastic_smoothness : float, default=0.15
         Standard deviation of the Gaussian that smooths the elastic field, as a
-        fraction of the side. Small values need more arithmetic.
+        fraction of the shorter side. Small values take more time.
 
     Raises
     ------
@@ -50,16 +53,16 @@ class Distortions:
 
     Notes
     -----
-    All but the elastic displacements are uniform between plus and minus their
-    largest value. For an image in which ``(y, x)`` is the distance from the centre in
-    pixels, the value there is taken from ``(y', x')``::
+    All but the elastic displacements are drawn uniformly between plus and minus their
+    largest value. Let ``(y, x)`` be a pixel's distance from the centre, in pixels. Its
+    new value is the old one at ``(y', x')``::
 
         y' = (y cos a - x sin a) s_y       + t_y + e_y(y, x)
         x' = (y sin a + x cos a) s_x + h y + t_x + e_x(y, x)
 
-    with the rotation ``a``, the steps ``s``, the shear ``h``, the shifts ``t`` and the
-    elastic displacements ``e``. Places beyond the border have the value of the nearest
-    pixel, so values stay in their range.
+    where ``a`` is the rotation, ``s`` are the changes of size, ``h`` is the shear,
+    ``t`` are the shifts and ``e`` the elastic displacements. Places beyond the border
+    have the value of the nearest pixel, so values stay in their range.
 
     References
     ----------
@@ -82,7 +85,7 @@ class Distortions:
     elastic_strength: float = 0.0
     elastic_smoothness: float = 0.15
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
             if not _is_number(value) or value < 0:
@@ -96,22 +99,26 @@ class Distortions:
             )
 
 
-def _is_number(value):
+def _is_number(value: object) -> TypeGuard[Real]:
     is_real = isinstance(value, Real) and not isinstance(value, bool)
     return is_real and math.isfinite(value)
 
 
 _AFFINE = Distortions(rotation=10.0, shift=0.04, scale=0.1, shear=0.1)
 
-# What the names mean; strengths that suit handwritten digits.
+# The strengths that the names stand for; they suit handwritten digits.
 AUGMENTATIONS = {
     "affine": _AFFINE,
     "affine+elastic": replace(_AFFINE, elastic_strength=0.03),
 }
 
 
-def describe_augmentation(augmentation, image_shape, n_features):
-    """Bring `augmentation` and `image_shape` to plain data, checked.
+def describe_augmentation(
+    augmentation: str | Distortions | None,
+    image_shape: ArrayLike | None,
+    n_features: int,
+) -> dict[str, Any] | None:
+    """Check `augmentation` and `image_shape`, and return them as plain data.
 
     Parameters
     ----------
@@ -120,12 +127,12 @@ def describe_augmentation(augmentation, image_shape, n_features):
     image_shape : None or sequence of two int
         Height and width; None for square images.
     n_features : int
-        Pixels of an image, row by row.
+        Number of pixels of an image.
 
     Returns
     -------
     described : dict or None
-        The strengths and ``image_shape``; None without augmentation.
+        The strengths by their names, and ``image_shape``; None without augmentation.
 
     Raises
     ------
@@ -140,13 +147,24 @@ def describe_augmentation(augmentation, image_shape, n_features):
     """
     if augmentation is None:
         return None
-    strengths = AUGMENTATIONS.get(augmentation, augmentation)
+    named = isinstance(augmentation, str)
+    strengths = AUGMENTATIONS[augmentation] if named else augmentation
     plain = {name: float(value) for name, value in asdict(strengths).items()}
     return {**plain, "image_shape": _check_shape(image_shape, n_features)}
 
 
 def square_side(n_features: int) -> int | None:
-    """Return the side of a square image of so many pixels; None if there is none.
+    """Return the side of a square image, or None if the image cannot be square.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of pixels of the image.
+
+    Returns
+    -------
+    side : int or None
+        Its side in pixels, at least 2.
 
     Examples
     --------
@@ -158,8 +176,8 @@ def square_side(n_features: int) -> int | None:
     return side if side >= 2 and side * side == n_features else None
 
 
-def _check_shape(image_shape, n_features):
-    """Return height and width of images of so many pixels."""
+def _check_shape(image_shape: Any, n_features: int) -> list[int]:
+    """Return the height and width of images; raise unless they fit the features."""
     if image_shape is None:
         side = square_side(n_features)
         if side is None:
@@ -183,8 +201,10 @@ def _check_shape(image_shape, n_features):
     return [int(n) for n in shape]
 
 
-def displacement_fields(image_shape, elastic_strength, elastic_smoothness):
-    """Return the fields that displacements are combinations of, in pixels.
+def displacement_fields(
+    image_shape: Sequence[int], elastic_strength: float, elastic_smoothness: float
+) -> NDArray[np.float64]:
+    """Return the fields, in pixels, that the displacements combine.
 
     Parameters
     ----------
@@ -196,7 +216,8 @@ def displacement_fields(image_shape, elastic_strength, elastic_smoothness):
     Returns
     -------
     fields : ndarray of shape (3 + n_elastic, n_pixels)
-        The `affine_fields`, and if there is any strength the `elastic_fields` times it.
+        The `affine_fields`, then the `elastic_fields` times their strength. Without
+        strength there are no elastic fields.
     """
     fields = affine_fields(image_shape)
     if not elastic_strength:
@@ -206,13 +227,13 @@ def displacement_fields(image_shape, elastic_strength, elastic_smoothness):
     return np.concatenate([fields, elastic_strength * side * elastic])
 
 
-def largest_affine(strengths, image_shape):
-    """List the largest values of the numbers that an affine map is drawn from.
+def largest_affine(strengths: Any, image_shape: Sequence[int]) -> list[float]:
+    """Return the largest values of the numbers that an affine map is drawn from.
 
     Parameters
     ----------
-    strengths : Distortions, or what has its attributes
-        How strong.
+    strengths : Distortions, or an object with its attributes
+        The strengths.
     image_shape : sequence of two int
         Height and width.
 
@@ -226,20 +247,22 @@ def largest_affine(strengths, image_shape):
     return [angle, strengths.scale, strengths.scale, strengths.shear, shift, shift]
 
 
-def affine_coefficients(numbers, cos, sin):
-    """Combine the `affine_fields` to affine maps.
+def affine_coefficients(
+    numbers: Any, cos: Callable[[Any], Any], sin: Callable[[Any], Any]
+) -> list[list[Any]]:
+    """Return the coefficients with which the `affine_fields` make affine maps.
 
     Parameters
     ----------
     numbers : sequence of six arrays or tensors
-        As `largest_affine` lists them.
+        In the order of `largest_affine`.
     cos, sin : callable
-        For such numbers.
+        The functions for such arrays or tensors.
 
     Returns
     -------
     rows : list of two lists of three
-        Coefficients of the three fields, for the way down and to the right.
+        Coefficients of the three fields: for the way down, and to the right.
     """
     angle, scale_y, scale_x, shear, down, right = numbers
     cos, sin = cos(angle), sin(angle)
@@ -250,8 +273,8 @@ def affine_coefficients(numbers, cos, sin):
     ]
 
 
-def affine_fields(image_shape):
-    """Return the fields that an affine map is a combination of.
+def affine_fields(image_shape: Sequence[int]) -> NDArray[np.float64]:
+    """Return the fields that an affine map combines.
 
     Parameters
     ----------
@@ -261,19 +284,22 @@ def affine_fields(image_shape):
     Returns
     -------
     fields : ndarray of shape (3, n_pixels)
-        One, and the distances from the centre, down and to the right.
+        Ones, then the distances from the centre: down, and to the right.
     """
     y, x = np.indices(image_shape).reshape(2, -1)
     height, width = image_shape
     return np.stack([np.ones(len(y)), y - (height - 1) / 2, x - (width - 1) / 2])
 
 
-def elastic_fields(image_shape, smoothness):
-    """Return the fields that a smooth random field is a combination of.
+def elastic_fields(
+    image_shape: Sequence[int], smoothness: float
+) -> NDArray[np.float64]:
+    """Return the fields that a smooth random field combines.
 
-    White noise smoothed by a Gaussian is a Gaussian field whose covariance is known;
-    the largest terms of its Karhunen-Loeve expansion are a few smooth fields, whose
-    combinations with independent coefficients of variance one have that covariance.
+    White noise that is smoothed by a Gaussian is a Gaussian field with a known
+    covariance. The largest terms of its Karhunen-Loeve expansion are a few smooth
+    fields. Their sum with independent random coefficients of variance one has nearly
+    that covariance.
 
     Parameters
     ----------
@@ -300,8 +326,8 @@ def elastic_fields(image_shape, smoothness):
     return fields / np.sqrt(np.sum(fields**2, axis=0))
 
 
-def _covariance(n, smoothness):
+def _covariance(n: int, smoothness: float) -> NDArray[np.float64]:
     """Return the covariance of smoothed white noise along a line of n pixels."""
-    # A Gaussian with itself gives one of twice the variance.
+    # The convolution of a Gaussian with itself has twice its variance.
     distances = np.subtract.outer(np.arange(n), np.arange(n))
     return np.exp(-(distances**2) / (4 * smoothness**2))

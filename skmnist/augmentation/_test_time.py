@@ -2,9 +2,12 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Sequence
 from numbers import Integral, Real
+from typing import Any, Literal, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
@@ -34,44 +37,44 @@ DTYPES = (np.float64, np.float32)
 class AugmentedPredictionClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """Average a classifier's probabilities over distorted copies of each image.
 
-    Known as test-time augmentation: a classifier that was trained on distorted images
-    answers a little differently for each distortion of one, and the mean of its answers
-    is right more often than the answer for the image alone. All images are seen in the
-    same views, drawn once, when it is fitted; so the prediction for an image does not
-    depend on those beside it.
+    This is known as test-time augmentation. A classifier that was trained on distorted
+    images gives slightly different probabilities for each distortion of an image. Their
+    mean is correct more often than the probabilities for the image alone. The
+    distortions (views) are drawn once, in `fit`, and are the same for all images. So
+    the prediction for an image does not depend on the other images.
 
     Parameters
     ----------
     estimator : classifier
-        Has `predict_proba`; its features are the pixels of an image, row by row. It is
-        cloned and fitted; wrap a fitted one in `sklearn.frozen.FrozenEstimator` to use
-        it as it is.
+        A classifier with `predict_proba` whose features are the pixels of an image,
+        row by row. It is cloned and fitted. To use a fitted classifier as it is, wrap
+        it in `sklearn.frozen.FrozenEstimator`.
     augmentation : {"affine", "affine+elastic"}, Distortions or None, \
 default="affine+elastic"
-        Kinds and strengths of the distortions. None leaves the predictions as they are.
+        Kinds and strengths of the distortions. None: predict from the images alone.
     strength : float, default=0.5
-        By which all strengths are multiplied: views should differ less than the
-        training images do, since the image itself is the likeliest one.
+        Factor for all strengths. Views should be distorted less than training images,
+        because the image itself is the most probable one.
     n_views : int, default=16
-        Number of distorted copies, beside the image itself. They come in pairs of
-        opposites, so that their mean is not distorted.
+        Number of distorted copies, besides the image itself. They come in pairs of
+        opposite distortions, so that their mean is not distorted.
     image_shape : (int, int), default=None
-        Height and width of the images; None for square ones.
+        Height and width of the images. None: the images are square.
     random_state : int, RandomState instance or None, default=None
-        Draws the views.
+        Seed for the views.
 
     Attributes
     ----------
     estimator_ : classifier
         The fitted classifier.
     views_ : list of `n_views` sparse arrays of shape (n_features, n_features)
-        ``X @ view`` are the images in that view: a distortion is linear in the pixels.
+        ``X @ view`` are the distorted images: a distortion is linear in the pixels.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     n_features_in_ : int
         Number of pixels.
     feature_names_in_ : ndarray of str
-        Their names, where `X` had any.
+        Their names, if `X` had names.
 
     Raises
     ------
@@ -80,12 +83,12 @@ default="affine+elastic"
 
     See Also
     --------
-    Distortions : What an image can be distorted by.
+    Distortions : The strengths of distortions.
     sklearn.ensemble.VotingClassifier : Averages several classifiers for one image.
 
     Notes
     -----
-    Predictions take ``n_views + 1`` times as long, training as long as ever.
+    Predictions take ``n_views + 1`` times as long. Training takes as long as without.
 
     Examples
     --------
@@ -99,6 +102,12 @@ default="affine+elastic"
     array([9, 2, 2, 5, 7])
     """
 
+    estimator_: Any
+    views_: list[csr_array]
+    classes_: NDArray[Any]
+    n_features_in_: int
+    feature_names_in_: NDArray[Any]
+
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit", "predict_proba"])],
         "augmentation": [StrOptions(set(AUGMENTATIONS)), Distortions, None],
@@ -110,14 +119,16 @@ default="affine+elastic"
 
     def __init__(
         self,
-        estimator,
+        estimator: BaseEstimator,
         *,
-        augmentation="affine+elastic",
-        strength=0.5,
-        n_views=16,
-        image_shape=None,
-        random_state=None,
-    ):
+        augmentation: Literal["affine", "affine+elastic"]
+        | Distortions
+        | None = "affine+elastic",
+        strength: float = 0.5,
+        n_views: int = 16,
+        image_shape: Sequence[int] | NDArray[np.integer] | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.estimator = estimator
         self.augmentation = augmentation
         self.strength = strength
@@ -126,8 +137,8 @@ default="affine+elastic"
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X, y, **params):
-        """Fit the classifier, and draw the views.
+    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> Self:
+        """Fit the classifier and draw the views.
 
         Parameters
         ----------
@@ -136,7 +147,8 @@ default="affine+elastic"
         y : array-like of shape (n_samples,)
             Their classes.
         **params : dict
-            Passed to the classifier's `fit`; with metadata routing, what it requests.
+            Passed to the classifier's `fit`. With metadata routing, only what it
+            requests.
 
         Returns
         -------
@@ -158,7 +170,7 @@ default="affine+elastic"
         self.classes_ = self.estimator_.classes_
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.floating]:
         """Predict the probability of each class: the mean over the views.
 
         Parameters
@@ -169,7 +181,7 @@ default="affine+elastic"
         Returns
         -------
         probabilities : ndarray of shape (n_samples, n_classes)
-            Rows sum to one; columns are ordered as `classes_`.
+            Each row sums to one. The columns have the order of `classes_`.
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=DTYPES, reset=False)
@@ -179,8 +191,8 @@ default="affine+elastic"
             total = total + self.estimator_.predict_proba(seen)
         return total / (1 + len(self.views_))
 
-    def predict(self, X):
-        """Predict the class of the highest mean probability.
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
+        """Predict the class with the highest mean probability.
 
         Parameters
         ----------
@@ -195,51 +207,57 @@ default="affine+elastic"
         probabilities = self.predict_proba(X)
         return self.classes_[np.argmax(probabilities, axis=1)]
 
-    def get_metadata_routing(self):
-        """Say that what `fit` is given goes to the classifier.
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return which arguments of `fit` go to the classifier.
 
         Returns
         -------
         routing : sklearn.utils.metadata_routing.MetadataRouter
-            What `fit` passes on.
+            All that the classifier's `fit` requests.
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
         router = MetadataRouter(owner=self)
         return router.add(estimator=self.estimator, method_mapping=mapping)
 
 
-def weakened(described, strength):
-    """Multiply strengths; the smoothness of elastic displacements stays.
+def weakened(described: dict[str, Any], strength: float) -> Distortions:
+    """Multiply all strengths; the smoothness of elastic displacements stays.
 
     Parameters
     ----------
     described : dict
-        From `skmnist.augmentation.describe_augmentation`.
+        From `describe_augmentation`.
     strength : float
         The factor.
 
     Returns
     -------
     strengths : Distortions
+        The products.
     """
     kept = {"image_shape", "elastic_smoothness"}
     values = {n: strength * v for n, v in described.items() if n not in kept}
     return Distortions(**values, elastic_smoothness=described["elastic_smoothness"])
 
 
-def draw_views(strengths, image_shape, n_views, random_state):
+def draw_views(
+    strengths: Distortions,
+    image_shape: Sequence[int],
+    n_views: int,
+    random_state: int | np.random.RandomState | None,
+) -> list[csr_array]:
     """Draw distortions as sparse arrays that images are multiplied by.
 
     Parameters
     ----------
     strengths : Distortions
-        How strong.
+        The strengths.
     image_shape : sequence of two int
         Height and width.
     n_views : int
-        How many. The second of each pair draws the opposite of the first.
+        Number of views. The second view of each pair is the opposite of the first.
     random_state : int, RandomState instance or None
-        Where they are drawn from.
+        Seed of the views.
 
     Returns
     -------
@@ -263,14 +281,14 @@ def draw_views(strengths, image_shape, n_views, random_state):
     drawn = np.stack([half, -half], axis=1).reshape(-1, shape[1])[:n_views]
     affine = (drawn[:, :N_AFFINE] * largest_affine(strengths, image_shape)).T
     maps = np.array(affine_coefficients(affine, np.cos, np.sin)).transpose(2, 0, 1)
-    # Of variance one, as in training.
+    # Their variance is one, as in training.
     bends = 3**0.5 * drawn[:, N_AFFINE:].reshape(n_views, 2, n_elastic)
     centre = (np.array(image_shape)[:, None] - 1) / 2
     places = np.concatenate([maps, bends], axis=2) @ fields + centre
     return [sampling(image_shape, place) for place in places]
 
 
-def sampling(image_shape, places):
+def sampling(image_shape: Sequence[int], places: NDArray[np.floating]) -> csr_array:
     """Return bilinear interpolation as a sparse array.
 
     Parameters
@@ -278,7 +296,8 @@ def sampling(image_shape, places):
     image_shape : sequence of two int
         Height and width, at least 2 each.
     places : ndarray of shape (2, n_places)
-        Rows and columns to sample at; beyond the border the nearest pixel counts.
+        Rows and columns to take values from. Beyond the border the nearest pixel
+        counts.
 
     Returns
     -------

@@ -1,43 +1,51 @@
-"""The command line: one command each for what the library does."""
+"""The command line: a command for each thing that the library does."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+from collections.abc import Sequence
 
 import click
 
 from ._model import fit, predict
 from ._options import completion
 from ._study import report, status, study, tensorboard
-from ._terminal import one_line
+from ._terminal import echo, one_line
 
 INTERRUPTED = 130
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Parameters
     ----------
-    argv : list of str, default=None
-        Arguments without the program's name; None for those of the process.
+    argv : sequence of str, default=None
+        Arguments without the program's name. None: the arguments of the process.
 
     Returns
     -------
     status : int
-        0, 1 where some of several pictures could not be read, 2 for wrong use or
-        bad data, 130 for Ctrl-C, 143 for a termination.
+        0 for success, 1 if some pictures could not be read, 2 for wrong use or bad
+        data, 130 after Ctrl-C, 143 after a termination.
+
+    Examples
+    --------
+    >>> from skmnist.cli import main
+    >>> main(["--version"])  # doctest: +ELLIPSIS
+    skmnist, version ...
+    0
     """
-    # TensorFlow reports the instructions of the processor unless told not to.
+    # Else TensorFlow says which instructions the processor has.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        # The status of a command that ends early, else nothing.
+        # A command returns a status, or None for success.
         status = _commands.main(args=argv, prog_name="skmnist", standalone_mode=False)
     except click.ClickException as error:
-        click.echo(one_line(error), err=True)
+        echo(one_line(error), err=True)
         return 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped.", err=True)
+        echo("Stopped.", err=True)
         return INTERRUPTED
     return status if isinstance(status, int) else 0
 
@@ -51,7 +59,7 @@ def main(argv=None):
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="skmnist", prog_name="skmnist")
-def _commands():
+def _commands() -> None:
     """Search the parameters of a multilayer perceptron in stages."""
 
 

@@ -1,37 +1,44 @@
-"""``skmnist fit`` and ``skmnist predict``: a model trained, and pictures read by it."""
+"""``skmnist fit`` trains and saves a model, ``skmnist predict`` reads pictures."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import ast
-import contextlib
 import itertools
 import os
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._format import visible
 from ._options import data_options
-from ._terminal import echo_json, library_noise_apart
+from ._terminal import console, echo, echo_json, echo_text, library_noise_apart
 
-# Heavy modules are imported by what needs them, so that --help answers at once.
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..neural_network import KerasMLPClassifier
+
+# Heavy modules are imported where they are used, so that --help answers at once.
 
 # From dark to light, as a terminal of light text on dark shows them.
 INKS = " .:-=+*#%@"
 
-# What is not asked for on the command line. All rows train, and the learning rate
-# falls to zero: on MNIST that is worth more than any other parameter.
+# Parameters without an option of their own. All rows are trained on, and the learning
+# rate falls to zero: on MNIST this helps more than any other parameter.
 DEFAULTS = {
     "learning_rate_schedule": "cosine",
     "early_stopping": False,
     "batch_normalization": True,
 }
-# Many passes over few rows take as long as few over many.
+# Many passes over few rows take as long as few passes over many rows.
 EPOCHS, EPOCHS_IF_FEW, FEW = 12, 60, 10_000
 
 
-def _layers(ctx, param, value):
-    """Read ``600,200`` as one width a layer, and ``400`` as that of every layer."""
+def _layers(
+    ctx: click.Context, param: click.Parameter, value: str
+) -> int | tuple[int, ...]:
+    """Read ``600,200`` as one width for each layer, and ``400`` as one for all."""
     try:
         widths = tuple(int(part) for part in value.split(","))
     except ValueError:
@@ -41,7 +48,9 @@ def _layers(ctx, param, value):
     return widths if len(widths) > 1 else widths[0]
 
 
-def _others(ctx, param, values):
+def _others(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, Any]:
     """Read ``NAME=VALUE`` pairs; a value that is no Python literal is text."""
     others = {}
     for pair in values:
@@ -63,12 +72,12 @@ def _others(ctx, param, values):
     show_default=True,
     type=click.Path(),
     metavar="MODEL",
-    help="File to write; a model that is there is replaced.",
+    help="File to write. An older model there is replaced.",
 )
 @click.option(
     "--depth",
     type=click.IntRange(min=0),
-    help="Hidden layers.  [default: as many as --widths names, or 2]",
+    help="Number of hidden layers.  [default: as many as --widths has numbers, or 2]",
 )
 @click.option(
     "--widths",
@@ -76,7 +85,7 @@ def _others(ctx, param, values):
     show_default=True,
     callback=_layers,
     metavar="N[,N...]",
-    help="Units of every hidden layer, or of each from input to output.",
+    help="Units of every hidden layer; or of each one, from input to output.",
 )
 @click.option(
     "--epochs",
@@ -85,16 +94,26 @@ def _others(ctx, param, values):
     f"[default: {EPOCHS}, or {EPOCHS_IF_FEW} below {FEW:,} samples]",
 )
 @click.option(
-    "--batch-size", default=128, show_default=True, type=click.IntRange(min=1)
+    "--batch-size",
+    default=128,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Samples of one training step.",
 )
 @click.option(
     "--dropout",
     default=0.0,
     show_default=True,
     type=click.FloatRange(0, 1, max_open=True),
-    help="Fraction of each hidden layer's outputs that is dropped in training.",
+    help="Part of each hidden layer's outputs to drop in training.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seed of all that is random.",
+)
 @click.option(
     "--set",
     "others",
@@ -105,12 +124,12 @@ def _others(ctx, param, values):
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def fit(out, quiet, as_json, **options):
+def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
     """Train one classifier and save it.
 
-    Its accuracy on the test data is printed; skmnist predict reads pictures with it.
-    The digits of scikit-learn are placed as MNIST places its own, which is how
-    pictures are read.
+    Prints its accuracy on the test data. skmnist predict then reads pictures with it.
+    The digits of scikit-learn are first placed in their square like those of MNIST,
+    because skmnist predict places the digits of pictures so.
 
     \b
     Examples:
@@ -129,23 +148,23 @@ def fit(out, quiet, as_json, **options):
             raise click.ClickException(str(error)) from error
     if as_json:
         return echo_json(result)
-    click.echo(
+    echo(
         f"Test accuracy {100 * result['test_accuracy']:.2f} % (standard error "
         f"{100 * result['standard_error']:.2f} pp), {result['n_parameters']:,} "
-        f"parameters, {result['n_iter']} epochs, {result['seconds']:.1f} s"
+        f"parameters, {result['n_iter']} epochs, {result['seconds']:.1f} s",
+        f"Written to {out}. To read pictures: skmnist predict {out} PICTURE...",
     )
-    click.echo(f"Written to {out}. To read pictures: skmnist predict {out} PICTURE...")
 
 
-def _check_out(out):
-    """Refuse a place that cannot take a model, before any time is spent."""
-    from .._io import ModelFileError, read_archive
+def _check_out(out: Path) -> None:
+    """Raise an error if a model cannot be written there, before any time is spent."""
+    from .._io import ModelFileError, may_access, read_archive
 
     if out.is_dir():
         raise click.ClickException(f"{out} is a folder; name a file with --out")
     if not out.parent.is_dir():
         raise click.ClickException(f"{out.parent} is no folder; make it first")
-    if not os.access(out.parent, os.W_OK):
+    if not may_access(out.parent, os.W_OK):
         raise click.ClickException(f"{out.parent} may not be written to")
     if out.exists():
         try:
@@ -156,35 +175,33 @@ def _check_out(out):
             ) from None
 
 
-def _fit_and_save(out, options, quiet, as_json):
-    """Load data, train, save; return what came of it as plain data."""
-    from ..datasets._loaders import load_dataset
+def _fit_and_save(
+    out: str, options: dict[str, Any], quiet: bool, as_json: bool
+) -> dict[str, Any]:
+    """Load data, train, save; return the result as plain data."""
+    from ..datasets._registry import DATASETS, load_dataset
     from ..reporting._text import describe_data
     from ..stats._standard_error import binomial_standard_error
+    from ..study._records import StudyData
+    from ._progress import fit_progress
 
     data = load_dataset(options["dataset"], options["data"])
-    described = {
-        "name": data.name,
-        "note": data.note,
-        "n_train": data.train.stop,
-        "n_test": len(data.target) - data.train.stop,
-        "n_features": data.data.shape[1],
-    }
+    described = StudyData.of(data)
     if not quiet:
-        click.echo(describe_data({"data": described}), err=as_json)
-    if data.name == "digits":
+        echo_text(describe_data(described), err=as_json)
+    is_file = options["dataset"].endswith(".npz")
+    if not is_file and not DATASETS[data.name].like_mnist:
         data.data = _placed_like_mnist(data.data)
     classifier = _classifier(options, data.train.stop)
-    with _epochs_shown(quiet) as progress:
-        classifier.set_callbacks(*progress)
-        classifier.fit(data.data[data.train], data.target[data.train])
+    classifier.set_callbacks(*fit_progress(quiet))
+    classifier.fit(data.data[data.train], data.target[data.train])
     accuracy = classifier.score(data.data[data.test], data.target[data.test])
     classifier.save(out)
     return {
         "model": str(out),
-        "data": described,
+        "data": described.as_dict(),
         "test_accuracy": accuracy,
-        "standard_error": float(binomial_standard_error(accuracy, described["n_test"])),
+        "standard_error": float(binomial_standard_error(accuracy, described.n_test)),
         "n_parameters": classifier.n_parameters_,
         "n_iter": classifier.n_iter_,
         "stop_reason": classifier.stop_reason_,
@@ -192,8 +209,8 @@ def _fit_and_save(out, options, quiet, as_json):
     }
 
 
-def _placed_like_mnist(X):
-    """Bring scikit-learn's digits to the form in which pictures are read."""
+def _placed_like_mnist(X: "np.ndarray") -> "np.ndarray":
+    """Place digits of 28 x 28 in their square as `read_digit` does."""
     import numpy as np
 
     from ..preprocessing._digit import SIDE, place_digit
@@ -201,7 +218,7 @@ def _placed_like_mnist(X):
     return np.stack([place_digit(row.reshape(SIDE, SIDE)).ravel() for row in X])
 
 
-def _classifier(options, n_samples):
+def _classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier":
     """Return the classifier that the options describe."""
     from ..neural_network._classifier import KerasMLPClassifier
 
@@ -221,29 +238,6 @@ def _classifier(options, n_samples):
     return classifier.set_params(**options["others"])
 
 
-@contextlib.contextmanager
-def _epochs_shown(quiet):
-    """Give the callbacks that show the progress of a fit on standard error."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from ._progress import EpochProgress, epoch_lines
-
-    errors = Console(stderr=True)
-    if quiet:
-        yield []
-    elif errors.is_terminal:
-        with Progress(console=errors, transient=True) as bars:
-            task = bars.add_task("epochs", total=None)
-            yield [
-                EpochProgress(
-                    lambda done, total: bars.update(task, completed=done, total=total)
-                )
-            ]
-    else:
-        yield [EpochProgress(epoch_lines(partial(click.echo, err=True)))]
-
-
 @click.command()
 @click.argument("model", type=click.Path())
 @click.argument(
@@ -253,31 +247,39 @@ def _epochs_shown(quiet):
 @click.option(
     "--show",
     is_flag=True,
-    help="Show what the network saw as characters; with --json, on standard error.",
+    help="Also draw, with characters, what the network saw; with --json, on standard "
+    "error.",
 )
 @click.option(
     "--save-seen",
     type=click.Path(file_okay=False),
     metavar="DIR",
-    help="Keep what the network saw as DIR/<name>-seen.png.",
+    help="Save what the network saw as DIR/<name>-seen.png.",
 )
 @click.option(
     "--ink",
     default=1.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Value of full ink in the data that the model was trained on: 1 for those "
-    "of skmnist, 16 for scikit-learn's load_digits, 255 for bytes.",
+    help="Value of full ink in the data that the model was trained on: 1 with the data "
+    "of skmnist, 16 with scikit-learn's load_digits, 255 with bytes.",
 )
-def predict(model, pictures, as_json, show, save_seen, ink):
+def predict(
+    model: str,
+    pictures: tuple[str, ...],
+    as_json: bool,
+    show: bool,
+    save_seen: str | None,
+    ink: float,
+) -> int:
     """Read pictures of one digit each.
 
-    They are photographs or scans: PNG, JPEG, TIFF, WebP, GIF or BMP. The ink may be
-    dark on light or light on dark, anywhere in the picture. MODEL is a file that
-    skmnist fit or skmnist study left, or a study's folder.
+    The pictures are photographs or scans: PNG, JPEG, TIFF, WebP, GIF or BMP. The ink
+    may be dark on light or light on dark. The digit may be anywhere in the picture.
+    MODEL is a file that skmnist fit or skmnist study wrote, or a study's folder.
 
-    What cannot be read is named on standard error, and the others are read; the exit
-    status is then 1, else 0.
+    Pictures that cannot be read are named on standard error; the others are read. The
+    exit status is then 1, else 0.
 
     \b
     Examples:
@@ -300,16 +302,14 @@ def predict(model, pictures, as_json, show, save_seen, ink):
         _print_table(results)
     if show:
         for file, digit in read.items():
-            click.echo(
-                f"\n{click.format_filename(file)}\n{as_text(digit)}", err=as_json
-            )
+            echo("", file, *as_characters(digit).split("\n"), err=as_json)
     for reason in failed.values():
-        click.echo(f"Error: {reason}", err=True)
+        echo(f"Error: {reason}", err=True)
     return 1 if failed else 0
 
 
-def _model_file(model):
-    """Return the file of a model, or that in a study's folder, if it can be used."""
+def _model_file(model: Path) -> Path:
+    """Return the file of a model, or of a study's model, if pictures fit it."""
     from .._io import ModelFileError, read_archive
 
     path = model / "model.skmnist" if model.is_dir() else model
@@ -336,8 +336,10 @@ def _model_file(model):
     return path
 
 
-def _read_all(pictures):
-    """Read what can be read; return the digits, and the reasons of the others."""
+def _read_all(
+    pictures: tuple[str, ...],
+) -> tuple[dict[str, "np.ndarray"], dict[str, str]]:
+    """Return the digits that can be read, and why the others cannot."""
     from ..preprocessing._digit import PictureError, read_digit
 
     read, failed = {}, {}
@@ -349,8 +351,10 @@ def _read_all(pictures):
     return read, failed
 
 
-def _predicted(path, read, ink):
-    """Let the model read the digits; return an entry for each, as plain data."""
+def _predicted(
+    path: Path, read: dict[str, "np.ndarray"], ink: float
+) -> list[dict[str, Any]]:
+    """Return what the model predicts for each digit, as plain data."""
     import numpy as np
 
     from ..neural_network._classifier import KerasMLPClassifier
@@ -375,35 +379,41 @@ def _predicted(path, read, ink):
     ]
 
 
-def _save_seen(folder, read, results):
-    """Save what the network saw, under names that no picture of the caller's has."""
+def _save_seen(
+    folder: Path, read: dict[str, "np.ndarray"], results: list[dict[str, Any]]
+) -> None:
+    """Save what the network saw; no picture that was given is replaced."""
     from PIL import Image
 
-    taken = set()
+    from .._io import atomic_write
+
+    taken = {Path(file).stem for file in read}
     for (file, digit), entry in zip(read.items(), results, strict=True):
         stem = f"{Path(file).stem}-seen"
         names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
         name = next(name for name in names if name not in taken)
         taken.add(name)
         entry["seen"] = str(folder / f"{name}.png")
+        seen = Image.fromarray((digit * 255).round().astype("uint8"))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray((digit * 255).round().astype("uint8")).save(entry["seen"])
+            with atomic_write(entry["seen"], "wb") as picture:
+                seen.save(picture, "PNG")
         except OSError as error:
             raise click.ClickException(str(error)) from error
 
 
-def _print_table(results):
-    """Print a line for each picture, the columns as wide as they have to be."""
-    from rich.console import Console
+def _print_table(results: list[dict[str, Any]]) -> None:
+    """Print a line for each picture, with columns as wide as they must be."""
     from rich.text import Text
 
     cells = [["file", "digit", "probability"]]
     for entry in results:
-        file = click.format_filename(entry["file"])
-        cells.append([file, str(entry["digit"]), f"{100 * entry['probability']:.1f} %"])
+        label = visible(str(entry["digit"]))
+        probability = f"{100 * entry['probability']:.1f} %"
+        cells.append([visible(entry["file"]), label, probability])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    screen = Console(highlight=False, soft_wrap=True)
+    screen = console()
     for i, (file, digit, probability) in enumerate(cells):
         line = Text.assemble(
             f"{file:<{widths[0]}}  ",
@@ -413,12 +423,12 @@ def _print_table(results):
         screen.print(line)
 
 
-def as_text(digit):
+def as_characters(picture: "np.ndarray") -> str:
     """Draw a picture with characters, two for each pixel.
 
     Parameters
     ----------
-    digit : ndarray of shape (height, width)
+    picture : ndarray of shape (height, width)
         Grey values from 0 to 1.
 
     Returns
@@ -429,9 +439,10 @@ def as_text(digit):
     Examples
     --------
     >>> import numpy as np
-    >>> print(as_text(np.array([[1.0, 0.0, 0.6], [0.0, 1.0, 0.1]])))
+    >>> from skmnist.cli._model import as_characters
+    >>> print(as_characters(np.array([[1.0, 0.0, 0.6], [0.0, 1.0, 0.1]])))
     @@  ++
       @@..
     """
-    levels = (digit * (len(INKS) - 1)).round().astype(int)
+    levels = (picture * (len(INKS) - 1)).round().astype(int)
     return "\n".join("".join(2 * INKS[i] for i in row).rstrip() for row in levels)

@@ -1,33 +1,24 @@
-"""Options of several commands, and kinds of values that options take."""
+"""Options of several commands: which data to read, kinds of values, completion."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ..datasets._registry import AUTO, describe_names
 
-@click.command()
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@click.pass_context
-def completion(ctx, shell):
-    """Print a shell's completion script: for commands, options and files.
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
-    \b
-    Examples:
-      eval "$(skmnist completion bash)"     # in this shell
-      skmnist completion bash >> ~/.bashrc  # from the next one on
-      skmnist completion zsh >> ~/.zshrc
-      skmnist completion fish > ~/.config/fish/completions/skmnist.fish
-    """
-    from click.shell_completion import get_completion_class
-
-    program = ctx.find_root().command
-    script = get_completion_class(shell)(program, {}, "skmnist", "_SKMNIST_COMPLETE")
-    click.echo(script.source())
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def complete_dataset(ctx, param, incomplete):
+def complete_dataset(
+    ctx: click.Context | None, param: click.Parameter | None, incomplete: str
+) -> list["CompletionItem"]:
     """Complete the name of a data set, or the path of an ``.npz`` file.
 
     Parameters
@@ -40,46 +31,17 @@ def complete_dataset(ctx, param, incomplete):
     Returns
     -------
     items : list of click.shell_completion.CompletionItem
-        Names that begin so; where there are none, files.
+        Names that begin so. If there are none, the shell completes files.
     """
     from click.shell_completion import CompletionItem
 
-    names = [n for n in ("auto", "mnist", "digits") if n.startswith(incomplete)]
+    names = [name for name in describe_names() if name.startswith(incomplete)]
     if incomplete and not names:
         return [CompletionItem(incomplete, type="file")]
     return [CompletionItem(name) for name in names]
 
 
-class Duration(click.ParamType):
-    """A time such as 90, 45s, 15m or 2h30m, in seconds."""
-
-    name = "duration"
-    form = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
-
-    def convert(self, value, param, ctx):
-        """Read the time."""
-        found = self.form.fullmatch(str(value))
-        parts = [int(part or 0) for part in found.groups()] if found else []
-        seconds = sum(n * unit for n, unit in zip(parts, (3600, 60, 1), strict=False))
-        if not seconds:
-            self.fail(f"{value!r} is no time such as 90, 15m or 2h30m", param, ctx)
-        return float(seconds)
-
-
-class Limit(click.ParamType):
-    """A number of candidates, of every stage or, as STAGE=N, of one."""
-
-    name = "limit"
-
-    def convert(self, value, param, ctx):
-        """Read the limit as (stage or None, number)."""
-        stage, _, number = str(value).rpartition("=")
-        if not (number.isdigit() and int(number)):
-            self.fail(f"{value!r} is neither N nor STAGE=N", param, ctx)
-        return stage or None, int(number)
-
-
-def data_options(command):
+def data_options(command: Function) -> Function:
     """Give a command the options that say which data to read.
 
     Parameters
@@ -90,16 +52,70 @@ def data_options(command):
     Returns
     -------
     command : callable
-        The same, with ``--dataset`` and ``--data``.
+        The same function, with ``--dataset`` and ``--data``.
     """
+    names = describe_names()
     folder = click.option("--data", metavar="DIR", help="Folder with the MNIST files.")
     dataset = click.option(
         "--dataset",
-        default="auto",
+        default=AUTO,
         show_default=True,
-        metavar="auto|mnist|digits|FILE.npz",
+        metavar="|".join([*names, "FILE.npz"]),
         shell_complete=complete_dataset,
-        help="auto is MNIST where it is found or can be fetched, else the digits "
-        "that ship with scikit-learn.",
+        help="; ".join(f"{name}: {what}" for name, what in names.items()) + ".",
     )
     return dataset(folder(command))
+
+
+class Duration(click.ParamType):
+    """A time such as 90, 45s, 15m or 2h30m; its value is in seconds."""
+
+    name = "duration"
+    form = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the time in seconds."""
+        found = self.form.fullmatch(str(value))
+        parts = [int(part or 0) for part in found.groups()] if found else []
+        seconds = sum(n * unit for n, unit in zip(parts, (3600, 60, 1), strict=False))
+        if not seconds:
+            self.fail(f"{value!r} is no time such as 90, 15m or 2h30m", param, ctx)
+        return float(seconds)
+
+
+class Limit(click.ParamType):
+    """A number of candidates: N for every stage, STAGE=N for one."""
+
+    name = "limit"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str | None, int]:
+        """Return the stage, or None for all, and the number."""
+        stage, _, number = str(value).rpartition("=")
+        if not (number.isdigit() and int(number)):
+            self.fail(f"{value!r} is neither N nor STAGE=N", param, ctx)
+        return stage or None, int(number)
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print a script that makes a shell complete commands, options and files.
+
+    \b
+    Examples:
+      eval "$(skmnist completion bash)"     # in this shell
+      skmnist completion bash >> ~/.bashrc  # in every new one
+      skmnist completion zsh >> ~/.zshrc
+      skmnist completion fish > ~/.config/fish/completions/skmnist.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    program = ctx.find_root().command
+    kind = get_completion_class(shell)
+    assert kind is not None  # click knows these three
+    click.echo(kind(program, {}, "skmnist", "_SKMNIST_COMPLETE").source())

@@ -1,4 +1,4 @@
-"""Ctrl-C and termination: an orderly end where there is time, else an end."""
+"""Ctrl-C and termination: an orderly end, or a hard one if that takes too long."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -9,10 +9,12 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 import psutil
 
-# Whoever asks a program to stop waits two seconds, and not three.
+# People wait two seconds for a program to stop, but not three.
 GRACE = 1.5  # seconds
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -20,7 +22,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StoppedError(KeyboardInterrupt):
     """Somebody asked the program to stop.
 
-    No failure that a search could score: it is no `Exception`.
+    It is no `Exception`, so a search does not take it for a fit that failed.
 
     Parameters
     ----------
@@ -28,38 +30,38 @@ class StoppedError(KeyboardInterrupt):
         The signal.
     """
 
-    def __init__(self, number):
+    def __init__(self, number: int) -> None:
         super().__init__(number)
         self.status = 128 + number
 
 
 @contextlib.contextmanager
-def stoppable(say):
-    """Have SIGINT and SIGTERM raise `StoppedError` in the block, and end it in time.
+def stoppable(say: Callable[[], None]) -> Iterator[None]:
+    """Make SIGINT and SIGTERM raise `StoppedError` in the block, and end it in time.
 
-    Python runs the handler of a signal between two of its own instructions, and a
-    call of TensorFlow's can take longer than anybody waits. So a thread watches: if
-    the block, and all that comes after it, is not through in `GRACE` seconds, the
-    processes that were started from this one are killed, and it ends. What is on the
-    disk by then is complete, as after any other end.
+    Python runs a signal's handler between two of its own instructions, but a call of
+    TensorFlow can take longer than people wait. So a thread watches. If the program
+    has not ended `GRACE` seconds after the signal, the thread kills the processes that
+    this one has started, and ends this one. What is on the disk by then is complete, as
+    after any other end.
 
     Parameters
     ----------
     say : callable
-        ``say()``, called once by whichever of the two ends the block.
+        ``say()`` is called once: at the end of the block, or by the thread.
     """
     if threading.current_thread() is not threading.main_thread():
-        # Only the main thread may say what a signal does.
+        # Only the main thread may set what a signal does.
         yield
         return
     told = threading.Lock()
 
-    def tell():
+    def tell() -> None:
         if told.acquire(blocking=False):
             say()
 
-    def stop(number, frame):
-        # Once: a second signal must not disturb the clearing up.
+    def stop(number: int, frame: FrameType | None) -> None:
+        # Only once: a second signal must not disturb the clearing up.
         for name in SIGNALS:
             signal.signal(name, signal.SIG_IGN)
         raise StoppedError(number)
@@ -79,12 +81,12 @@ def stoppable(say):
         signal.set_wakeup_fd(wakeup)
         for name, handler in before.items():
             signal.signal(name, handler)
-        # Ends the watcher, unless a signal has come: then it watches the end.
+        # This ends the thread, unless a signal has come: then it still watches.
         writing.close()
 
 
-def _watch(reading, tell):
-    """Wait for a signal's number; then see to it that the process ends."""
+def _watch(reading: socket.socket, tell: Callable[[], None]) -> None:
+    """Wait for a signal; then make sure that the process ends."""
     number = next((n for n in reading.recv(1) if n in SIGNALS), None)
     if number is None:
         reading.close()
@@ -96,16 +98,16 @@ def _watch(reading, tell):
     os._exit(128 + number)
 
 
-def end_children():
+def end_children() -> None:
     """Kill the processes that this one has started, and theirs."""
     for child in psutil.Process().children(recursive=True):
-        # joblib's tracker removes what the others leave, and then ends by itself.
+        # joblib's tracker removes what the others leave behind, and then ends.
         if "resource_tracker" not in " ".join(_command(child)):
             with contextlib.suppress(psutil.Error):
                 child.kill()
 
 
-def _command(process):
+def _command(process: psutil.Process) -> list[str]:
     try:
         return process.cmdline()
     except psutil.Error:

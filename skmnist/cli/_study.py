@@ -1,18 +1,34 @@
-"""`skmnist study`, `status`, `report` and `tensorboard`."""
+"""``skmnist study``, ``status``, ``report`` and ``tensorboard``."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
-import functools
 import os
 import shlex
 import sys
 import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._format import visible
 from ._options import Duration, Limit, data_options
-from ._terminal import echo_json, library_noise_apart
+from ._terminal import (
+    console,
+    echo,
+    echo_json,
+    echo_text,
+    library_noise_apart,
+    visible_lines,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..reporting._text import Table as TextTable
+    from ..study import Study, StudyConfig
 
 # Heavy modules are imported by the commands that need them, so that --help and
 # a mistyped option answer at once.
@@ -25,16 +41,16 @@ from ._terminal import echo_json, library_noise_apart
     default="study",
     show_default=True,
     metavar="DIR",
-    help="Folder to write: new or empty, or with the same study, which goes on.",
+    help="Folder to write: new, empty, or with the same study, which then goes on.",
 )
 @click.option(
     "--preset",
     type=click.Choice(["report", "quick", "as-reported", "accuracy"]),
     default="report",
     show_default=True,
-    help="The report's eight stages, a small form of them, the report's own path "
-    "through its candidates whatever the scores say, or a search for accuracy: "
-    "learning rate, regularization, distorted images, epochs.",
+    help="report: the eight stages of the source report; quick: a small form of them; "
+    "as-reported: what the source report chose in each, whatever the scores say; "
+    "accuracy: learning rate, regularization, distorted images, epochs.",
 )
 @click.option(
     "--protocol",
@@ -42,7 +58,7 @@ from ._terminal import echo_json, library_noise_apart
     default="holdout",
     show_default=True,
     help="Judge candidates by a held-out part of the training data, or by the "
-    "test set as the report did, which is optimistic.",
+    "test set as the source report did; its accuracies are then optimistic.",
 )
 @click.option(
     "--n-jobs", default=1, show_default=True, help="Fits at once; -1 for all cores."
@@ -63,17 +79,23 @@ from ._terminal import echo_json, library_noise_apart
     "--time-budget",
     type=Duration(),
     metavar="TIME",
-    help="Start no fit of the search after this time (90, 15m, 2h30m); the stages "
-    "done stand.",
+    help="Start no fit of the search after this time (90, 15m, 2h30m). The stages that "
+    "are done count.",
 )
 @click.option(
     "--n-iter",
     type=Limit(),
     multiple=True,
     metavar="N|STAGE=N",
-    help="Draw at most N candidates from the grid of every stage, or of one.",
+    help="Draw at most N candidates from the grid of every stage, or of one stage.",
 )
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seed of the folds and of every fit.",
+)
 @click.option(
     "--epochs",
     default=20,
@@ -84,20 +106,20 @@ from ._terminal import echo_json, library_noise_apart
 @click.option(
     "--fresh",
     is_flag=True,
-    help="Start over: where the folder exists, in a new one with a number behind.",
+    help="Start over: if the folder exists, in a new one with a number at its end.",
 )
-@click.option("--quiet", is_flag=True, help="Print the result only.")
+@click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the study as one JSON document, and all else to standard error.",
+    help="Print the study as JSON, and all else on standard error.",
 )
-def study(out, quiet, fresh, as_json, **options):
-    """Run the staged search and leave a report.
+def study(out: str, quiet: bool, fresh: bool, as_json: bool, **options: Any) -> None:
+    """Run the staged search and write a report.
 
-    A study that was stopped goes on when the same command is given again: no fit
-    that was finished is repeated.
+    If the study is stopped, give the same command again: it goes on, and repeats no
+    finished fit.
 
     \b
     Examples:
@@ -116,17 +138,17 @@ def study(out, quiet, fresh, as_json, **options):
 
     if as_json:
         return echo_json({"folder": out, **finished.as_dict()})
-    click.echo(describe_final(finished.summary))
+    echo_text(describe_final(finished.summary))
     names = sorted(name for name in os.listdir(out) if not name.startswith("."))
-    click.echo(f"Written to {out}: {', '.join(names)}")
-    click.echo(f"To read: {os.path.join(out, 'report.html')}")
+    echo(f"Written to {out}: {', '.join(names)}")
+    echo(f"To read: {os.path.join(out, 'report.html')}")
 
 
 @click.command()
 @click.argument("folder", metavar="DIR")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON instead.")
-def status(folder, as_json):
-    """Tell how far a study is, while it runs or afterwards.
+def status(folder: str, as_json: bool) -> None:
+    """Print how far a study is, while it runs or afterwards.
 
     \b
     Examples:
@@ -142,7 +164,7 @@ def status(folder, as_json):
         raise click.ClickException(str(error)) from error
     if as_json:
         return echo_json(found.as_dict())
-    click.echo(describe_status(found))
+    echo_text(describe_status(found))
 
 
 @click.command()
@@ -151,23 +173,25 @@ def status(folder, as_json):
 @click.option(
     "--html",
     metavar="FILE",
-    help="Write the page there, and nothing into DIR.",
+    help="Write the page to FILE, and nothing into DIR.",
 )
 @click.option(
     "--reported",
     is_flag=True,
-    help="Only print the source report's figures beside the measured ones; for "
+    help="Only print the source report's numbers beside the measured ones; for "
     "studies with --preset as-reported.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="Only print the study as JSON instead."
 )
-def report(folder, other, html, reported, as_json):
-    """Write a study's page anew, and print the study as Markdown.
+def report(
+    folder: str, other: str | None, html: str | None, reported: bool, as_json: bool
+) -> None:
+    """Write a study's page again, and print the study as Markdown.
 
-    DIR/report.html, to be opened in a browser, and DIR/report.md are made again
-    from the study's files. With OTHER, another study, nothing is written: what
-    differs between the two is printed.
+    Makes DIR/report.html, for a browser, and DIR/report.md again from the study's
+    files. With OTHER, the folder of another study, nothing is written: only the
+    differences between the two are printed.
 
     \b
     Examples:
@@ -182,9 +206,9 @@ def report(folder, other, html, reported, as_json):
 
     try:
         if other:
-            click.echo(_comparison(folder, other), nl=False)
+            echo_text(_comparison(folder, other))
         elif reported:
-            click.echo(_reproduction(folder), nl=False)
+            echo_text(_reproduction(folder))
         elif as_json:
             _print_as_json(folder)
         else:
@@ -193,7 +217,7 @@ def report(folder, other, html, reported, as_json):
         raise click.ClickException(str(error)) from error
 
 
-def _comparison(*folders):
+def _comparison(*folders: str) -> str:
     from ..reporting._comparison import to_comparison
     from ..study._artifacts import read_evidence
     from ..study._storage import read_study
@@ -202,20 +226,20 @@ def _comparison(*folders):
     return to_comparison(*studies, tuple(map(read_evidence, folders)), folders)
 
 
-def _reproduction(folder):
+def _reproduction(folder: str) -> str:
     from ..reporting._source_report import to_reproduction
     from ..study._storage import read_study
 
     return to_reproduction(read_study(folder))
 
 
-def _print_as_json(folder):
+def _print_as_json(folder: str) -> None:
     from ..study._storage import read_study
 
     echo_json({"folder": folder, **read_study(folder).as_dict()})
 
 
-def _write_and_print(folder, html):
+def _write_and_print(folder: str, html: str | None) -> None:
     from ..reporting._html import write_report
 
     try:
@@ -223,17 +247,18 @@ def _write_and_print(folder, html):
     except OSError as error:
         hint = "" if html else "; name another place with --html FILE"
         raise click.ClickException(f"{error}{hint}") from error
-    click.echo(markdown, nl=False)
-    click.echo(f"Written: {', '.join(map(str, paths))}", err=True)
+    echo_text(markdown)
+    echo(f"Written: {', '.join(map(str, paths))}", err=True)
 
 
 @click.command()
 @click.argument("folder", metavar="DIR")
 @click.argument("logdir", metavar="LOGDIR")
-def tensorboard(folder, logdir):
-    """Write a study's candidates as runs of TensorBoard's HParams plugin.
+def tensorboard(folder: str, logdir: str) -> None:
+    """Write a study's candidates as runs for TensorBoard's HParams plugin.
 
-    LOGDIR is new or empty. Needs TensorBoard: pip install "skmnist[tensorboard]".
+    LOGDIR must be new or empty. Needs TensorBoard: pip install
+    "skmnist[tensorboard]".
 
     \b
     Example:
@@ -248,17 +273,17 @@ def tensorboard(folder, logdir):
             runs = log_study(folder, logdir)
         except (StudyFolderError, OSError, ImportError) as error:
             raise click.ClickException(str(error)) from error
-    click.echo(f"{len(runs)} runs written. See them: tensorboard --logdir {logdir}")
+    echo(f"{len(runs)} runs written. See them: tensorboard --logdir {logdir}")
 
 
-def _fresh(out):
+def _fresh(out: str) -> str:
     from ..study._storage import fresh_folder
 
     return str(fresh_folder(out))
 
 
-def _config(options):
-    """Return the configuration that was asked for, or say what cannot be."""
+def _config(options: dict[str, Any]) -> "StudyConfig":
+    """Return the configuration that the options describe; raise if they cannot be."""
     limits = dict(options.pop("n_iter"))
     n_iter = limits.pop(None, None) if limits.keys() == {None} else limits or None
     if isinstance(n_iter, dict) and None in n_iter:
@@ -274,17 +299,17 @@ def _config(options):
         raise click.BadParameter(str(error), param_hint=option) from error
 
 
-def _run_or_explain(config, out, quiet, as_json):
-    """Run a study; what can go wrong becomes a line that says what to do."""
-    from rich.console import Console
-
+def _run_or_explain(
+    config: "StudyConfig", out: str, quiet: bool, as_json: bool
+) -> "Study":
+    """Run a study; an expected error becomes one line that says what to do."""
     from ..datasets._loaders import DataError
     from ..model_selection._executors import ClusterError
     from ..model_selection._runner import AllFailedError
     from ..study._storage import StudyFolderError
 
-    screen = Console(quiet=quiet, stderr=as_json, highlight=False, soft_wrap=True)
-    # joblib replaces workers that have grown; that is no news.
+    screen = console(quiet=quiet, stderr=as_json)
+    # joblib replaces workers that have grown; nobody needs to know.
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
     try:
         return _run(config, out, screen)
@@ -303,7 +328,7 @@ def _run_or_explain(config, out, quiet, as_json):
 
 
 @contextlib.contextmanager
-def _resumable(out, asked):
+def _resumable(out: str, asked: str) -> Iterator[None]:
     """Say on Ctrl-C or termination how to go on, and end with the usual status."""
     from ._signals import StoppedError, stoppable
 
@@ -312,9 +337,9 @@ def _resumable(out, asked):
     command = shlex.join(["skmnist", *words, *(["--out", out] if out != asked else [])])
     terminal = os.dup(2)
 
-    def say():
-        said = f"Stopped; every finished fit is kept. To go on:\n  {command}\n"
-        # Standard error may be on its way to somewhere else.
+    def say() -> None:
+        said = f"Stopped; every finished fit is kept. To go on:\n  {visible(command)}\n"
+        # Standard error may be redirected at this moment.
         os.write(terminal, said.encode())
 
     try:
@@ -326,32 +351,29 @@ def _resumable(out, asked):
         os.close(terminal)
 
 
-def _run(config, out, screen):
-    """Run a study with its progress on the terminal; write the page it leaves."""
-    from rich.console import Console
-
+def _run(config: "StudyConfig", out: str, screen: "Console") -> "Study":
+    """Run a study with its progress on the terminal, and write its page."""
     from ..reporting._html import write_report
     from ..reporting._text import OPTIMISTIC, describe_data, overview_table
     from ..study._run import run_study
-    from ._progress import StudyLines, StudyProgress
+    from ._progress import search_progress
 
-    errors = Console(stderr=True)
-    progress = []
-    if not screen.quiet:
-        lines = StudyLines(functools.partial(click.echo, err=True))
-        progress = [StudyProgress(errors) if errors.is_terminal else lines]
     counter = iter(range(1, 1000))
 
     def on_data(header):
-        screen.print(describe_data(header), markup=False)
+        screen.print(visible_lines(describe_data(header.data)))
         if header.optimistic:
-            screen.print(OPTIMISTIC, markup=False)
+            screen.print(OPTIMISTIC)
 
     def on_stage(stage, rows):
         _print_stage(screen, next(counter), stage, rows, config.protocol)
 
     finished = run_study(
-        config, out, on_data=on_data, on_stage=on_stage, callbacks=progress
+        config,
+        out,
+        on_data=on_data,
+        on_stage=on_stage,
+        callbacks=search_progress(screen.quiet),
     )
     write_report(out)
     screen.print()
@@ -365,25 +387,23 @@ def _print_stage(screen, number, stage, rows, protocol):
 
     table = stage_table(stage, rows, protocol)
     screen.print()
-    screen.print(_rich(table, visible(f"{number}. {stage.title}")))
-    reason = visible(f"Chosen by {stage.rule}: {stage.reason}.")
-    screen.print(reason, markup=False)
+    screen.print(_rich(table, f"{number}. {stage.title}"))
+    screen.print(visible(f"Chosen by {stage.rule}: {stage.reason}."))
 
 
-def _rich(table, heading):
-    """Return a table as the terminal draws it."""
+def _rich(table: "TextTable", heading: str) -> "Table":
+    """Convert a table to its form on the terminal."""
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(title=escape(heading), box=box.SIMPLE, title_justify="left")
+    drawn = Table(title=visible(heading), box=box.SIMPLE, title_justify="left")
     for column in table.columns:
         # One word a line: eight columns fit a terminal of 80 characters.
-        words = column.replace("_", "_ ").split()
+        words = visible(column).replace("_", "_ ").split()
         narrowest = max(map(len, words))
-        heading = escape("\n".join(words))
-        drawn.add_column(heading, justify="right", min_width=narrowest)
+        drawn.add_column("\n".join(words), justify="right", min_width=narrowest)
     for i, row in enumerate(table.rows):
-        style = "bold green" if i == table.winner else None
-        drawn.add_row(*map(escape, row), style=style)
+        drawn.add_row(
+            *map(visible, row), style="bold green" if i == table.winner else None
+        )
     return drawn

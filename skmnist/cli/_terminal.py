@@ -1,4 +1,4 @@
-"""What all commands do on a terminal: streams, JSON, durations, errors in one line."""
+"""What all commands do on a terminal: lines, errors, JSON, TensorFlow's noise."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -8,12 +8,73 @@ import math
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from .._format import visible
 
-def one_line(error):
-    """Say what is wrong and what to do in one line.
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def echo(*lines: str, err: bool = False) -> None:
+    """Print lines; nothing in them acts on the terminal.
+
+    Names of files, labels and the like may hold control characters. Also a new line
+    in them is written as an escape.
+
+    Parameters
+    ----------
+    *lines : str
+        One line each.
+    err : bool, default=False
+        Whether to print on standard error.
+    """
+    for line in lines:
+        click.echo(visible(line), err=err)
+
+
+def echo_text(text: str, err: bool = False) -> None:
+    """Print a text of several lines; nothing else in it acts on the terminal."""
+    click.echo(visible_lines(text.removesuffix("\n")), err=err)
+
+
+def visible_lines(text: str) -> str:
+    """Write control characters as escapes, but for new lines."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
+def console(quiet: bool = False, stderr: bool = False) -> "Console":
+    """Return the screen that tables are drawn on; no text on it is taken for markup.
+
+    Parameters
+    ----------
+    quiet : bool, default=False
+        Whether to print nothing.
+    stderr : bool, default=False
+        Whether to print on standard error.
+
+    Returns
+    -------
+    screen : rich.console.Console
+        It prints in colour where the output is a terminal that wants it.
+    """
+    from rich.console import Console
+
+    return Console(
+        quiet=quiet,
+        stderr=stderr,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def one_line(error: click.ClickException) -> str:
+    """Say in one line what is wrong and what to do.
 
     Parameters
     ----------
@@ -23,16 +84,16 @@ def one_line(error):
     Returns
     -------
     line : str
-        For wrong use, with the command whose help says what is right.
+        The message. For wrong use, it ends with the command whose help says more.
     """
     line = f"Error: {' '.join(error.format_message().split())}"
     ctx = getattr(error, "ctx", None)
-    if ctx is None:
-        return line
-    return f"{line.rstrip('.')}; see {ctx.command_path} --help"
+    if ctx is not None:
+        line = f"{line.rstrip('.')}; see {ctx.command_path} --help"
+    return visible(line)
 
 
-def echo_json(document):
+def echo_json(document: dict[str, Any] | list[Any]) -> None:
     """Print one JSON document; numbers that are not finite become null.
 
     Parameters
@@ -43,7 +104,7 @@ def echo_json(document):
     click.echo(json.dumps(_finite(document), indent=2, allow_nan=False))
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _finite(v) for key, v in value.items()}
     if isinstance(value, list | tuple):
@@ -54,12 +115,12 @@ def _finite(value):
 
 
 @contextlib.contextmanager
-def library_noise_apart():
-    """Keep what TensorFlow's C++ code prints at its start off the terminal.
+def library_noise_apart() -> Iterator[None]:
+    """Keep off the terminal what TensorFlow's C++ code prints when it starts.
 
-    It writes to the file descriptor, in this process and in its workers, before
-    any setting can stop it. Python's own messages still reach the terminal; the
-    rest is shown if the block ends in an unexpected error.
+    It writes to the file descriptor, in this process and in its workers, before any
+    setting can stop it. Python's own messages still reach the terminal. If the block
+    ends in an unexpected error, the rest is shown.
     """
     sys.stderr.flush()
     terminal, python_stderr = os.dup(2), sys.stderr

@@ -3,10 +3,12 @@ from ._loaders import (
     DataNotFoundError as DataNotFoundError,
     check_digits as check_digits,
     fetch_mnist as fetch_mnist,
-    load_dataset as load_dataset,
     load_digits_28x28 as load_digits_28x28,
     load_npz as load_npz,
 )
 from ._overlap import (
     find_overlap as find_overlap,
+)
+from ._registry import (
+    load_dataset as load_dataset,
 )

@@ -1,22 +1,32 @@
-"""Arrays in: MNIST, the digits that ship with scikit-learn, a user's own file."""
+"""Load MNIST, the digits that ship with scikit-learn, or your own file."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import gzip
 import hashlib
 import os
+import shutil
 import threading
 import urllib.request
 import zipfile
 import zlib
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypeVar, overload
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import zoom
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
+
+from .._io import atomic_write, check_readable_file, may_access, temporary_path
+
+StrPath: TypeAlias = str | os.PathLike[str]
+Array: TypeAlias = NDArray[Any]
+Answer = TypeVar("Answer")
 
 # Keras' keys, the names and shapes of the IDX files, the checksums of their content.
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
@@ -33,57 +43,84 @@ _ANSWER_SECONDS, _DOWNLOAD_SECONDS = 4, 300
 
 
 class DataError(ValueError):
-    """Data that cannot be used; the message is one line and names the file."""
+    """Data cannot be used. The message is one line and names the file."""
 
 
 class DataNotFoundError(DataError, FileNotFoundError):
-    """Data that is in none of the places where it was looked for."""
+    """The data are not there, nor in any of the places where they may be."""
 
 
-def fetch_mnist(data_home=None, *, download_if_missing=True, return_X_y=False):
+@overload
+def fetch_mnist(
+    data_home: StrPath | None = None,
+    *,
+    download_if_missing: bool = True,
+    return_X_y: Literal[False] = False,
+) -> Bunch: ...
+
+
+@overload
+def fetch_mnist(
+    data_home: StrPath | None = None,
+    *,
+    download_if_missing: bool = True,
+    return_X_y: Literal[True],
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
+
+
+def fetch_mnist(
+    data_home: StrPath | None = None,
+    *,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Load MNIST from a folder, the Keras cache or the network.
 
-    The first of `data_home`, the folder ``$SKMNIST_DATA`` and the Keras cache that
-    holds data is used: the four IDX files, plain or gzip, or Keras' ``mnist.npz``.
+    Three folders are searched, in this order: `data_home`, ``$SKMNIST_DATA`` and the
+    Keras cache. The first one with data is used. It holds the four IDX files, plain or
+    gzip, or Keras' ``mnist.npz``.
     Source: LeCun, Bottou, Bengio and Haffner, Proc. IEEE 86(11), 2278-2324, 1998.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder to look in first.
+        The folder to search first.
     download_if_missing : bool, default=True
-        Let Keras download 11 MB; an unreachable network costs below ten seconds.
+        Let Keras download 11 MB. Without a network this fails within ten seconds.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
     Returns
     -------
     mnist : :class:`~sklearn.utils.Bunch` or tuple ``(data, target)``
-        - data : float32 ndarray of shape (70000, 784), grey values from 0
-          (background) to 1 (ink), pictures row by row, in the published order
+        - data : float32 ndarray of shape (70000, 784), one picture per row, grey
+          values from 0 (background) to 1 (ink), in the published order
         - target : int64 ndarray of shape (70000,), the digits
         - train, test : slice, the first 60,000 and the last 10,000 rows
         - feature_names, target_names : ``pixel_<row>_<column>``; the classes, as str
-        - DESCR, fingerprint : str; SHA-256 of the content, whichever the file's form
+        - DESCR : str, where the data come from
+        - fingerprint : str, SHA-256 of the content; the form of the files does not
+          change it
 
     Raises
     ------
     DataError
-        If there is no data to be had (DataNotFoundError), if it is not MNIST as
-        published, or one of the four files is damaged or missing.
+        If there are no data (DataNotFoundError), if they are not MNIST as published,
+        or if one of the four files is damaged or missing.
 
     Examples
     --------
     >>> X, y = fetch_mnist(return_X_y=True)  # doctest: +SKIP
     """
     named = filter(None, (data_home, os.environ.get("SKMNIST_DATA")))
-    folders = [Path(os.path.expanduser(folder)) for folder in named] + _keras_folders()
+    folders = [_check_folder(Path(os.path.expanduser(folder))) for folder in named]
+    folders += _keras_folders()
     arrays = next(filter(None, map(_read_folder, folders)), None)
     reason = "no download was asked for"
     try:
         arrays = arrays or (_download() if download_if_missing else None)
     except Exception as error:  # Keras raises bare exceptions
-        reason = f"{_URL} cannot be had, {error!r}"
+        reason = f"{_URL} cannot be downloaded, {error!r}"
     if not arrays:
         where = f"MNIST is in none of {', '.join(map(str, folders))}, and {reason}"
         raise DataNotFoundError(f"{where}; put its files there or set SKMNIST_DATA")
@@ -91,11 +128,24 @@ def fetch_mnist(data_home=None, *, download_if_missing=True, return_X_y=False):
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
-def load_digits_28x28(*, return_X_y=False):
-    """Load the digits that ship with scikit-learn in the format of MNIST.
+@overload
+def load_digits_28x28(*, return_X_y: Literal[False] = False) -> Bunch: ...
 
-    The 8 x 8 pictures are enlarged to 20 x 20 by linear interpolation and get the
-    4 pixel margin of MNIST. A fixed, seeded, stratified shuffle re-orders the rows.
+
+@overload
+def load_digits_28x28(
+    *, return_X_y: Literal[True]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]: ...
+
+
+def load_digits_28x28(
+    *, return_X_y: bool = False
+) -> Bunch | tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Load the digits that ship with scikit-learn, in the format of MNIST.
+
+    The pictures of 8 x 8 pixels are enlarged to 20 x 20 by linear interpolation and
+    get the margin of MNIST, 4 pixels. The rows come in a shuffled order that is always
+    the same, and the test part has the same share of each digit.
     Source: Alpaydin and Kaynak, UCI, 1998, https://doi.org/10.24432/C50P49
 
     Parameters
@@ -106,8 +156,8 @@ def load_digits_28x28(*, return_X_y=False):
     Returns
     -------
     digits : :class:`~sklearn.utils.Bunch` or tuple ``(data, target)``
-        As :func:`fetch_mnist`, with data of shape (1797, 784), target of shape
-        (1797,), of which the first 1,437 are `train` and the last 360 `test`.
+        As from :func:`fetch_mnist`, with data of shape (1797, 784) and target of shape
+        (1797,). The first 1,437 rows are `train`, the last 360 `test`.
 
     Examples
     --------
@@ -122,28 +172,29 @@ def load_digits_28x28(*, return_X_y=False):
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
-def load_npz(path):
-    """Load pictures and labels from a NumPy archive; pickles are refused.
+def load_npz(path: StrPath) -> Bunch:
+    """Load pictures and labels from a NumPy archive. Pickles are refused.
 
     Parameters
     ----------
     path : str or path-like
-        An ``.npz`` file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``,
-        or with ``X`` and ``y``, of which a fixed, seeded, stratified sixth becomes
-        the test part. Pictures of shape (n, height, width) or (n, n_features):
-        whole numbers from 0 to 255, which are divided by 255, or floating-point
-        ones, which are kept. Labels of shape (n,): whole numbers or text.
+        An ``.npz`` file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or
+        with ``X`` and ``y``. Of the latter, a sixth of each class becomes the test
+        part; it is always the same one.
+        Pictures have the shape (n, height, width) or (n, n_features). Whole numbers
+        must be from 0 to 255 and are divided by 255. Floating-point numbers are kept.
+        Labels have the shape (n,) and are whole numbers or text.
 
     Returns
     -------
     dataset : :class:`~sklearn.utils.Bunch`
-        As :func:`fetch_mnist`, with data of shape (n_samples, n_features), the
+        As from :func:`fetch_mnist`, with data of shape (n_samples, n_features), the
         training part first, and an int64 or str target of shape (n_samples,).
 
     Raises
     ------
     DataError
-        If the file is missing (DataNotFoundError) or what it holds is of no use.
+        If the file is missing (DataNotFoundError), or its content cannot be used.
 
     Examples
     --------
@@ -153,6 +204,7 @@ def load_npz(path):
     ...     load_npz(f"{folder}/own.npz").target_names.tolist()
     ['cat', 'dog']
     """
+    _check_file(path, DataNotFoundError)
     arrays = _read_npz(path, _KEYS, ("X", "y"))
     for i in range(0, len(arrays), 2):
         arrays[i] = _check_pair(path, *arrays[i : i + 2])
@@ -169,8 +221,8 @@ def load_npz(path):
     return _bunch(arrays, f"Loaded from {path}")
 
 
-def check_digits(bunch):
-    """Check that the labels of a data set are the digits 0 to 9.
+def check_digits(bunch: Bunch) -> None:
+    """Raise DataError unless all labels of a data set are digits from 0 to 9.
 
     Parameters
     ----------
@@ -191,79 +243,61 @@ def check_digits(bunch):
     _require(not others, bunch.get("name", "data set"), what)
 
 
-def load_dataset(name, data_home=None):
-    """Load a data set by the name that the command line takes.
-
-    Parameters
-    ----------
-    name : {"auto", "mnist", "digits"} or path ending in ".npz"
-        "auto" is MNIST, or the digits of scikit-learn where MNIST cannot be found
-        (damaged files are an error, not a reason). A path goes to :func:`load_npz`.
-    data_home : str or path-like, default=None
-        The folder to look for MNIST in first.
-
-    Returns
-    -------
-    dataset : :class:`~sklearn.utils.Bunch`
-        As that loader gives it, with two more fields: `name`, "mnist", "digits" or
-        the file's stem, and `note`, a sentence if the digits stand in for MNIST.
-
-    Raises
-    ------
-    DataError
-        If the name is unknown, the data missing (DataNotFoundError) or of no use.
-
-    Examples
-    --------
-    >>> load_dataset("digits").name
-    'digits'
-    """
-    note = ""
-    if str(name).endswith(".npz"):
-        return Bunch(**load_npz(name), name=Path(name).stem, note=note)
-    known = name in ("auto", "mnist", "digits")
-    _require(known, name, "no data set; auto, mnist, digits or a path to an .npz is")
-    if name != "digits":
-        try:
-            return Bunch(**fetch_mnist(data_home), name="mnist", note=note)
-        except DataNotFoundError as error:
-            if name == "mnist":
-                raise
-            note = f"The digits that ship with scikit-learn stand in for MNIST: {error}"
-    return Bunch(**load_digits_28x28(), name="digits", note=note)
-
-
-def _keras_folders():
-    """Where Keras keeps data: at home, or in /tmp where home is not writable."""
+def _keras_folders() -> list[Path]:
+    """Return where Keras keeps data: at home, or in /tmp if home is not writable."""
     home = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
     homes = [home] if os.access(home, os.W_OK) else [home, Path("/tmp/.keras")]
     return [home / "datasets" for home in homes]
 
 
-def _read_folder(folder):
+def _check_folder(folder: Path) -> Path:
+    """Return a folder that the user names, which may be missing, if it can be read."""
+    missing = not folder.exists()
+    _require(
+        missing or folder.is_dir(), folder, "is no folder; name the one with MNIST"
+    )
+    readable = missing or may_access(folder, os.R_OK | os.X_OK)
+    _require(readable, folder, "may not be read")
+    return folder
+
+
+def _check_file(path: StrPath, missing: type["DataError"] = DataError) -> None:
+    """Raise DataError unless a path is a file that may be read; see `_io`."""
+    try:
+        check_readable_file(path)
+    except OSError as error:
+        kind = missing if isinstance(error, FileNotFoundError) else DataError
+        raise kind(f"{path}: {error.strerror}") from error
+
+
+def _read_folder(folder: Path) -> list[Array] | None:
     """Return the four checked arrays in a folder (plain before gzip), or None."""
     paths = [min(folder.glob(f"{s}[-.]idx?-ubyte*"), default=None) for s in _STEMS]
-    if all(paths):
-        return _check_mnist(paths, map(_read_idx, paths, _SHAPES))
-    if os.path.isfile(npz := folder / "mnist.npz"):
+    found = [path for path in paths if path]
+    if len(found) == len(_STEMS):
+        return _check_mnist(found, map(_read_idx, found, _SHAPES))
+    if (npz := folder / "mnist.npz").exists():
         return _check_mnist([npz] * 4, _read_npz(npz, _KEYS))
     lacks = [stem for stem, path in zip(_STEMS, paths, strict=True) if not path]
-    _require(not any(paths), folder, f"incomplete, lacks {', '.join(lacks)}")
+    _require(not found, folder, f"incomplete, lacks {', '.join(lacks)}")
+    return None
 
 
-def _header(shape):
+def _header(shape: tuple[int, ...]) -> bytes:
+    """Return the first bytes of an IDX file: its type, dimensions and sizes."""
     return bytes((0, 0, 8, len(shape))) + np.array(shape, ">u4").tobytes()
 
 
-def _read_idx(path, shape):
-    """Read an IDX file, plain or gzip, whatever its name says."""
+def _read_idx(path: Path, shape: tuple[int, ...]) -> Array:
+    """Read an IDX file, plain or gzip; its content says which."""
+    _check_file(path)
     header = _header(shape)
     size = len(header) + int(np.prod(shape))
     try:
         with open(path, "rb") as file:
             opener = gzip.open if file.read(2) == b"\x1f\x8b" else open
         with opener(path, "rb") as file:
-            content = file.read(size + 1)  # the last one betrays trailing garbage
+            content = file.read(size + 1)  # one more byte shows trailing garbage
     except (OSError, EOFError, zlib.error) as error:
         what = "truncated" if isinstance(error, EOFError) else "cannot be read"
         raise DataError(f"{path}: {what}, {error!r}") from error
@@ -275,24 +309,24 @@ def _read_idx(path, shape):
     return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
 
 
-def _check_mnist(places, arrays):
-    """Return the four arrays if they are those of MNIST as published."""
+def _check_mnist(places: Sequence[StrPath], arrays: Iterable[Array]) -> list[Array]:
+    """Return the four arrays if they are MNIST as published."""
     arrays = list(arrays)
     for where, x, shape, sha256 in zip(places, arrays, _SHAPES, _SHA256, strict=True):
         found, due = f"{x.dtype} {x.shape}", f"uint8 {shape}"
         _require(found == due, where, f"size mismatch, {found} instead of {due}")
         _require(x.ndim > 1 or x.max() <= 9, where, "labels outside 0-9")
-        # Of the bytes that the IDX file has, whether they came from one or not.
+        # The digest of the IDX file's bytes, also if the array comes from an npz file.
         digest = hashlib.sha256(_header(shape))
         digest.update(np.ascontiguousarray(x))
         _require(digest.hexdigest() == sha256, where, "wrong checksum, not MNIST")
     return arrays
 
 
-def _download():
+def _download() -> list[Array]:
     """Let Keras download MNIST into its cache, and return the four arrays."""
-    # Nothing in Keras or urllib bounds the look-up of a name or an answer that
-    # trickles. So a request in a thread that can be abandoned goes ahead, before
+    # Keras and urllib have no limit for the time of a name's look-up, or of an answer
+    # that comes byte by byte. So ask first, in a thread that can be left alone, before
     # TensorFlow starts, and through the same proxies.
     probe = urllib.request.Request(_URL, method="HEAD")
     _within(_ANSWER_SECONDS, lambda: urllib.request.urlopen(probe).close())
@@ -303,22 +337,27 @@ def _download():
         return keras.datasets.mnist.load_data(partial.name)
 
     # Keras writes in place; under this name half a file is not taken for MNIST.
-    partial = _keras_folders()[-1] / f"mnist.npz.{os.urandom(8).hex()}"
+    final = _keras_folders()[-1] / "mnist.npz"
+    partial = temporary_path(final)
     try:
         train, test = _within(_DOWNLOAD_SECONDS, download)
         arrays = _check_mnist([_URL] * 4, (*train, *test))
         if partial.exists():
-            partial.replace(partial.with_name("mnist.npz"))
+            with open(partial, "rb") as source, atomic_write(final, "wb") as file:
+                shutil.copyfileobj(source, file)
         return arrays
-    finally:  # an abandoned thread goes on with a file that has no name any more
+    finally:  # a thread that is left alone goes on with a file that has no name
         partial.unlink(missing_ok=True)
 
 
-def _within(seconds, work):
-    """Return the result of `work`, or leave it to its daemon thread: TimeoutError."""
-    future = Future()
+def _within(seconds: float, work: Callable[[], Answer]) -> Answer:
+    """Return the result of `work`; after some seconds raise TimeoutError.
 
-    def run():
+    The work then goes on in its thread, which does not keep the process alive.
+    """
+    future: Future[Answer] = Future()
+
+    def run() -> None:
         try:
             future.set_result(work())
         except BaseException as error:
@@ -328,25 +367,24 @@ def _within(seconds, work):
     return future.result(seconds)
 
 
-def _read_npz(path, *layouts):
+def _read_npz(path: StrPath, *layouts: tuple[str, ...]) -> list[Array]:
     """Return the arrays of the first of `layouts` (tuples of keys) found."""
-    if not os.path.exists(path):
-        raise DataNotFoundError(f"{path}: no such file")
-    # np.load would take a single array for an answer, too.
+    _check_file(path)
+    # np.load would also accept a file with a single array.
     _require(zipfile.is_zipfile(path), path, "cannot be read, no NumPy archive")
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             found = archive.files
             keys = next((keys for keys in layouts if set(keys) <= set(found)), ())
             arrays = [np.asarray(archive[key]) for key in keys]
-    except Exception as error:  # zip, zlib, header, pickle: all say "damaged"
+    except Exception as error:  # zipfile, zlib and NumPy have their own errors
         raise DataError(f"{path}: cannot be read, {error!r}") from error
     lacks = " or ".join(map(", ".join, layouts))
-    _require(keys, path, f"lacks {lacks}; holds {found or 'nothing'}")
+    _require(bool(keys), path, f"lacks {lacks}; holds {found or 'nothing'}")
     return arrays
 
 
-def _check_pair(path, x, y):
+def _check_pair(path: StrPath, x: Array, y: Array) -> Array:
     """Check pictures and labels; return the pictures as uint8 or float32."""
     shaped = x.ndim in (2, 3) and y.ndim == 1 and x.size > 0 and len(x) == len(y)
     typed = x.dtype.kind in "biuf" and y.dtype.kind in "biuU"
@@ -356,20 +394,20 @@ def _check_pair(path, x, y):
     if x.dtype.kind in "iu":
         _require(x.min() >= 0 and x.max() <= 255, path, "pixels outside 0-255")
         return x.astype(np.uint8, copy=False)
-    with np.errstate(over="ignore"):  # found out in the next line but one
+    with np.errstate(over="ignore"):  # becomes infinite, which is checked below
         x = x.astype(np.float32, copy=False)
     _require(np.isfinite(x).all(), path, "pixels that are not finite in float32")
     return x
 
 
-def _split(X, y, test_size):
-    """Return x_train, y_train, x_test, y_test, always the same."""
+def _split(X: Array, y: Array, test_size: float) -> list[Array]:
+    """Return x_train, y_train, x_test, y_test; the split is always the same."""
     rows = np.arange(len(y))
     parts = train_test_split(rows, test_size=test_size, stratify=y, random_state=0)
     return [array[part] for part in parts for array in (X, y)]
 
 
-def _bunch(arrays, descr):
+def _bunch(arrays: Sequence[Array], descr: str) -> Bunch:
     """Join x_train, y_train, x_test, y_test into the Bunch that loaders return."""
     pictures, labels = arrays[::2], arrays[1::2]
     data = np.concatenate([x.reshape(len(x), -1) for x in pictures], dtype=np.float32)
@@ -378,7 +416,7 @@ def _bunch(arrays, descr):
     target = np.concatenate(labels)
     target = target if target.dtype.kind == "U" else target.astype(np.int64)
     n_train, n = len(labels[0]), len(target)
-    # Text through repr: the width of the widest label is not content.
+    # Labels as Python values: NumPy's type has the length of the longest text.
     digest = hashlib.sha256(repr((n_train, data.shape, target.tolist())).encode())
     digest.update(data)
     pixels = np.ndindex(pictures[0].shape[1:])
@@ -394,6 +432,7 @@ def _bunch(arrays, descr):
     )
 
 
-def _require(condition, where, what):
+def _require(condition: bool, where: object, what: str) -> None:
+    """Raise DataError with a place and a reason unless a condition holds."""
     if not condition:
         raise DataError(f"{where}: {what}")

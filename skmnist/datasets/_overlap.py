@@ -1,15 +1,17 @@
-"""Which rows of one data set are in another: a leak, where one of them is to judge."""
+"""Find rows that two data sets share: a leak, if one of them judges the other."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import hashlib
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-# Rows that are brought to one form at a time: copies stay small beside the data.
+# Rows that are converted at a time, so that the copies need little memory.
 _BLOCK = 4096
 
 
@@ -20,9 +22,9 @@ class Overlap:
     Parameters
     ----------
     train_rows : ndarray of int
-        Rows of the first data set that are in the second too, in rising order.
+        Rows of the first data set that are also in the second, in rising order.
     validation_rows : ndarray of int
-        Rows of the second that are in the first too, in rising order.
+        Rows of the second that are also in the first, in rising order.
     n_train, n_validation : int
         Numbers of rows.
 
@@ -35,15 +37,15 @@ class Overlap:
     False
     """
 
-    train_rows: np.ndarray
-    validation_rows: np.ndarray
+    train_rows: NDArray[np.intp]
+    validation_rows: NDArray[np.intp]
     n_train: int
     n_validation: int
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         return len(self.validation_rows) > 0
 
-    def __str__(self):
+    def __str__(self) -> str:
         n = len(self.validation_rows)
         share = n / self.n_validation if self.n_validation else 0.0
         return (
@@ -52,46 +54,50 @@ class Overlap:
         )
 
 
-def find_overlap(train, validation):
-    """Tell whether rows of one data set are in another.
+def find_overlap(
+    train: ArrayLike | sparse.sparray | sparse.spmatrix,
+    validation: ArrayLike | sparse.sparray | sparse.spmatrix,
+) -> Overlap:
+    """Find the rows that two data sets share.
 
-    What trained a model cannot judge it. The rows are compared value by value,
-    wherever they stand; labels play no part.
+    Data that trained a model cannot judge it. Rows are compared value by value, at
+    whatever position they are. Labels are not compared.
 
     Parameters
     ----------
     train, validation : array-like, sparse matrix or DataFrame
-        Data of shape (n_samples, n_features), or (n_samples, ...), say pictures.
+        Data of shape (n_samples, n_features) or (n_samples, ...), such as pictures.
         One may be sparse and the other dense.
 
     Returns
     -------
     overlap : Overlap
-        The shared rows of both; true where there are any, and a sentence as text.
+        The shared rows of both. It is true if there are any, and ``str(overlap)`` says
+        how many.
 
     Raises
     ------
     ValueError
-        If the rows of the two have different numbers, or names, of features.
+        If the two have different numbers of features, or different names of features.
 
     Notes
     -----
-    Two rows are the same if all values are equal, and missing ones (NaN) at the same
-    places. Types do not count: 3 equals 3.0, and where one side has less precision,
-    such as float32 beside float64, the other is rounded to it first. Rows are found
-    by a digest of 128 bits, so that memory for 70,000 digests is needed besides the
-    data, and a false alarm is out of the question.
+    Two rows are the same if all values are equal, and missing values (NaN) are at the
+    same places. Types do not count: 3 equals 3.0. If one side has less precision, such
+    as float32 beside float64, the other side is rounded to it first. Rows are compared
+    by digests of 128 bits: these need little memory, and a false alarm is practically
+    impossible.
 
-    The 70,000 pictures of MNIST are all different, so that a row which its training
-    and test data share comes from the program, not from MNIST. To look for the 10,000
-    among the 60,000 takes about a second.
+    The 70,000 pictures of MNIST are all different. So if its training and test data
+    share a row, a program has put it there. To search for the 10,000 test pictures
+    among the 60,000 training pictures takes about a second.
 
-    It does not find near duplicates, such as the same picture shifted or saved
-    again, nor two pictures of one writer or patient.
+    Near duplicates are not found, such as the same picture shifted or saved again, or
+    two pictures of one writer or patient.
 
     Examples
     --------
-    A validation set that was drawn from the training data, not split off:
+    Here the validation set is a copy of training data, not a part split off:
 
     >>> import numpy as np
     >>> from skmnist import find_overlap
@@ -119,8 +125,8 @@ def find_overlap(train, validation):
     return Overlap(*shared, *(rows.shape[0] for rows in both))
 
 
-def _check_names(train, validation):
-    """Refuse tables whose columns have other names, or another order."""
+def _check_names(train: Any, validation: Any) -> None:
+    """Raise ValueError if two tables have different names of columns, or orders."""
     names = [getattr(given, "columns", None) for given in (train, validation)]
     if all(one is not None for one in names) and list(names[0]) != list(names[1]):
         raise ValueError(
@@ -128,8 +134,8 @@ def _check_names(train, validation):
         )
 
 
-def _rows(given):
-    """Bring data to a matrix, sparse or dense, with a row for each sample."""
+def _rows(given: Any) -> Any:
+    """Convert data to a matrix, sparse or dense, with a row for each sample."""
     if sparse.issparse(given):
         return sparse.csr_array(given)
     rows = np.asarray(given)
@@ -138,8 +144,8 @@ def _rows(given):
     return rows.reshape(len(rows), math.prod(rows.shape[1:]))
 
 
-def _common_dtype(a, b):
-    """Return the type in which values are compared; object for what is no number."""
+def _common_dtype(a: np.dtype, b: np.dtype) -> np.dtype:
+    """Return the type in which values are compared; object if some are no numbers."""
     if any(dtype.kind not in "biuf" for dtype in (a, b)):
         return np.dtype(object)
     if a.kind == b.kind == "f":
@@ -147,12 +153,12 @@ def _common_dtype(a, b):
     return np.result_type(a, b)
 
 
-def _digests(rows, dtype, as_sparse):
+def _digests(rows: Any, dtype: np.dtype, as_sparse: bool) -> list[bytes]:
     """Return a digest of each row's values."""
     if dtype.kind == "O":
         rows = rows.toarray() if sparse.issparse(rows) else rows
         return [_digest(repr([_plain(v) for v in row]).encode()) for row in rows]
-    with np.errstate(over="ignore"):  # infinite in the type of less precision
+    with np.errstate(over="ignore"):  # too large for the type: infinite
         if as_sparse:
             return _sparse_digests(sparse.csr_array(rows).astype(dtype))
         found = []
@@ -162,7 +168,7 @@ def _digests(rows, dtype, as_sparse):
         return found
 
 
-def _sparse_digests(rows):
+def _sparse_digests(rows: sparse.csr_array) -> list[bytes]:
     rows.sum_duplicates()
     rows.eliminate_zeros()
     rows.sort_indices()
@@ -171,16 +177,16 @@ def _sparse_digests(rows):
     return [_digest(indices[part].tobytes() + data[part].tobytes()) for part in parts]
 
 
-def _one_form(values):
-    """Write equal numbers in equal bytes: zero and NaN have several forms."""
+def _one_form(values: NDArray[Any]) -> NDArray[Any]:
+    """Give equal numbers equal bytes: zero and NaN have several forms."""
     if values.dtype.kind == "f":
         values += 0.0  # -0.0 becomes 0.0
         values[np.isnan(values)] = np.nan
     return values
 
 
-def _plain(value):
-    """Bring a value of a table of mixed types to one form."""
+def _plain(value: Any) -> float | str | None:
+    """Give equal values in a table of mixed types one form."""
     value = value.item() if isinstance(value, np.generic) else value
     try:
         missing = value is None or bool(value != value)
@@ -193,5 +199,5 @@ def _plain(value):
     return str(value)
 
 
-def _digest(row):
+def _digest(row: Any) -> bytes:
     return hashlib.blake2b(row, digest_size=16).digest()

@@ -1,28 +1,33 @@
-"""Ink told from paper: the light divided out of grey values, and a threshold."""
+"""Ink and paper: divide the light out of grey values, and find a threshold."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from typing import TypeAlias
+
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
-# How coarse a grid follows the light, and how coarse a one says what is paper.
+Grey: TypeAlias = NDArray[np.floating]
+
+# Largest sides of the coarse copies in which the light, and the paper, are estimated.
 _LIGHT_SIDE, _PAPER_SIDE = 64, 32
-# Marks fainter than this, as a fraction of the paper's brightness, are the paper's own.
+# Marks fainter than this fraction of the paper's brightness belong to the paper.
 _FAINTEST = 0.08
 _NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 
 
 class PictureError(ValueError):
-    """A picture without one digit to be read; the message is one line."""
+    """A picture cannot be read as one digit. The message is one line."""
 
 
 NOTHING = "shows no digit: it is blank or too faint"
 
 
-def ink_is_dark(grey):
-    """Tell dark ink on light paper from light ink on dark, under any light.
+def ink_is_dark(grey: Grey) -> bool:
+    """Return whether the ink is darker than the paper, under any light.
 
-    Paper is what most of a large neighbourhood is; what differs from it is ink.
+    Most of a large neighbourhood is paper. What differs from that is ink.
 
     Parameters
     ----------
@@ -37,11 +42,11 @@ def ink_is_dark(grey):
     small = resized(grey, shape_within(grey.shape, _PAPER_SIDE))
     window = [n // 2 | 1 for n in small.shape]
     difference = small - ndimage.median_filter(small, window, mode="reflect")
-    return (difference**3).sum() < 0
+    return bool((difference**3).sum() < 0)
 
 
-def without_specks(grey):
-    """Replace single pixels that are like none of their neighbours.
+def without_specks(grey: Grey) -> Grey:
+    """Replace single pixels that differ from all their neighbours.
 
     Parameters
     ----------
@@ -51,9 +56,10 @@ def without_specks(grey):
     Returns
     -------
     clean : ndarray of shape (height, width)
-        The same, but the median of its neighbourhood where a pixel is farther from
-        that than from the nearest of its neighbours, by half. A line of one pixel
-        stays: each of its pixels has neighbours like itself.
+        The same grey values, but for lonely pixels: those whose distance to the
+        nearest of their neighbours is more than half of their distance to the median
+        around them. They get the median. A line of one pixel stays, because each of
+        its pixels has neighbours like itself.
     """
     median = ndimage.median_filter(grey, 3, mode="nearest")
     brightest = ndimage.maximum_filter(grey, footprint=_NEIGHBOURS, mode="nearest")
@@ -62,8 +68,8 @@ def without_specks(grey):
     return np.where(lonely > np.abs(grey - median) / 2, median, grey)
 
 
-def darkness_of(grey):
-    """Divide the light out of dark ink on light paper.
+def darkness_of(grey: Grey) -> Grey:
+    """Divide the light out of a picture of dark ink on light paper.
 
     Parameters
     ----------
@@ -73,10 +79,10 @@ def darkness_of(grey):
     Returns
     -------
     darkness : ndarray of shape (height, width)
-        0 for paper, in the median, and 1 for black, however the paper is lit.
+        0 for paper (the median) and 1 for black, wherever the light comes from.
     """
     darkness = 1 - grey / _light(grey)
-    # Smoothed no more than it takes to tell the ink from the paper's noise.
+    # Smooth as little as possible: until the ink stands out from the paper's noise.
     for finest in (400, 200, 100, 50):
         smooth = ndimage.gaussian_filter(darkness, min(grey.shape) / finest)
         smooth -= np.median(smooth)
@@ -85,11 +91,11 @@ def darkness_of(grey):
     return smooth
 
 
-def _light(grey):
+def _light(grey: Grey) -> Grey:
     """Estimate how bright the paper is in each pixel."""
     small = resized(grey, shape_within(grey.shape, _LIGHT_SIDE))
-    # What is narrower than half of the picture, and darker, is not the light. Beyond
-    # the edge the light goes on falling or rising as it does before.
+    # The closing removes what is dark and narrower than half of the picture. Beyond
+    # the edge the light is assumed to fall or rise as it does inside.
     half = max(1, min(small.shape) // 4)
     around = np.pad(small, half, mode="reflect", reflect_type="odd")
     window = (2 * half + 1, 2 * half + 1)
@@ -99,23 +105,23 @@ def _light(grey):
     return np.maximum(light, max(0.2 * light.max(), 1 / 255))
 
 
-def _noise(darkness):
+def _noise(darkness: Grey) -> np.floating:
     """Estimate the standard deviation of the paper, whose median is 0."""
     return 1.4826 * np.median(np.abs(darkness))
 
 
-def ink_threshold(darkness):
-    """Find the darkness that parts ink from paper and is above the paper's noise.
+def ink_threshold(darkness: Grey) -> float:
+    """Return the darkness above which a pixel is ink; it is above the paper's noise.
 
     Parameters
     ----------
     darkness : ndarray of shape (height, width)
-        As `darkness_of` gives it.
+        From `darkness_of`.
 
     Returns
     -------
     threshold : float
-        Otsu's threshold, or what the paper's noise hardly reaches.
+        Otsu's threshold, but at least three standard deviations of the paper's noise.
 
     Raises
     ------
@@ -128,8 +134,11 @@ def ink_threshold(darkness):
     return max(otsu_threshold(darkness), floor)
 
 
-def otsu_threshold(values, n_bins=256):
-    """Find the threshold that parts values into the two most distinct classes.
+def otsu_threshold(values: NDArray[np.number], n_bins: int = 256) -> float:
+    """Return the threshold that makes the two most distinct classes of values.
+
+    It has the largest variance between the classes, see Otsu, IEEE Trans. Systems, Man
+    and Cybernetics 9(1), 62-66, 1979.
 
     Parameters
     ----------
@@ -141,12 +150,12 @@ def otsu_threshold(values, n_bins=256):
     Returns
     -------
     threshold : float
-        The edge between two bins with the largest variance between the classes;
-        the middle of them where several are equal.
+        An edge between two bins; the mean of the edges if several are equally good.
 
     Examples
     --------
     >>> import numpy as np
+    >>> from skmnist.preprocessing._binarize import otsu_threshold
     >>> float(otsu_threshold(np.array([0.0, 0.0, 0.0, 1.0]), n_bins=4))
     0.5
     """
@@ -161,20 +170,20 @@ def otsu_threshold(values, n_bins=256):
     return edges[1:-1][best].mean()
 
 
-def shape_within(shape, side):
-    """Scale a shape down such that its larger side is at most `side`."""
+def shape_within(shape: tuple[int, ...], side: int) -> tuple[int, ...]:
+    """Scale a shape down until its larger side is at most `side`."""
     scale = min(1, side / max(shape))
     return tuple(max(1, round(n * scale)) for n in shape)
 
 
-def resized(array, shape):
+def resized(array: Grey, shape: tuple[int, ...]) -> Grey:
     """Scale an array to a shape; each new pixel is the mean of the area it covers."""
     weights = [_overlaps(n, m) for n, m in zip(array.shape, shape, strict=True)]
     return weights[0] @ array @ weights[1].T
 
 
-def _overlaps(n_old, n_new):
-    """Return the share that each of `n_old` pixels has in each of `n_new`."""
+def _overlaps(n_old: int, n_new: int) -> NDArray[np.float32]:
+    """Return which part of each of `n_new` pixels each of `n_old` pixels covers."""
     edges = np.linspace(0, n_old, n_new + 1)[:, None]
     old = np.arange(n_old)
     shared = np.minimum(edges[1:], old + 1) - np.maximum(edges[:-1], old)

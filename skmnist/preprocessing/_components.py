@@ -1,34 +1,35 @@
-"""Marks of ink: which of them are the one digit in a picture."""
+"""Marks of ink: find those that are the one digit in a picture."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
-from ._binarize import NOTHING, PictureError, ink_threshold
+from ._binarize import NOTHING, Grey, PictureError, ink_threshold
 
-# Pixels that touch by a corner are of one mark.
+# Pixels that touch at a corner belong to one mark.
 _TOUCHING = np.ones((3, 3), bool)
-# Smallest extent of a digit, in pixels and as a part of the picture's shorter side.
+# Smallest extent of a digit, in pixels and as a fraction of the picture's shorter side.
 _FEWEST, _PART = 5, 0.03
-# Marks nearer than this, in extents of the digit, are one; and small ones above or
-# below it that are nearer than that, too.
+# In extents of the digit: two marks nearer than the first are one; a small mark above
+# or below the digit belongs to it if it is nearer than the second.
 _GAP, _NEAR = 0.08, 0.25
-# A sheet of paper fills its box to more than this; no digit of MNIST with a hole does.
+# A sheet of paper fills more of its box than this; no digit of MNIST with a hole does.
 _RECTANGLE = 0.88
-# No digit of MNIST is wider than this many of its heights.
+# No digit of MNIST is wider than its height times this.
 _WIDEST = 2.0
 
 
-def digit_mask(darkness):
+def digit_mask(darkness: Grey) -> NDArray[np.bool_]:
     """Find the pixels of the one digit in a picture.
 
     Parameters
     ----------
     darkness : ndarray of shape (height, width)
-        As `skmnist.preprocessing.darkness_of` gives it.
+        From `darkness_of`.
 
     Returns
     -------
@@ -50,18 +51,18 @@ def digit_mask(darkness):
     return _one_digit(np.where(np.isin(labels, marks.ids), labels, 0))
 
 
-def is_sheet(mask):
-    """Tell a sheet of paper with something on it from a digit.
+def is_sheet(mask: NDArray[np.bool_]) -> bool:
+    """Return whether a mask is a sheet of paper with something on it, not a digit.
 
     Parameters
     ----------
     mask : bool ndarray of shape (height, width)
-        As `digit_mask` gives it.
+        From `digit_mask`.
 
     Returns
     -------
     sheet : bool
-        Whether it is a rectangle but for a few holes, larger than a digit would be.
+        Whether it fills a rectangle, with some holes that could be a digit.
     """
     filled = ndimage.binary_fill_holes(mask)
     box = np.ptp(np.argwhere(mask), axis=0) + 1
@@ -70,50 +71,50 @@ def is_sheet(mask):
 
 
 class _Marks(NamedTuple):
-    """Connected marks of ink, one entry each."""
+    """Connected marks of ink; each array has an entry for each mark."""
 
-    ids: np.ndarray
-    areas: np.ndarray
-    tops: np.ndarray
-    lefts: np.ndarray
-    bottoms: np.ndarray
-    rights: np.ndarray
+    ids: NDArray[np.int_]
+    areas: NDArray[np.int_]
+    tops: NDArray[np.int_]
+    lefts: NDArray[np.int_]
+    bottoms: NDArray[np.int_]
+    rights: NDArray[np.int_]
 
     @classmethod
-    def of(cls, labels):
-        """Measure labelled marks."""
+    def of(cls, labels: NDArray[np.integer]) -> Self:
+        """Measure marks whose pixels have their numbers."""
         boxes = ndimage.find_objects(labels)
         ids = np.array([i for i, box in enumerate(boxes, 1) if box], int)
-        edges = [
+        corners = [
             [box[0].start, box[1].start, box[0].stop, box[1].stop]
             for box in boxes
             if box
         ]
-        edges = np.array(edges, int).reshape(-1, 4)
+        edges = np.array(corners, int).reshape(-1, 4)
         return cls(ids, np.bincount(labels.ravel())[ids], *edges.T)
 
     @property
-    def heights(self):
+    def heights(self) -> NDArray[np.int_]:
         """Heights in pixels."""
         return self.bottoms - self.tops
 
     @property
-    def widths(self):
+    def widths(self) -> NDArray[np.int_]:
         """Widths in pixels."""
         return self.rights - self.lefts
 
     @property
-    def extents(self):
+    def extents(self) -> NDArray[np.int_]:
         """The larger of height and width."""
         return np.maximum(self.heights, self.widths)
 
-    def where(self, condition):
-        """Return the marks of which a condition holds."""
+    def where(self, condition: NDArray[np.bool_]) -> "_Marks":
+        """Return the marks for which a condition is true."""
         return _Marks(*(column[condition] for column in self))
 
 
-def _off_the_edge(marks, shape):
-    """Drop what touches the edge, such as a table, beside other marks."""
+def _off_the_edge(marks: _Marks, shape: tuple[int, ...]) -> _Marks:
+    """Drop marks that touch the edge, such as a table, if there are others."""
     touches = (marks.tops == 0) | (marks.lefts == 0)
     touches |= (marks.bottoms == shape[0]) | (marks.rights == shape[1])
     inner, outer = marks.where(~touches), marks.where(touches)
@@ -123,7 +124,7 @@ def _off_the_edge(marks, shape):
     return inner if large or inner.areas.max() >= outer.areas.max() / 4 else marks
 
 
-def _without_frames(marks):
+def _without_frames(marks: _Marks) -> _Marks:
     """Drop thin frames drawn around other marks."""
     thin = marks.areas < 0.25 * marks.heights * marks.widths
     frames = np.zeros(len(thin), bool)
@@ -135,11 +136,11 @@ def _without_frames(marks):
     return marks.where(~frames)
 
 
-def _one_digit(labels):
-    """Join the parts of the digit; drop small marks, refuse large ones beside it."""
+def _one_digit(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Join the parts of the digit and drop small marks; raise if there is another."""
     ink = labels > 0
     extent = _Marks.of(labels).extents.max()
-    # A stroke that broke apart has gaps narrower than those between digits.
+    # The gaps in a broken stroke are narrower than those between digits.
     near = ndimage.distance_transform_edt(~ink) <= _GAP * extent / 2
     labels = np.where(ink, ndimage.label(near, _TOUCHING)[0], 0)
     marks = _Marks.of(labels)
@@ -159,8 +160,8 @@ def _one_digit(labels):
     return np.isin(labels, digit.ids)
 
 
-def _parts(marks, main):
-    """Tell which marks belong to the main one, such as the detached bar of a 5."""
+def _parts(marks: _Marks, main: np.intp) -> NDArray[np.bool_]:
+    """Return which marks belong to the main one, such as the loose bar of a 5."""
     across = np.minimum(marks.rights, marks.rights[main]) - np.maximum(
         marks.lefts, marks.lefts[main]
     )
@@ -168,6 +169,6 @@ def _parts(marks, main):
         marks.tops, marks.tops[main]
     )
     near = np.minimum(across, down) >= -_NEAR * marks.extents[main]
-    # What stands side by side is another digit, or the dot behind this one.
+    # A mark to the left or right is another digit, or a full stop.
     beside = (across < 0) & (down >= np.minimum(marks.heights, marks.heights[main]) / 2)
     return near & ~beside

@@ -1,15 +1,19 @@
-"""A picture of one digit in, an array like those of MNIST out."""
+"""Read a picture of one digit as an array like those of MNIST."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from .._io import check_readable_file
 from ._binarize import (
     NOTHING,
+    Grey,
     PictureError,
     darkness_of,
     ink_is_dark,
@@ -20,50 +24,55 @@ from ._binarize import (
 )
 from ._components import digit_mask, is_sheet
 
-# MNIST: the digit fits a square of 20, its centre of mass is that of a square of 28.
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# MNIST: the digit fits a square of 20 pixels, and its centre of mass is in the middle
+# of a square of 28.
 SIDE, BOX = 28, 20
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP")
-# A digit takes a twentieth of a photograph's side at least, and 50 pixels are enough;
-# half as many show where it is.
+# A digit is at least as large as a twentieth of a photograph's side. 50 pixels are
+# enough to see it well, and half as many to find it.
 _WORKING_SIDE, _COARSE_SIDE = 1024, 512
-# No digit is recognized in fewer pixels.
+# No digit can be seen in fewer pixels.
 _SMALLEST_SIDE = 5
-# Opaque pixels of a wider range than this are of paper and of ink.
+# If the opaque pixels have a wider range than this, they show paper and ink.
 _BIMODAL = 0.25
-# Mean widths of strokes in pixels: in MNIST none is finer than the first and 98 % are
-# wider than the second, which finer ones get.
+# Mean widths of strokes in pixels. In MNIST no stroke is finer than the first, and 98 %
+# are wider than the second. Strokes finer than the first get the second.
 _FINEST, _FINE = 1.5, 1.8
 
 
-def read_digit(path):
+def read_digit(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     """Read a photograph or scan of one digit as a picture like those of MNIST.
 
-    The file is read by Pillow, turned as its EXIF data say, and goes through
-    :func:`normalize_digit`. Transparent pixels count as paper.
+    Pillow reads the file and turns it as its EXIF data say. Then
+    :func:`normalize_digit` finds and places the digit. Transparent pixels are paper.
 
     Parameters
     ----------
     path : str or path-like
-        A PNG, JPEG, TIFF, WebP, GIF or BMP file of any size up to 89 million pixels,
-        in grey or colour, of 1 to 16 bits. Of several pages, the first is read.
+        A PNG, JPEG, TIFF, WebP, GIF or BMP file with at most 89 million pixels, in
+        grey or colour, with 1 to 16 bits. If it has several pages, the first is read.
 
     Returns
     -------
     digit : float32 ndarray of shape (28, 28)
-        Grey values from 0 (background) to 1 (ink). ``digit.reshape(1, -1)`` is a row
-        as a classifier trained on :func:`fetch_mnist` takes it.
+        Grey values from 0 (background) to 1 (ink). A classifier that was trained on
+        :func:`fetch_mnist` takes it as ``digit.reshape(1, -1)``.
 
     Raises
     ------
     PictureError
         If the file is missing, no picture, damaged or too large, or if the picture
-        shows no digit or several. One line, which begins with the path.
+        shows no digit or several. The message is one line that begins with the path.
 
     Examples
     --------
     >>> import tempfile
     >>> from PIL import Image, ImageDraw
+    >>> from skmnist import read_digit
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     picture = Image.new("L", (200, 150), "white")
     ...     ImageDraw.Draw(picture).line((120, 30, 110, 110), "black", width=12)
@@ -79,19 +88,20 @@ def read_digit(path):
         raise PictureError(f"{path}: {error}") from error
 
 
-def normalize_digit(picture):
-    """Bring grey values with one digit among them to the form of MNIST.
+def normalize_digit(picture: ArrayLike) -> NDArray[np.float32]:
+    """Convert grey values that show one digit to a picture like those of MNIST.
 
-    The lighting is estimated and divided out, the ink told from the paper by Otsu's
-    threshold, specks, frames and what touches the edge are removed, and the digit is
-    cut out, scaled to fit a square of 20 pixels with its proportions kept, and
-    placed in a square of 28 with its centre of mass in the middle. Strokes finer
-    than those of MNIST are made wider.
+    - The light is estimated and divided out.
+    - Otsu's threshold separates ink from paper.
+    - Specks, frames and marks at the edge are removed.
+    - Strokes that are finer than those of MNIST are made wider.
+    - The digit is scaled to fit a square of 20 pixels; its proportions are kept.
+    - It is placed in a square of 28 pixels, with its centre of mass in the middle.
 
     Parameters
     ----------
     picture : array-like of shape (height, width)
-        Grey values of any scale, ink dark on light or light on dark.
+        Grey values of any scale. The ink may be dark on light or light on dark.
 
     Returns
     -------
@@ -101,7 +111,7 @@ def normalize_digit(picture):
     Raises
     ------
     PictureError
-        If there is no digit to be found, or several.
+        If no digit is found, or several.
 
     References
     ----------
@@ -113,6 +123,7 @@ def normalize_digit(picture):
     Examples
     --------
     >>> import numpy as np
+    >>> from skmnist import normalize_digit
     >>> paper = np.full((60, 90), 200)
     >>> paper[10:40, 50:58] = 30
     >>> round(float(normalize_digit(paper)[5:23, 13:16].min()), 1)
@@ -121,8 +132,8 @@ def normalize_digit(picture):
     return _normalized(_scaled(picture))
 
 
-def place_digit(ink):
-    """Scale and place a digit as MNIST has it, without looking for it.
+def place_digit(ink: Grey) -> NDArray[np.float32]:
+    """Scale and place a digit as in MNIST; all of the picture is the digit.
 
     Parameters
     ----------
@@ -132,23 +143,24 @@ def place_digit(ink):
     Returns
     -------
     digit : float32 ndarray of shape (28, 28)
-        The digit in a square of 20, its centre of mass in the middle, as
-        :func:`normalize_digit` gives it.
+        The digit as :func:`normalize_digit` places it: it fits a square of 20, and its
+        centre of mass is in the middle.
 
     Examples
     --------
     >>> from skmnist import load_digits_28x28
+    >>> from skmnist.preprocessing._digit import place_digit
     >>> place_digit(load_digits_28x28().data[0].reshape(28, 28)).shape
     (28, 28)
     """
     return _placed(_fitted(_ink(ink, ink > otsu_threshold(ink))))
 
 
-def reduce_to_8x8(digit):
+def reduce_to_8x8(digit: Grey) -> Grey:
     """Reduce a picture to the 8 x 8 pixels of scikit-learn's digits.
 
-    This reverses :func:`load_digits_28x28`: the digit, in the middle of its square
-    of 20 pixels, is averaged over 8 x 8 equal areas.
+    This is the inverse of :func:`load_digits_28x28`: the square of 20 pixels around
+    the digit is averaged over 8 x 8 equal areas.
 
     Parameters
     ----------
@@ -158,33 +170,35 @@ def reduce_to_8x8(digit):
     Returns
     -------
     small : float32 ndarray of shape (8, 8)
-        Grey values from 0 to 1; those of `load_digits` are 16 times as large.
+        Grey values from 0 to 1. Those of `load_digits` are 16 times as large.
 
     Examples
     --------
     >>> from skmnist import load_digits_28x28
+    >>> from skmnist.preprocessing._digit import reduce_to_8x8
     >>> reduce_to_8x8(load_digits_28x28().data[0].reshape(28, 28)).shape
     (8, 8)
     """
     for axis in (0, 1):
         filled = np.flatnonzero(digit.any(axis=1 - axis))
-        # The square of 20 with the digit in its middle, as far as there is room.
+        # The square of 20 with the digit in its middle, if the picture has room for it.
         first = (filled[0] + filled[-1] + 1 - BOX) // 2
         square = range(np.clip(first, 0, SIDE - BOX), SIDE)[:BOX]
         digit = digit.take(square, axis)
     return resized(digit, (8, 8))
 
 
-def _normalized(grey):
-    """Bring grey values from 0 to 1 to the form of MNIST."""
+def _normalized(grey: Grey) -> NDArray[np.float32]:
+    """Convert grey values from 0 to 1 to a picture like those of MNIST."""
     if min(grey.shape) < _SMALLEST_SIDE:
         raise PictureError(f"{grey.shape[1]} x {grey.shape[0]} pixels show no digit")
     grey = without_specks(grey)
     if not ink_is_dark(grey):
         grey = 1 - grey
-    # A digit that is small in its picture is found first, then looked at closely.
+    # A digit may be small in its picture: it is found first, then cut out and taken
+    # from the pixels around it.
     found = _found(grey)
-    if is_sheet(found):  # on a table of the other brightness
+    if is_sheet(found):  # a light sheet on a dark table, or the other way round
         grey = 1 - grey[_box(found, grey.shape, -0.03)]
         found = _found(grey)
     grey = grey[_box(found, grey.shape, 0.4)]
@@ -192,26 +206,23 @@ def _normalized(grey):
     return _placed(_fitted(_ink(darkness, digit_mask(darkness))))
 
 
-def _found(grey):
+def _found(grey: Grey) -> NDArray[np.bool_]:
     """Find the digit in a coarse copy of a picture of dark ink; return its mask."""
     coarse = resized(grey, shape_within(grey.shape, _COARSE_SIDE))
     return digit_mask(darkness_of(coarse))
 
 
-def _read_grey(path):
-    """Read a file's grey values, from 0 to 1, reduced to what is needed of them."""
+def _read_grey(path: str) -> Grey:
+    """Read a file's grey values, from 0 to 1, in as many pixels as are needed."""
     from PIL import Image
 
-    if os.path.isdir(path):
-        raise PictureError("is a folder; name the pictures in it")
+    _check_file(path)
     try:
         with warnings.catch_warnings():
-            # What Pillow warns of at 89 million pixels, it refuses at twice that.
+            # Pillow warns above 89 million pixels, and refuses above twice as many.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 return _to_grey(image)
-    except FileNotFoundError:
-        raise PictureError("no such file") from None
     except PermissionError:
         raise PictureError("may not be read: permission denied") from None
     except Image.UnidentifiedImageError:
@@ -224,20 +235,30 @@ def _read_grey(path):
         ) from error
     except PictureError:
         raise
-    except Exception as error:  # each codec has errors of its own
+    except Exception as error:  # each codec has its own errors
         reason = " ".join(str(error).split()) or type(error).__name__
         raise PictureError(f"damaged picture ({reason})") from error
 
 
-def _to_grey(image):
-    """Bring a Pillow image to grey values from 0 to 1."""
+def _check_file(path: str) -> None:
+    """Raise PictureError unless a path is a file that may be read."""
+    try:
+        check_readable_file(path)
+    except IsADirectoryError:
+        raise PictureError("is a folder; name the pictures in it") from None
+    except OSError as error:
+        raise PictureError(error.strerror) from None
+
+
+def _to_grey(image: "Image") -> Grey:
+    """Convert a Pillow image to grey values from 0 to 1."""
     from PIL import Image, ImageOps
 
-    # A JPEG is decoded no larger than it has to be.
+    # Decode a JPEG no larger than needed.
     image.draft("L", (_WORKING_SIDE, _WORKING_SIDE))
     image = ImageOps.exif_transpose(image)
     if image.mode == "F" or image.mode.startswith("I"):
-        # 10, 12 and 16 bits all come as 16: the scale is the picture's own.
+        # Pillow returns 10, 12 and 16 bits all as 16: take the largest value as scale.
         image = image.convert("F")
         image.thumbnail((_WORKING_SIDE, _WORKING_SIDE), Image.Resampling.BOX)
         return _scaled(np.asarray(image))
@@ -251,8 +272,8 @@ def _to_grey(image):
     return _on_paper(grey, alpha)
 
 
-def _on_paper(grey, alpha):
-    """Lay a picture with transparent parts on paper that its ink stands out from."""
+def _on_paper(grey: Grey, alpha: Grey) -> Grey:
+    """Put paper behind transparent pixels, such that the ink stands out from it."""
     opaque = grey[alpha > 0.5]
     if not opaque.size:
         raise PictureError(NOTHING)
@@ -263,8 +284,8 @@ def _on_paper(grey, alpha):
     return grey * alpha + paper * (1 - alpha)
 
 
-def _scaled(picture):
-    """Bring grey values of any scale to 0 to 1."""
+def _scaled(picture: ArrayLike) -> Grey:
+    """Scale grey values of any range to values from 0 to 1."""
     grey = np.asarray(picture, np.float32)
     if grey.ndim != 2 or not grey.size:
         raise PictureError(f"grey values of shape {grey.shape}, not (height, width)")
@@ -275,10 +296,13 @@ def _scaled(picture):
     return grey / next((full for full in (1, 255) if top <= full), top)
 
 
-def _box(mask, shape, margin):
-    """Return the slices, for a picture of that shape, of a mask's box with a margin.
+def _box(
+    mask: NDArray[np.bool_], shape: tuple[int, ...], margin: float
+) -> tuple[slice, ...]:
+    """Return the slices of a picture that a mask's box and a margin around it cover.
 
-    The margin is a fraction of the mask's extent.
+    The mask may be of a copy of the picture in another size. The margin is a fraction
+    of the mask's extent.
     """
     margin = margin * max(_extents(mask))
     slices = []
@@ -291,13 +315,13 @@ def _box(mask, shape, margin):
     return tuple(slices)
 
 
-def _extents(mask):
-    """Return height and width of what is true."""
+def _extents(mask: NDArray[np.bool_]) -> NDArray[np.int_]:
+    """Return the height and width of the box around what is true."""
     return np.ptp(np.argwhere(mask), axis=0) + 1
 
 
-def _ink(darkness, mask):
-    """Return the digit's ink from 0 to 1, with its soft edges, cut out."""
+def _ink(darkness: Grey, mask: NDArray[np.bool_]) -> Grey:
+    """Cut out the digit's ink, from 0 to 1, with its soft edges."""
     outside = ndimage.distance_transform_edt(~mask)
     ink = np.clip(darkness / np.quantile(darkness[mask], 0.75), 0, 1)
     ink[(outside > max(1, 0.05 * max(_extents(mask)))) | (ink < 0.1)] = 0
@@ -306,11 +330,11 @@ def _ink(darkness, mask):
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def _with_usual_strokes(ink, mask):
-    """Make strokes wider that are finer than those of MNIST."""
+def _with_usual_strokes(ink: Grey, mask: NDArray[np.bool_]) -> Grey:
+    """Make strokes wider if they are finer than those of MNIST."""
     inside = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     pixel = max(_extents(mask)) / BOX
-    # In a bar of width w the distance to its edge is w / 4 on average.
+    # In a bar of width w the mean distance to the edge is w / 4.
     width = 4 * inside[mask].mean() / pixel
     if width >= _FINEST:
         return ink
@@ -320,14 +344,14 @@ def _with_usual_strokes(ink, mask):
     return np.maximum(np.pad(ink, room), np.clip(1 + by - outside, 0, 1))
 
 
-def _fitted(ink):
-    """Scale ink to fit a square of 20, its proportions kept."""
+def _fitted(ink: Grey) -> Grey:
+    """Scale ink to fit a square of 20; its proportions are kept."""
     scale = BOX / max(ink.shape)
     return resized(ink, tuple(max(1, round(n * scale)) for n in ink.shape))
 
 
-def _placed(small):
-    """Place a digit in the square of 28, its centre of mass in the middle."""
+def _placed(small: Grey) -> NDArray[np.float32]:
+    """Place a digit in a square of 28, with its centre of mass in the middle."""
     total = small.sum()
     digit = np.zeros((SIDE, SIDE), np.float32)
     corner = []
@@ -335,10 +359,10 @@ def _placed(small):
         centres = np.arange(small.shape[axis]) + 0.5
         mean = (small.sum(axis=1 - axis) * centres).sum() / total
         room = SIDE - small.shape[axis]
-        # In MNIST it is in the pixel below and to the right of the middle.
+        # In MNIST it lies in the pixel below and to the right of the middle.
         corner.append(int(np.clip(np.ceil(SIDE / 2 - mean), 0, room)))
     top, left = corner
-    # The averages of ones may be a rounding error above one.
+    # Rounding may have made the averages of ones a little larger than one.
     small = np.minimum(small, 1)
     digit[top : top + small.shape[0], left : left + small.shape[1]] = small
     return digit

@@ -17,7 +17,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from .._format import visible
 from .._versions import installed_versions
-from ..datasets._loaders import load_dataset
+from ..datasets._registry import load_dataset
 from ..model_selection._evaluation import Trial, versions
 from ..model_selection._executors import ClusterError
 from ..model_selection._rules import record_scoring
@@ -380,18 +380,10 @@ def _final_model(classifier, best_params, data):
 def _header(config: StudyConfig, data: "Bunch", threads: int) -> StudyHeader:
     n_features = data.data.shape[1]
     stages = stages_for(config.preset, n_features, config.n_iter)
-    about = StudyData(
-        name=data.name,
-        note=data.note,
-        fingerprint=data.fingerprint,
-        n_train=data.train.stop,
-        n_test=len(data.target) - data.train.stop,
-        n_features=n_features,
-    )
     return StudyHeader(
         schema=SCHEMA,
         config=config,
-        data=about,
+        data=StudyData.of(data),
         stages=[stage.name for stage in stages],
         optimistic=config.protocol == "report",
         threads_per_fit=threads,

@@ -13,7 +13,7 @@ from skmnist.augmentation._distortions import (
     affine_fields,
     describe_augmentation,
     elastic_fields,
-    is_square,
+    square_side,
 )
 
 
@@ -92,7 +92,9 @@ def test_data_that_are_no_such_images_are_refused(shape, n_features, message):
 
 
 def test_squares_are_told_from_other_numbers():
-    assert [n for n in range(30) if is_square(n)] == [4, 9, 16, 25]
+    sides = {n: square_side(n) for n in range(30) if square_side(n)}
+    assert sides == {4: 2, 9: 3, 16: 4, 25: 5}
+    assert square_side(1) is None and square_side(30) is None
 
 
 # ---- fields ------------------------------------------------------------------------

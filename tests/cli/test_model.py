@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 
 from skmnist import KerasMLPClassifier
 from skmnist.cli import main
-from skmnist.cli._model import as_text
+from skmnist.cli._model import as_characters
 
 SKMNIST = [sys.executable, "-m", "skmnist"]
 QUICK = ["--dataset", "digits", "--widths", "100", "--epochs", "20"]
@@ -307,4 +307,4 @@ def test_fit_draws_a_bar_on_a_terminal(tmp_path):
 
 def test_pictures_as_text():
     picture = np.array([[1.0, 0.0, 0.6], [0.0, 1.0, 0.1]])
-    assert as_text(picture) == "@@  ++\n  @@.."
+    assert as_characters(picture) == "@@  ++\n  @@.."

@@ -1,8 +1,9 @@
-"""The bars of a study, drawn into a text instead of a terminal."""
+"""Progress of searches and fits: bars drawn into a text, and plain lines."""
 
 import io
 import pickle
 import re
+import threading
 
 import pytest
 from rich.console import Console
@@ -10,7 +11,15 @@ from sklearn.datasets import load_digits
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist._compat import close_listener, open_listener
-from skmnist.cli._progress import StudyProgress
+from skmnist.cli._progress import (
+    FitBar,
+    FitCallback,
+    FitLines,
+    SearchBars,
+    SearchLines,
+    fit_progress,
+    search_progress,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +36,7 @@ def drawn():
         ],
         cv=2,
     )
-    search.set_callbacks(StudyProgress(console)).fit(X[:200], y[:200])
+    search.set_callbacks(SearchBars(console)).fit(X[:200], y[:200])
     codes = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
     return codes.sub("", screen.getvalue()).replace("\r", "\n")
 
@@ -53,13 +62,117 @@ def test_bars_count_what_there_is_to_do(drawn):
 
 
 def test_a_tick_without_a_listener_is_dropped():
-    progress = StudyProgress(Console(file=io.StringIO()))
+    progress = SearchBars(Console(file=io.StringIO()))
     progress._handle = open_listener(lambda event: None)
     close_listener(progress._handle)
     # In another process the listener would be looked for and not be found.
-    pickle.loads(pickle.dumps(progress))._send("tick", "epochs", None, None)
+    pickle.loads(pickle.dumps(progress))._send("tick", "epochs")
 
 
 def test_the_copy_for_a_worker_has_no_screen():
-    copy = pickle.loads(pickle.dumps(StudyProgress(Console(file=io.StringIO()))))
+    copy = pickle.loads(pickle.dumps(SearchBars(Console(file=io.StringIO()))))
     assert set(vars(copy)) == {"_handle"}
+
+
+# Plain lines
+
+
+class Clock:
+    """A clock that goes on by so many seconds each time it is read."""
+
+    def __init__(self, step):
+        self.step, self.now = step, 0
+
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+
+def test_lines_of_a_search():
+    X, y = load_digits(return_X_y=True)
+    search = StagedSearchCV(
+        KerasMLPClassifier(depth=1, epochs=1, early_stopping=True, random_state=0),
+        [Stage("width", {"widths": [4, 8]}), Stage("batch", {"batch_size": [32]})],
+        cv=2,
+    )
+    lines = []
+    search.set_callbacks(SearchLines(lines.append, 0, Clock(2))).fit(X[:200], y[:200])
+    # Two stages of four fits each: the second has the incumbent, too. Each line is
+    # about as many as are done; the clock is not read in between.
+    starts = [line.split(" fits, ")[0] for line in lines]
+    assert starts == [
+        *(f"stage width (1 of 2): {n} of 4" for n in (1, 2, 3, 4)),
+        *(f"stage batch (2 of 2): {n} of 4" for n in (1, 2, 3, 4)),
+    ]
+    bests = [float(line.split("so far ")[1].removesuffix(" %")) for line in lines]
+    assert bests == sorted(bests) and bests[0] >= 0
+    assert lines[3].split(", ")[1] == "0 s left in it"
+
+
+def test_lines_of_a_search_are_few():
+    X, y = load_digits(return_X_y=True)
+    search = StagedSearchCV(
+        KerasMLPClassifier(depth=1, epochs=1, random_state=0),
+        [Stage("width", {"widths": [2, 3, 4, 5]})],
+        cv=2,
+    )
+    lines = []
+    # Not a second passes by the clock.
+    search.set_callbacks(SearchLines(lines.append, 10, Clock(0))).fit(X[:200], y[:200])
+    assert lines == []
+
+
+def fit_of_epochs(callback, n_epochs):
+    X, y = load_digits(return_X_y=True)
+    classifier = KerasMLPClassifier(1, 4, epochs=n_epochs, random_state=0)
+    classifier.set_callbacks(callback).fit(X[:100], y[:100])
+
+
+def test_lines_of_a_fit():
+    seconds = iter([0, 4, 12, 13, 30, 40])
+    lines = []
+    fit_of_epochs(FitLines(lines.append, 10, lambda: next(seconds)), 5)
+    # After 12 s two of five epochs are done; after 30 s four; the last needs no line.
+    assert lines == ["epoch 2 of 5, 18 s left", "epoch 4 of 5, 8 s left"]
+
+
+def test_epochs_are_counted():
+    class Counter(FitCallback):
+        shown = []
+
+        def _show(self, done):
+            self.shown.append((done, self._total))
+
+    fit_of_epochs(Counter(), 3)
+    assert Counter.shown == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_bar_of_a_fit():
+    screen = io.StringIO()
+    fit_of_epochs(FitBar(Console(file=screen, force_terminal=True, width=80)), 3)
+    assert "epochs" in screen.getvalue() and "100%" in screen.getvalue()
+
+
+def test_events_of_several_workers_are_counted_one_at_a_time():
+    lines = SearchLines(lambda line: None)
+    lines.setup(None, None)
+    lines._receive(("begin", "candidates", "stage", 4000))
+    threads = [
+        threading.Thread(
+            target=lambda: [lines._receive(("tick", "candidates")) for _ in range(1000)]
+        )
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    lines.teardown(None, None)
+    assert lines._done["candidates"] == 4000
+
+
+@pytest.mark.parametrize("progress", [search_progress, fit_progress])
+def test_quiet_shows_nothing_and_a_log_gets_lines(progress):
+    assert progress(quiet=True) == []
+    (callback,) = progress(quiet=False)
+    assert isinstance(callback, SearchLines | FitLines)

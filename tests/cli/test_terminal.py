@@ -11,12 +11,8 @@ import sys
 
 import click
 import pytest
-from sklearn.datasets import load_digits
 
-from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
-from skmnist._format import duration
 from skmnist.cli import _commands, main
-from skmnist.cli._progress import EpochProgress, StudyLines, epoch_lines
 from skmnist.cli._terminal import echo_json
 
 COMMANDS = sorted(_commands.commands)
@@ -72,20 +68,6 @@ def test_json_has_null_for_what_is_no_number(capsys):
     assert json.loads(capsys.readouterr().out) == expected
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
-        (3599, "59 min 59 s"),
-        (9000, "2 h 30 min"),
-    ],
-)
-def test_durations(seconds, text):
-    assert duration(seconds) == text
-
-
 # Completion, by the shell itself
 
 
@@ -128,73 +110,6 @@ def test_bash_completes(words, expected, program):
 def test_the_script_of_each_shell_asks_our_program(shell, capsys):
     assert main(["completion", shell]) == 0
     assert f"_SKMNIST_COMPLETE={shell}_complete" in capsys.readouterr().out
-
-
-# Plain lines
-
-
-class Clock:
-    """A clock that goes on by so many seconds each time it is read."""
-
-    def __init__(self, step):
-        self.step, self.now = step, 0
-
-    def __call__(self):
-        self.now += self.step
-        return self.now
-
-
-def test_lines_of_a_search():
-    X, y = load_digits(return_X_y=True)
-    search = StagedSearchCV(
-        KerasMLPClassifier(depth=1, epochs=1, early_stopping=True, random_state=0),
-        [Stage("width", {"widths": [4, 8]}), Stage("batch", {"batch_size": [32]})],
-        cv=2,
-    )
-    lines = []
-    search.set_callbacks(StudyLines(lines.append, 0, Clock(2))).fit(X[:200], y[:200])
-    # Two stages of four fits each: the second has the incumbent, too. Each line is
-    # about as many as are done; the clock is not read in between.
-    starts = [line.split(" fits, ")[0] for line in lines]
-    assert starts == [
-        *(f"stage width (1 of 2): {n} of 4" for n in (1, 2, 3, 4)),
-        *(f"stage batch (2 of 2): {n} of 4" for n in (1, 2, 3, 4)),
-    ]
-    bests = [float(line.split("so far ")[1].removesuffix(" %")) for line in lines]
-    assert bests == sorted(bests) and bests[0] >= 0
-    assert lines[3].split(", ")[1] == "0 s left in it"
-
-
-def test_lines_of_a_search_are_few():
-    X, y = load_digits(return_X_y=True)
-    search = StagedSearchCV(
-        KerasMLPClassifier(depth=1, epochs=1, random_state=0),
-        [Stage("width", {"widths": [2, 3, 4, 5]})],
-        cv=2,
-    )
-    lines = []
-    # Not a second passes by the clock.
-    search.set_callbacks(StudyLines(lines.append, 10, Clock(0))).fit(X[:200], y[:200])
-    assert lines == []
-
-
-def test_lines_of_a_fit():
-    seconds = iter([0, 4, 12, 13, 30, 40])
-    lines = []
-    show = epoch_lines(lines.append, 10, lambda: next(seconds))
-    for epoch in range(1, 6):
-        show(epoch, 5)
-    # After 12 s two of five epochs are done; after 30 s four; the last needs no line.
-    assert lines == ["epoch 2 of 5, 18 s left", "epoch 4 of 5, 8 s left"]
-
-
-def test_epochs_are_counted():
-    X, y = load_digits(return_X_y=True)
-    shown = []
-    classifier = KerasMLPClassifier(1, 4, epochs=3, random_state=0)
-    classifier.set_callbacks(EpochProgress(lambda *counts: shown.append(counts)))
-    classifier.fit(X[:100], y[:100])
-    assert shown == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_an_error_of_a_command_has_no_hint_at_help(capsys):

@@ -8,10 +8,12 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -26,10 +28,10 @@ from skmnist.datasets._loaders import (
     DataNotFoundError,
     check_digits,
     fetch_mnist,
-    load_dataset,
     load_digits_28x28,
     load_npz,
 )
+from skmnist.datasets._registry import load_dataset
 
 IDX_NAMES = {
     "train-images-idx3-ubyte": 16,
@@ -302,6 +304,92 @@ def test_npz_with_another_pixel(raw, tmp_path):
     other[5, 14, 14] ^= 1
     np.savez(tmp_path / "mnist.npz", **{**raw, "x_test": other})
     assert "wrong checksum" in error_of(fetch_mnist, tmp_path)
+
+
+# What is no file; nobody writes to the FIFO, so that opening it would hang
+
+
+def make_fifo(path):
+    os.mkfifo(path)
+
+
+def make_folder(path):
+    path.mkdir()
+
+
+def make_device(path):
+    path.symlink_to("/dev/zero")
+
+
+NO_FILES = {
+    "fifo": (make_fifo, "is a pipe (FIFO), not a file"),
+    "folder": (make_folder, "is a folder, not a file"),
+    "device": (make_device, "is a device, not a file"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_npz_that_is_no_file(tmp_path, kind):
+    make, reason = NO_FILES[kind]
+    make(tmp_path / "own.npz")
+    assert error_of(load_npz, tmp_path / "own.npz") == f"{tmp_path}/own.npz: {reason}"
+    assert error_of(load_dataset, f"{tmp_path}/own.npz").endswith(reason)
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("name", ["mnist.npz", "train-images-idx3-ubyte"])
+def test_mnist_that_is_no_file(tmp_path, kind, name):
+    make, reason = NO_FILES[kind]
+    for other in IDX_NAMES:
+        if name in IDX_NAMES and other != name:
+            (tmp_path / other).touch()
+    make(tmp_path / name)
+    assert error_of(fetch_mnist, tmp_path) == f"{tmp_path / name}: {reason}"
+
+
+@pytest.mark.parametrize("how", ["argument", "variable"])
+def test_a_folder_that_is_none(tmp_path, monkeypatch, how):
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "fifo")
+    for name in ("file", "fifo"):
+        monkeypatch.setenv("SKMNIST_DATA", str(tmp_path / name))
+        given = (tmp_path / name,) if how == "argument" else ()
+        expected = f"{tmp_path / name}: is no folder; name the one with MNIST"
+        assert error_of(fetch_mnist, *given) == expected
+
+
+def test_a_folder_that_may_not_be_read(monkeypatch):
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else and come back")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0)
+        os.seteuid(65534)
+        try:
+            assert error_of(fetch_mnist, folder) == f"{folder}: may not be read"
+        finally:
+            os.seteuid(0)
+
+
+def test_a_file_that_may_not_be_read():
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else and come back")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "own.npz")
+        path.touch(mode=0)
+        os.chmod(folder, 0o755)
+        os.seteuid(65534)
+        try:
+            message = error_of(load_npz, path)
+        finally:
+            os.seteuid(0)
+    assert message == f"{path}: may not be read: permission denied"
+
+
+def test_a_link_to_nothing_among_the_files_is_no_reason_to_look_on(copy):
+    (copy / "train-images-idx3-ubyte.gz").unlink()
+    (copy / "train-images-idx3-ubyte.gz").symlink_to("absent")
+    message = error_of(load_dataset, "auto", copy)
+    assert message == f"{copy}/train-images-idx3-ubyte.gz: no such file"
 
 
 # Nothing found; the download
@@ -752,5 +840,5 @@ def test_load_dataset_mnist_does_not_fall_back():
 def test_load_dataset_unknown_name():
     message = error_of(load_dataset, "emnist")
     assert message == (
-        "emnist: no data set; auto, mnist, digits or a path to an .npz is"
+        "emnist: unknown data set; use auto, mnist, digits, or a path to an .npz"
     )

@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
 import struct
 import zlib
 
@@ -328,6 +329,20 @@ def test_a_missing_file(tmp_path):
 def test_a_folder(tmp_path):
     expected = f"{tmp_path}: is a folder; name the pictures in it"
     assert error_of(read_digit, tmp_path) == expected
+
+
+# Nobody writes to the FIFO: to open it would be to wait for ever.
+def test_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "fifo.png")
+    (tmp_path / "device.png").symlink_to("/dev/zero")
+    for name, kind in (("fifo", "a pipe (FIFO)"), ("device", "a device")):
+        path = tmp_path / f"{name}.png"
+        assert error_of(read_digit, path) == f"{path}: is {kind}, not a file"
+
+
+def test_a_path_with_a_file_for_a_folder(tmp_path):
+    path = saved(tmp_path, drawn("1")) / "below.png"
+    assert error_of(read_digit, path) == f"{path}: no such file"
 
 
 def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
