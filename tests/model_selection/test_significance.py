@@ -18,10 +18,8 @@ from skmnist.model_selection import (
     significant_gain,
     significantly_better,
 )
-from skmnist.stats import holm, stage_significance
 from skmnist.stats._tests import (
     corrected_resampled_t_test,
-    mcnemar_test,
     two_proportions_test,
 )
 
@@ -257,32 +255,6 @@ def test_a_rule_is_written_as_in_code():
     assert repr(significantly_better("depth", alpha=0.1)) == (
         "significantly_better(complexity='depth', alpha=0.1, test_size=None)"
     )
-
-
-# stage_significance
-
-
-def test_columns_of_a_stage_by_hand():
-    columns = stage_significance([0.9814, 0.9791, 0.9667], 0, n_test=10_000)
-    unpaired = [
-        two_proportions_test(9814, other, n=10_000).p_value for other in (9791, 9667)
-    ]
-    assert [column["p_value"] for column in columns] == [None, *holm(unpaired)]
-    # sqrt(0.9814 * 0.0186 / 10000)
-    assert columns[0]["standard_error"] == pytest.approx(0.0013511, abs=1e-7)
-
-
-def test_columns_of_a_stage_use_the_rows_where_they_are_known():
-    right = np.random.default_rng(0).random((3, 500)) < [[0.9], [0.8], [0.85]]
-    columns = stage_significance(right.mean(axis=1), 0, n_test=500, right=right)
-    paired = [mcnemar_test(right[i], right[0]).p_value for i in (1, 2)]
-    assert [column["p_value"] for column in columns] == [None, *holm(paired)]
-
-
-def test_what_failed_has_no_significance():
-    columns = stage_significance([0.9, NAN, 0.8], 0, n_test=100)
-    assert columns[1] == {"standard_error": None, "p_value": None}
-    assert columns[2]["p_value"] == two_proportions_test(90, 80, n=100).p_value
 
 
 # significant_gain
