@@ -17,7 +17,7 @@ from .._versions import installed_versions
 from ..datasets._loaders import load_dataset
 from ..model_selection._evaluation import versions
 from ..model_selection._executors import ClusterError
-from ..model_selection._rules import record_scoring
+from ..model_selection._scoring import record_scoring
 from ..model_selection._search import StagedSearchCV
 from ..stats._compare import stage_significance
 from ..stats._standard_error import binomial_standard_error

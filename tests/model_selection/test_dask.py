@@ -27,8 +27,8 @@ from skmnist.neural_network._compiled import n_threads
 from skmnist.study._trials import FILE, read_trials
 
 distributed = pytest.importorskip("distributed")
-cluster_module = pytest.importorskip("skmnist.cluster")
-SameResults, open_cluster = cluster_module.SameResults, cluster_module.open_cluster
+dask_module = pytest.importorskip("skmnist.model_selection._dask")
+SameResults, open_cluster = dask_module.SameResults, dask_module.open_cluster
 
 # Sockets and loops of Dask's are closed when the interpreter says so.
 pytestmark = [
@@ -70,7 +70,7 @@ def staged(**params):
 
 
 def test_a_staged_search_gives_the_results_of_one_process(client, digits):
-    """Run both, and count how often the data travel."""
+    """Run both, and count how often the data are sent."""
     sent = []
     scatter = client.scatter
 

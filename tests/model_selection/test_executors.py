@@ -114,7 +114,7 @@ def test_a_worker_ends_when_its_starter_is_killed(tmp_path):
 
     code = (
         "import os, sys, time\n"
-        "from skmnist.workers import open_workers\n"
+        "from skmnist.model_selection._executors import open_workers\n"
         "def work(task):\n"
         "    print(os.getpid(), flush=True)\n"
         "    time.sleep(60)\n"
