@@ -1,9 +1,13 @@
-"""The only file that names what scikit-learn and Keras keep private."""
+"""Private names of scikit-learn and Keras: no other file uses any."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import _fit_context
 from sklearn.callback._transport import close_listener, open_listener, send
@@ -17,6 +21,10 @@ from sklearn.model_selection._validation import (
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
 
 __all__ = [
     "BaseSearchCV",
@@ -44,35 +52,38 @@ __all__ = [
 ]
 
 
-def sum_gradients_nowhere(optimizer):
-    """Have a Keras optimizer take its gradients as they are.
+def sum_gradients_nowhere(optimizer: keras.optimizers.Optimizer) -> None:
+    """Let a Keras optimizer use its gradients as they are.
 
-    It would sum them over the replicas of a distribution. Even where there is one,
-    TensorFlow notes for ever how to differentiate that sum, and with it every tensor
-    of the program that is being traced: several MB for each program.
+    It would sum them over the replicas of a distribution. TensorFlow stores forever how
+    to differentiate that sum, even with a single replica, and with it every tensor of
+    the program that is being traced: several MB for each program.
 
     Parameters
     ----------
     optimizer : keras.optimizers.Optimizer
-        An optimizer that nobody else uses.
+        An optimizer that nothing else uses.
     """
     optimizer._all_reduce_sum_gradients = list
 
 
 @contextmanager
-def standing_in(variables, others):
+def standing_in(
+    variables: Sequence[keras.Variable], others: Sequence[tf.Variable | tf.Tensor]
+) -> Iterator[None]:
     """Let Keras variables read and write others, while a program is traced.
 
-    Keras' layers and optimizers use the variables they made; so a program of
-    theirs serves one network. With stand-ins, which are arguments of the program,
-    it serves every network of that structure.
+    Keras' layers and optimizers use the variables that they made, so a program of
+    theirs works for one network only. With other variables in their place, which are
+    arguments of the program, it works for every network of the same structure.
 
     Parameters
     ----------
     variables : list of keras.Variable
         The variables of layers and optimizer.
     others : list of tf.Variable or tf.Tensor
-        What they shall mean for now, of the same shapes and types.
+        What to use in their place inside the ``with`` block, of the same shapes and
+        types.
     """
     own = [variable.value for variable in variables]
     for variable, mine, other in zip(variables, own, others, strict=True):
@@ -88,40 +99,64 @@ def standing_in(variables, others):
 
 
 class WeightBlindScorer:
-    """A scorer that may be handed sample weights and has no use for them.
+    """A scorer that accepts sample weights and ignores them.
 
-    scikit-learn asks each scorer of a multi-metric search whether it takes
-    weights; a plain function cannot answer and makes ``fit`` fail.
+    scikit-learn asks each scorer of a search with several metrics whether it accepts
+    weights. A plain function cannot answer, and makes ``fit`` fail.
     """
 
-    def _accept_sample_weight(self):
+    def _accept_sample_weight(self) -> bool:
         return True
 
 
-def last_step(estimator):
-    """Return the estimator inside: the best one of a search, the last of a pipeline."""
-    estimator = getattr(estimator, "best_estimator_", estimator)
-    return estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+def last_step(estimator: Any) -> Any:
+    """Return the estimator inside searches and pipelines.
+
+    Parameters
+    ----------
+    estimator : estimator object or None
+        Any estimator.
+
+    Returns
+    -------
+    estimator : estimator object or None
+        The best estimator of a fitted search, the last step of a pipeline, and so on
+        inside these; else the estimator itself.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklearn.svm import LinearSVC
+    >>> from skmnist._compat import last_step
+    >>> last_step(make_pipeline(StandardScaler(), LinearSVC()))
+    LinearSVC()
+    """
+    if hasattr(estimator, "best_estimator_"):
+        return last_step(estimator.best_estimator_)
+    return (
+        last_step(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
+    )
 
 
-def metric_names(scorers):
-    """List the metrics that scorers compute; None where only a fit will tell."""
+def metric_names(scorers: object) -> list[str] | None:
+    """Return the metrics that scorers compute; None if only a fit can show them."""
     return list(getattr(scorers, "_scorers", ())) or None
 
 
-def cause_of_failure(error):
-    """Find what made all fits of a search fail.
+def cause_of_failure(error: ValueError) -> str | None:
+    """Return why all fits of a search failed.
 
     Parameters
     ----------
     error : ValueError
-        What the search raised.
+        What scikit-learn raised.
 
     Returns
     -------
     cause : str or None
-        The line of the traceback that names the exception; None where `error`
-        is something else.
+        The line of the traceback that names the exception; None if `error` is about
+        something else.
     """
     text = str(error)
     if not re.match(r"\s*All the \d+ fits failed", text):
@@ -129,7 +164,7 @@ def cause_of_failure(error):
     return named_error(text.split("fits failed with the following error:")[1])
 
 
-def named_error(traceback):
-    """Find the line of a traceback that names the exception."""
+def named_error(traceback: str) -> str:
+    """Return the line of a traceback that names the exception."""
     named = re.findall(r"^\w[\w.]*(?:Error|Exception|Warning)\b.*$", traceback, re.M)
     return named[-1] if named else traceback.strip().splitlines()[-1]

@@ -19,6 +19,7 @@ from ._search import (
 from ._significance import (
     compare_candidates as compare_candidates,
     significant_gain as significant_gain,
+    table_verdict as table_verdict,
 )
 from ._stage import (
     Stage as Stage,

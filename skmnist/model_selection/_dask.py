@@ -1,13 +1,14 @@
-"""A Dask cluster whose workers give the results that this machine would."""
+"""A Dask cluster whose workers give the same results as this machine."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
 import os
 import sys
+from collections.abc import Iterator, Mapping
 
 import joblib
-from distributed import Client, WorkerPlugin
+from distributed import Client, Worker, WorkerPlugin
 
 from ._evaluation import versions
 from ._executors import ClusterError
@@ -17,9 +18,9 @@ ANSWER_WITHIN = 30  # seconds
 
 
 class SameResults(WorkerPlugin):
-    """Refuse workers whose weights would differ in their last bits.
+    """A plugin that refuses workers whose fits would differ in the last bits.
 
-    Set on a cluster it meets the workers that are there and those that join later.
+    Dask runs it on all workers of the cluster, and on each worker that joins later.
 
     Parameters
     ----------
@@ -31,12 +32,23 @@ class SameResults(WorkerPlugin):
 
     name = PLUGIN
 
-    def __init__(self, n_threads, expected):
+    def __init__(self, n_threads: int, expected: Mapping[str, str]):
         self.n_threads = n_threads
         self.expected = expected
 
-    def setup(self, worker):
-        """Check a worker, and set its threads before TensorFlow starts there."""
+    def setup(self, worker: Worker) -> None:
+        """Check a worker, and set its threads before TensorFlow starts there.
+
+        Parameters
+        ----------
+        worker : distributed.Worker
+            The worker that this runs on.
+
+        Raises
+        ------
+        ClusterError
+            If the worker would give other results.
+        """
         trouble = self._trouble(worker.state.nthreads)
         if trouble:
             raise ClusterError(f"worker {worker.address}: {trouble}")
@@ -44,8 +56,8 @@ class SameResults(WorkerPlugin):
         os.environ["TF_NUM_INTEROP_THREADS"] = "1"
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-    def _trouble(self, n_slots):
-        """Say what is wrong with a worker, or nothing."""
+    def _trouble(self, n_slots: int) -> str:
+        """Return what is wrong with a worker; an empty text if nothing is."""
         if n_slots != 1:
             return (
                 f"it runs {n_slots} fits at once, which would share the threads of one "
@@ -67,14 +79,15 @@ class SameResults(WorkerPlugin):
 
 
 @contextlib.contextmanager
-def open_cluster(scheduler, *, n_threads, expected):
-    """Have joblib and the staged search fit on a cluster.
+def open_cluster(
+    scheduler: str | None, *, n_threads: int, expected: Mapping[str, str]
+) -> Iterator[Client]:
+    """Let joblib and the staged search fit on a cluster, inside a ``with`` block.
 
     Parameters
     ----------
     scheduler : str or None
-        Address of the scheduler; None for the one that Dask's own configuration
-        names.
+        Address of the scheduler; None for the one in Dask's own configuration.
     n_threads : int
         Threads of each fit.
     expected : dict of str to str
@@ -88,7 +101,7 @@ def open_cluster(scheduler, *, n_threads, expected):
     Raises
     ------
     ClusterError
-        If nobody answers, if there is no worker, or if one is refused.
+        If no scheduler answers, if there is no worker, or if a worker is refused.
     """
     try:
         client = Client(scheduler, timeout=ANSWER_WITHIN, set_as_default=False)
@@ -110,6 +123,6 @@ def open_cluster(scheduler, *, n_threads, expected):
             with joblib.parallel_config(backend="dask", client=client):
                 yield client
         finally:
-            # A cluster that is gone has no plugin any more.
+            # If the cluster is gone, so is the plugin.
             with contextlib.suppress(OSError, ValueError):
                 client.unregister_worker_plugin(PLUGIN)

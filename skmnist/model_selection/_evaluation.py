@@ -1,17 +1,23 @@
-"""Candidates on the splits of the data: fitted, scored, and told of one by one."""
+"""Fit and score candidates on the splits of the data, and report each fit."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import os
 import time
+import warnings
 from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from platform import node
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-from sklearn.base import clone
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, clone
 
 from .._compat import (
     _fit_and_score,
@@ -19,49 +25,57 @@ from .._compat import (
     _safe_split,
     _warn_or_raise_about_fit_failures,
     metric_names,
+    named_error,
 )
 from .._versions import installed_versions
 from ._executors import TRIES, GivenUp, open_workers
+
+if TYPE_CHECKING:
+    from sklearn.callback import CallbackContext
+    from sklearn.model_selection import BaseCrossValidator
 
 _PACKAGES = ("skmnist", "scikit-learn", "keras", "tensorflow", "numpy")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One candidate on one split, finished: what a search tells as soon as it can.
+    """One finished fit of a search: one candidate on one split.
+
+    A search passes it to `on_trial_end` as soon as the fit is scored.
 
     Parameters
     ----------
     stage : str
         Name of the stage.
     candidate : int
-        Row in ``cv_results_``.
+        Row of the candidate in ``cv_results_``.
     split : int
-        Number of the split.
+        Number of the split, from 0.
     first : int
-        Row of the first candidate of those that are evaluated together: all of a
-        stage, or those by which it grows.
+        Row of the first candidate that is evaluated together with this one. All
+        candidates of a stage are evaluated together; those that it grows by later are
+        another group.
     n_together : int
-        Trials of all of them.
+        Number of trials of that group.
     params : dict
-        Parameters of the candidate, with what earlier stages chose.
+        Parameters of the candidate, with those that earlier stages chose.
     scores : dict of str to float
-        Test scores by metric; those of a fit that failed are `error_score`.
+        Test scores by metric; `error_score` if the fit failed.
     fit_seconds : float
-        Seconds that fitting took there and then; little for a fit that was kept.
+        Duration of the fit in seconds; short if the fit was read from `memory`.
     score_seconds : float
-        Seconds that scoring took.
+        Duration of the scoring in seconds.
     error : str or None
-        What a fit that failed raised: the traceback.
+        Traceback of a fit that failed.
     host : str or None
-        Name of the machine; None where no process came back to tell.
+        Name of the machine that fitted; None if its process was killed.
     pid : int or None
-        Its process.
+        Process that fitted.
     versions : dict of str to str
-        Python and the packages there.
-    inspected : object
-        What `inspect` of the search returned for the fit; None where it failed or
-        nothing was to be inspected.
+        Versions of Python and of the packages in that process.
+    inspected : object, default=None
+        What `inspect` of the search returned for the fit; None if the fit failed or
+        the search has no `inspect`.
     """
 
     stage: str
@@ -69,27 +83,47 @@ class Trial:
     split: int
     first: int
     n_together: int
-    params: dict
-    scores: dict
+    params: dict[str, Any]
+    scores: dict[str, float]
     fit_seconds: float
     score_seconds: float
     error: str | None
     host: str | None
     pid: int | None
-    versions: dict
+    versions: dict[str, str]
     inspected: Any = None
 
 
 @dataclass(frozen=True)
 class Task:
-    """One fit to do: what differs from task to task."""
+    """One fit that a worker has to make."""
 
-    estimator: Any
-    params: dict
-    candidate: tuple  # number and how many, as scikit-learn prints them
-    split: tuple
-    context: Any
+    estimator: BaseEstimator
+    params: dict[str, Any]
+    candidate: tuple[int, int]  # number, and how many; scikit-learn prints them
+    split: tuple[int, int]
+    context: CallbackContext
     deadline: float | None  # no fit starts after this, in seconds since the epoch
+
+
+class FixedFolds:
+    """The folds of a splitter, drawn once so that all stages have the same."""
+
+    def __init__(self, cv: BaseCrossValidator):
+        self.cv = cv
+        self.folds: list[tuple[NDArray, NDArray]] | None = None
+
+    def split(self, X, y=None, **params) -> list[tuple[NDArray, NDArray]]:
+        """Return the pairs of training rows and test rows."""
+        if self.folds is None:
+            self.folds = list(self.cv.split(X, y, **params))
+        return self.folds
+
+    @property
+    def sizes(self) -> tuple[np.float64, np.float64]:
+        """Mean number of training rows, and of test rows."""
+        train, test = zip(*self.folds, strict=True)
+        return np.mean([len(rows) for rows in train]), np.mean([len(r) for r in test])
 
 
 class BudgetSpentError(Exception):
@@ -98,43 +132,60 @@ class BudgetSpentError(Exception):
     Parameters
     ----------
     n_done, n_tasks : int
-        Fits that were finished, and all that the stage had.
+        Number of fits of the stage that are finished, and of all its fits.
     """
 
-    def __init__(self, n_done, n_tasks):
+    def __init__(self, n_done: int, n_tasks: int):
         super().__init__(f"{n_done} of {n_tasks} fits are done")
         self.n_done, self.n_tasks = n_done, n_tasks
 
 
 class Evaluation:
-    """Everything that a search evaluates: the data, and all results so far.
+    """What a search fits and scores, and all results so far.
 
-    A context manager: its processes end with it.
+    Use it as a context manager: its processes end with it.
 
     Parameters
     ----------
     search : StagedSearchCV
-        The search; its parameters say how to run and what to do about failures.
-    X, y : array-like
-        The data of the whole search.
+        The search. Its parameters say how to run, and what to do about failures.
+    estimator : estimator object
+        What to fit: the estimator of the search, with the search's `memory`.
+    data : tuple of (array-like, array-like or None)
+        ``X`` and ``y`` of the whole search.
+    cv : cross-validation splitter
+        Makes the folds, once.
     scorers : callable
-        As scikit-learn's searches check them.
-    given : dict
-        ``fit_params``, ``score_params`` and ``split_params``.
-    deadline : float, default=None
-        Time after which no fit starts, in seconds since the epoch.
+        The scorers, as scikit-learn's searches make them.
+    routed : Bunch
+        Metadata for the estimator, the scorer and the splitter, as scikit-learn's
+        searches route them.
     """
 
-    def __init__(self, search, X, y, scorers, given, deadline=None):
-        self.search, self.X, self.y = search, X, y
-        self.split_params = given["split_params"]
-        self.deadline = deadline
+    def __init__(
+        self,
+        search,
+        estimator: BaseEstimator,
+        data: tuple[Any, Any],
+        *,
+        cv: BaseCrossValidator,
+        scorers: Callable,
+        routed: Any,
+    ):
+        self.search, self.estimator = search, estimator
+        self.X, self.y = data
+        self.split_params = routed.splitter.split
+        self.n_splits = cv.get_n_splits(self.X, self.y, **self.split_params)
+        self.folds = FixedFolds(cv)
+        self.deadline = None
+        if search.time_budget is not None:
+            self.deadline = time.time() + search.time_budget
         self.scorers = scorers
         self.common = {
             "inspect": search.inspect,
             "scorer": scorers,
-            "fit_params": given["fit_params"],
-            "score_params": given["score_params"],
+            "fit_params": routed.estimator.fit,
+            "score_params": routed.scorer.score,
             "return_train_score": search.return_train_score,
             "return_n_test_samples": True,
             "return_times": True,
@@ -142,26 +193,36 @@ class Evaluation:
             "verbose": search.verbose,
             "caller": search,
         }
-        self.candidates, self.outcomes = [], []
+        self.candidates, self.outcomes, self.right = [], [], []
         self.more = defaultdict(list)
         self.results = {"params": []}
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.workers = open_workers(self.search.n_jobs, self.search.pre_dispatch)
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception) -> None:
         self.workers.close()
 
-    def evaluate(self, candidates, *, cv, stage, callback_ctx):
+    @property
+    def last_failure(self) -> str | None:
+        """What the last fit that failed raised, in one line; None without one."""
+        errors = [one["fit_error"] for one in self.outcomes if one["fit_error"]]
+        return named_error(errors[-1]) if errors else None
+
+    def evaluate(
+        self,
+        candidates: Sequence[dict[str, Any]],
+        *,
+        stage: str,
+        callback_ctx: CallbackContext,
+    ) -> dict[str, Any]:
         """Fit and score candidates on all splits.
 
         Parameters
         ----------
         candidates : list of dict
             Parameters of the estimator.
-        cv : FixedFolds
-            Gives the same list of splits each time.
         stage : str
             Name of the stage.
         callback_ctx : CallbackContext
@@ -177,13 +238,13 @@ class Evaluation:
         BudgetSpentError
             If the time is over before all are fitted.
         ValueError
-            If all of them fail.
+            If all fits fail.
         """
-        folds = cv.split(self.X, self.y, **self.split_params)
-        if len(folds) != self.search.n_splits_:
+        folds = self.folds.split(self.X, self.y, **self.split_params)
+        if len(folds) != self.n_splits:
             raise ValueError(
                 "cv.split and cv.get_n_splits return inconsistent results. Expected "
-                f"{self.search.n_splits_} splits, got {len(folds)}"
+                f"{self.n_splits} splits, got {len(folds)}"
             )
         self._announce(len(candidates), len(folds))
         pairs = list(product(range(len(candidates)), range(len(folds))))
@@ -193,7 +254,7 @@ class Evaluation:
         ]
         tasks = [
             Task(
-                estimator=clone(self.search.estimator),
+                estimator=clone(self.estimator),
                 params=candidates[candidate],
                 candidate=(candidate, len(candidates)),
                 split=(split, len(folds)),
@@ -202,19 +263,19 @@ class Evaluation:
             )
             for (candidate, split), context in zip(pairs, contexts, strict=True)
         ]
-        outcomes = self._run(tasks, folds, stage)
-        return self._collect(candidates, outcomes, stage)
+        outcomes, right = self._run(tasks, folds, stage)
+        return self._collect(candidates, outcomes, right, stage)
 
-    def _announce(self, n_candidates, n_splits):
+    def _announce(self, n_candidates: int, n_splits: int) -> None:
         if self.search.verbose > 0:
             print(
                 f"Fitting {n_splits} folds for each of {n_candidates} candidates, "
                 f"totalling {n_candidates * n_splits} fits"
             )
 
-    def _run(self, tasks, folds, stage):
-        """Run tasks wherever the workers are; tell of each as it finishes."""
-        outcomes = {}
+    def _run(self, tasks: list[Task], folds: list, stage: str) -> list[list]:
+        """Run tasks wherever the workers are, and report each as it finishes."""
+        outcomes, right = {}, {}
         shared = (self.X, self.y, folds, self.common)
         for number, answer in self.workers.run(fit_and_score, shared, tasks):
             if answer is None:  # it came too late
@@ -222,16 +283,18 @@ class Evaluation:
             if isinstance(answer, GivenUp):
                 answer = self._given_up(answer, folds[tasks[number].split[0]][1])
             outcomes[number], where = answer
+            if self.n_splits == 1:
+                right[number] = _right_of(where.get("inspected"))
             if self.search.on_trial_end is not None:
                 self.search.on_trial_end(
                     self._trial(tasks[number], outcomes[number], where, stage)
                 )
         if len(outcomes) < len(tasks):
             raise BudgetSpentError(len(outcomes), len(tasks))
-        return [outcomes[number] for number in range(len(tasks))]
+        return [[one[n] for n in sorted(one)] for one in (outcomes, right)]
 
-    def _given_up(self, answer, test):
-        """Make the outcome of a fit that never comes back."""
+    def _given_up(self, answer: GivenUp, test: NDArray) -> tuple[dict, dict]:
+        """Make the outcome of a fit whose process was killed too often."""
         message = (
             f"WorkerDiedError: the process that fitted this candidate ended without "
             f"a word {TRIES} times ({answer.reason}); it may have run out of memory"
@@ -251,7 +314,7 @@ class Evaluation:
             outcome["train_scores"] = scores
         return outcome, {"host": None, "pid": None, "versions": {}}
 
-    def _trial(self, task, outcome, where, stage):
+    def _trial(self, task: Task, outcome: dict, where: dict, stage: str) -> Trial:
         scores = outcome["test_scores"]
         return Trial(
             stage=stage,
@@ -267,7 +330,9 @@ class Evaluation:
             **where,
         )
 
-    def _collect(self, candidates, outcomes, stage):
+    def _collect(
+        self, candidates: Sequence[dict], outcomes: list, right: list, stage: str
+    ) -> dict[str, Any]:
         """Add a stage's rows to the results, as scikit-learn's searches do."""
         _warn_or_raise_about_fit_failures(outcomes, self.search.error_score)
         if callable(self.search.scoring):
@@ -275,15 +340,41 @@ class Evaluation:
             _insert_error_scores(outcomes, self.search.error_score)
         self.candidates.extend(candidates)
         self.outcomes.extend(outcomes)
+        self.right.extend(right)
         self.more["stage"].extend([stage] * len(candidates))
-        self.results = self.search._format_results(
-            self.candidates, self.search.n_splits_, self.outcomes, self.more
-        )
+        with warnings.catch_warnings():
+            # scikit-learn warns of NaN once per column and per call, about all rows
+            # so far. The search itself warns once, about the new rows.
+            warnings.filterwarnings(
+                "ignore", r"One or more of the (test|train) scores are non-finite"
+            )
+            self.results = self.search._format_results(
+                self.candidates, self.n_splits, self.outcomes, self.more
+            )
+        if any(one is not None for one in self.right):
+            self.results["right"] = _objects(self.right)
         return self.results
 
 
-def fit_and_score(X, y, folds, common, task):
-    """Fit and score one candidate on one split; runs in a worker.
+def _right_of(inspected: object) -> NDArray[np.bool_] | None:
+    """Return which rows a fit classified correctly, if `inspect` has returned it."""
+    right = inspected.get("right") if isinstance(inspected, Mapping) else None
+    is_row = isinstance(right, np.ndarray) and right.dtype == bool and right.ndim == 1
+    return right if is_row else None
+
+
+def _objects(values: Sequence[object]) -> NDArray[np.object_]:
+    """Make a column of objects, also of arrays that are equally long."""
+    column = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        column[i] = value
+    return column
+
+
+def fit_and_score(
+    X: Any, y: Any, folds: list, common: dict[str, Any], task: Task
+) -> tuple[dict, dict] | None:
+    """Fit and score one candidate on one split; this runs in a worker.
 
     Parameters
     ----------
@@ -292,15 +383,16 @@ def fit_and_score(X, y, folds, common, task):
     folds : list of (ndarray, ndarray)
         Rows to fit and rows to score, for each split.
     common : dict
-        What all tasks share, for scikit-learn's ``_fit_and_score``.
+        Arguments of scikit-learn's ``_fit_and_score`` that are the same for all tasks,
+        and ``inspect``.
     task : Task
-        What to do.
+        The fit to make.
 
     Returns
     -------
     answer : (dict, dict) or None
-        What scikit-learn makes of the fit, and where it ran; None if its time was
-        over before it began.
+        What scikit-learn returns for the fit, and where it ran; None if the time of
+        the search was over before the fit began.
     """
     if task.deadline is not None and time.time() >= task.deadline:
         return None
@@ -327,12 +419,12 @@ def fit_and_score(X, y, folds, common, task):
 
 
 @lru_cache(maxsize=1)
-def versions():
+def versions() -> dict[str, str]:
     """Return the versions that a fit in this process depends on.
 
     Returns
     -------
     versions : dict of str to str
-        Python and packages; one that is not installed is left out.
+        Versions of Python and of the packages that are installed.
     """
     return installed_versions(_PACKAGES)

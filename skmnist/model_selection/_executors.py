@@ -1,10 +1,12 @@
-"""Where fits run: in this process, in processes of joblib, on a Dask cluster.
+"""Where fits run: in this process, in processes of joblib, or on a Dask cluster.
 
-Whatever it is, it is given tasks and yields their results as they finish, and it
-survives workers that die.
+Each kind of workers takes tasks, yields results as they finish, and goes on if a worker
+dies.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -13,60 +15,67 @@ import threading
 import time
 import warnings
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import joblib
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
-# A task during which a worker dies so often is not tried again.
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+# A task is given up after so many of its workers have died.
 TRIES = 3
 LOOK_EVERY = 0.5  # seconds
-# Between sending data again; so long a scheduler may take to miss a worker.
+# Pauses before data are sent again: a scheduler needs time to notice a death.
 PAUSES = (0.1, 0.5, 2)  # seconds
 
 
 class ClusterError(ValueError):
-    """A cluster cannot be reached, or its workers would give other results."""
+    """No cluster answers, or its workers would give other results."""
 
 
 @dataclass(frozen=True)
 class GivenUp:
-    """The result of a task whose workers have died.
+    """The result of a task that is given up because its workers died.
 
     Parameters
     ----------
     reason : str
-        What the last one left.
+        The last line of what joblib or Dask said about it.
     """
 
     reason: str
 
 
-def open_workers(n_jobs, pre_dispatch):
-    """Open what joblib's configuration asks for.
+def open_workers(
+    n_jobs: int | None, pre_dispatch: int | str
+) -> JoblibWorkers | DaskWorkers:
+    """Open the workers that joblib's configuration names.
 
     Parameters
     ----------
     n_jobs : int or None
-        Tasks at once, as joblib counts them; on a Dask cluster each thread of its
-        workers takes one.
+        Number of tasks that run at once, as joblib counts them. On a Dask cluster
+        each thread of a worker runs one task instead.
     pre_dispatch : int or str
-        Tasks that are sent ahead, as for `joblib.Parallel`.
+        Number of tasks to send ahead, as for `joblib.Parallel`.
 
     Returns
     -------
     workers : JoblibWorkers or DaskWorkers
-        With ``run(function, shared, tasks)``, which yields the number and the result
-        of each task, and ``close()``.
+        Its ``run(function, shared, tasks)`` yields the number and the result of each
+        task. Call ``close()`` at the end.
 
     Raises
     ------
     ValueError
-        If joblib is to fork processes after TensorFlow has started in this one.
+        If joblib would fork this process and TensorFlow has started in it.
     """
     backend, _ = get_active_backend()
     if type(backend).__name__ == "MultiprocessingBackend":
@@ -77,12 +86,12 @@ def open_workers(n_jobs, pre_dispatch):
     return JoblibWorkers(n_jobs, pre_dispatch, backend.supports_return_generator)
 
 
-def _refuse_forks(n_jobs):
+def _refuse_forks(n_jobs: int | None) -> None:
     if "tensorflow" in sys.modules and joblib.effective_n_jobs(n_jobs) > 1:
         raise ValueError(
             "the backend 'multiprocessing' forks this process, and a forked "
             "TensorFlow waits for threads that were not forked: use 'loky', joblib's "
-            "own choice"
+            "default"
         )
 
 
@@ -94,51 +103,54 @@ class JoblibWorkers:
     n_jobs, pre_dispatch
         As for `joblib.Parallel`.
     streams : bool
-        Whether results can come as they finish; else they come all together.
+        Whether joblib can return results as they finish; otherwise it returns all of
+        them at the end.
     """
 
-    def __init__(self, n_jobs, pre_dispatch, streams):
+    def __init__(self, n_jobs: int | None, pre_dispatch: int | str, streams: bool):
         self._options = {
             "n_jobs": n_jobs,
             "pre_dispatch": pre_dispatch,
-            # If a worker dies, few tasks can be the reason.
+            # One task at a time: if a worker dies, few tasks can be the reason.
             "batch_size": 1,
             "return_as": "generator_unordered" if streams else "list",
         }
         self._n_workers = joblib.effective_n_jobs(n_jobs)
         self._open()
 
-    def _open(self):
+    def _open(self) -> None:
         self._parallel = Parallel(**self._options)
         self._parallel.__enter__()
 
-    def close(self):
-        """Let the processes go; joblib keeps them for the next search."""
+    def close(self) -> None:
+        """Release the processes; joblib keeps them for the next search."""
         self._parallel.__exit__(None, None, None)
 
-    def _open_again(self):
-        """Leave the processes of which one has died, and what they were doing."""
+    def _open_again(self) -> None:
+        """Replace all processes, after one of them has died."""
         self.close()
         self._open()
 
-    def run(self, function, shared, tasks):
-        """Run tasks; those that were unfinished when a worker died run again.
+    def run(
+        self, function: Callable, shared: tuple, tasks: Sequence[Any]
+    ) -> Iterator[tuple[int, Any]]:
+        """Run tasks. Unfinished ones run again if a worker dies.
 
         Parameters
         ----------
         function : callable
-            ``function(*shared, task)``, importable by the workers.
+            Called as ``function(*shared, task)``; workers must be able to import it.
         shared : tuple
-            What all tasks need.
+            Arguments that are the same for all tasks.
         tasks : list
-            What each needs.
+            The last argument, for each task.
 
         Yields
         ------
         number : int
-            Which task.
+            Position of the task.
         result : object
-            What it returned, or `GivenUp`.
+            What `function` returned, or `GivenUp`.
         """
         waiting = dict(enumerate(tasks))
         while waiting:
@@ -148,22 +160,22 @@ class JoblibWorkers:
                     yield number, result
             except BrokenProcessPool:
                 self._open_again()
-                # The dead one fitted one of the first that are waiting.
+                # The dead worker ran one of the first unfinished tasks.
                 suspects = list(waiting)[: self._n_workers]
                 _warn_of_death(len(suspects))
                 for number in suspects:
                     task = waiting.pop(number)
                     yield number, self._alone(function, shared, number, task)
 
-    def _stream(self, function, shared, waiting):
-        # A copy: tasks are taken out while others are still to be sent.
+    def _stream(self, function: Callable, shared: tuple, waiting: dict) -> Iterator:
+        # A copy of the items: finished tasks leave while others are still to be sent.
         return self._parallel(
             delayed(_numbered)(number, function, shared, task, os.getpid())
             for number, task in list(waiting.items())
         )
 
-    def _alone(self, function, shared, number, task):
-        """Run a task with no other one beside it, so that a death is its own."""
+    def _alone(self, function: Callable, shared: tuple, number: int, task: Any) -> Any:
+        """Run a task alone: if the worker dies, this task is the reason."""
         for _ in range(TRIES - 1):
             try:
                 ((_, result),) = self._stream(function, shared, {number: task})
@@ -174,31 +186,33 @@ class JoblibWorkers:
         return GivenUp(reason)
 
 
-def _numbered(number, function, shared, task, starter):
-    _end_with(starter)
+def _numbered(
+    number: int, function: Callable, shared: tuple, task: Any, parent: int
+) -> tuple[int, Any]:
+    _exit_with_parent(parent)
     return number, function(*shared, task)
 
 
 @lru_cache(maxsize=1)
-def _end_with(starter):
-    """Have a process that was started for the tasks end with the one that did so.
+def _exit_with_parent(parent: int) -> None:
+    """Exit when the parent process dies, if this is one of its child processes.
 
-    A process of joblib's whose starter was killed would wait for five minutes.
+    Without this a process of joblib waits for five minutes.
     """
-    if os.getppid() == starter:
-        threading.Thread(target=_watch, args=(starter,), daemon=True).start()
+    if os.getppid() == parent:
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
 
 
-def _watch(starter):
-    while os.getppid() == starter:
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
         time.sleep(LOOK_EVERY)
     os._exit(1)
 
 
-def _warn_of_death(n_suspects):
+def _warn_of_death(n_suspects: int) -> None:
     warnings.warn(
         "A process that fitted a candidate was killed. Its fit is tried again, alone, "
-        f"and so are those beside it: {n_suspects} in all.",
+        f"and so are the fits that ran beside it: {n_suspects} in all.",
         RuntimeWarning,
         stacklevel=2,
     )
@@ -207,9 +221,9 @@ def _warn_of_death(n_suspects):
 class DaskWorkers:
     """The workers of a Dask cluster.
 
-    joblib's own way to Dask waits forever for a task whose worker has died too
-    often, so tasks go to the cluster directly. Data are sent once; so many tasks are
-    under way as the workers have threads, also while workers come and go.
+    Tasks are sent to the cluster directly: joblib's own way waits forever for a task
+    whose worker has died too often. Data are sent once. As many tasks run at once as
+    the workers have threads, also while workers join and leave.
 
     Parameters
     ----------
@@ -217,20 +231,22 @@ class DaskWorkers:
         The cluster.
     """
 
-    def __init__(self, client):
+    def __init__(self, client: Client):
         self._client = client
-        self._sent = {}
+        self._sent: dict[int, tuple[Any, Future]] = {}
 
-    def close(self):
+    def close(self) -> None:
         """Let the cluster drop the data of this search."""
         self._sent.clear()
 
-    def run(self, function, shared, tasks):
+    def run(
+        self, function: Callable, shared: tuple, tasks: Sequence[Any]
+    ) -> Iterator[tuple[int, Any]]:
         """Run tasks; see `JoblibWorkers.run`."""
         from distributed import as_completed
 
         waiting = deque(enumerate(tasks))
-        numbers = {}  # of the futures that are under way
+        numbers = {}  # of the tasks that are running, by their futures
         running = as_completed([], loop=self._client.loop)
         try:
             while waiting or numbers:
@@ -245,7 +261,7 @@ class DaskWorkers:
                 try:
                     result = _result(future)
                 except CancelledError:
-                    # Every worker that held the data is gone: they are sent again.
+                    # All workers that held the data are gone: send them again.
                     self._sent.clear()
                     waiting.appendleft((number, tasks[number]))
                 else:
@@ -253,33 +269,34 @@ class DaskWorkers:
         finally:
             self._client.cancel(list(numbers))
 
-    def _n_threads(self):
+    def _n_threads(self) -> int:
         return max(1, sum(self._client.ncores().values()))
 
-    def _send(self, value):
-        """Send what all tasks share to every worker, once."""
+    def _send(self, value: Any) -> Future:
+        """Send a shared argument to every worker, once."""
         key = id(value)
         if key not in self._sent:
-            # The value is kept so that nothing else gets its id.
+            # Keep the value, so that no other object gets its id.
             self._sent[key] = value, self._scatter(value)
         return self._sent[key][1]
 
-    def _scatter(self, value):
-        """Send a value to every worker, again where one has died meanwhile."""
+    def _scatter(self, value: Any) -> Future:
+        """Send a value to every worker, and again if a worker dies meanwhile."""
         for seconds in PAUSES:
-            # A closed connection; or the scheduler misses the worker between two steps.
+            # Errors of a connection that is closed, or of a scheduler that notices
+            # between two of its steps that the worker is gone.
             with contextlib.suppress(OSError, KeyError, ValueError):
                 return self._scatter_once(value)
             time.sleep(seconds)
         return self._scatter_once(value)
 
-    def _scatter_once(self, value):
+    def _scatter_once(self, value: Any) -> Future:
         (future,) = self._client.scatter([value], broadcast=True, hash=False)
         return future
 
 
-def _result(future):
-    """Return what a task returned, or that Dask has given it up."""
+def _result(future: Future) -> Any:
+    """Return what a task returned, or `GivenUp` if Dask has given it up."""
     from distributed import KilledWorker
 
     if future.cancelled():

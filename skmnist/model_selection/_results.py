@@ -1,16 +1,23 @@
-"""The columns of ``cv_results_``: how they are recorded, read and put in words."""
+"""The columns of ``cv_results_``: how they are read, and put in words."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..stats._standard_error import binomial_standard_error
 
-# What decimal numbers lose in binary: 0.9819 - 0.0015 is a little over 0.9804.
+# A table as in ``GridSearchCV.cv_results_``: columns by name, one entry per candidate.
+CVResults = Mapping[str, Any]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+# Decimal numbers are not exact in binary: 0.9819 - 0.0015 is a little over 0.9804.
 ROUNDING = 1e-9
 
 SCORE_COLUMNS = ("mean_test_score", "mean_test_accuracy")
@@ -21,20 +28,25 @@ VALIDATION_COLUMNS = (
 )
 
 
-def take_rows(cv_results, rows, metric="score"):
-    """Take some rows of a table, the scores of one metric under the usual names.
+def take_rows(
+    cv_results: CVResults, rows: Sequence[int], metric: str = "score"
+) -> dict[str, Any]:
+    """Return some rows of a table, with one metric under the name "score".
 
     Parameters
     ----------
     cv_results : dict
+        The table.
     rows : list of int
+        Which rows to take.
     metric : str, default="score"
-        The metric whose columns, such as ``mean_test_<metric>``, are to be
-        ``mean_test_score`` and so on.
+        The metric to copy: its columns, such as ``mean_test_<metric>``, are also
+        there as ``mean_test_score`` and so on.
 
     Returns
     -------
-    cv_results : dict
+    table : dict
+        All columns, with these rows only.
     """
     table = {}
     for name, values in cv_results.items():
@@ -45,8 +57,8 @@ def take_rows(cv_results, rows, metric="score"):
     return table
 
 
-def mean_scores(cv_results):
-    """Find the mean test scores, an array; an error where all are NaN or absent."""
+def mean_scores(cv_results: CVResults) -> Floats:
+    """Return the mean test scores; raise ValueError if there are none but NaN."""
     for name in SCORE_COLUMNS:
         if name in cv_results:
             scores = np.asarray(cv_results[name], dtype=float)
@@ -59,27 +71,27 @@ def mean_scores(cv_results):
     )
 
 
-def highest(scores, among=True):
-    """Find the row of the highest score, the first on ties, never a NaN."""
+def highest(scores: Floats, among: Bools | bool = True) -> int:
+    """Return the row of the highest score: the first on ties, never a NaN."""
     rows = np.flatnonzero(among & ~np.isnan(scores))
     return int(rows[np.argmax(scores[rows])])
 
 
-def lowest(values, scores, among=True):
-    """Find the row of the lowest value; on ties the higher score, then the first."""
+def lowest(values: Floats, scores: Floats, among: Bools | bool = True) -> int:
+    """Return the row of the lowest value; on ties the higher score, then the first."""
     rows = np.flatnonzero(among & ~np.isnan(values) & ~np.isnan(scores))
     if not len(rows):
         raise ValueError("no candidate with a good enough score has a value to compare")
     return int(rows[np.lexsort((-scores[rows], values[rows]))[0]])
 
 
-def as_good(scores, tolerance):
-    """Tell of each score whether it is at most `tolerance` below the best."""
+def as_good(scores: Floats, tolerance: float) -> Bools:
+    """Return which scores are at most `tolerance` below the best one."""
     return scores >= np.nanmax(scores) - tolerance - ROUNDING
 
 
-def gaps(cv_results):
-    """Compute how far each validation accuracy exceeds the score, at least 0."""
+def gaps(cv_results: CVResults) -> Floats:
+    """Return the validation accuracy minus the score of each row, at least 0."""
     scores = mean_scores(cv_results)
     for name in VALIDATION_COLUMNS:
         if name in cv_results:
@@ -96,8 +108,8 @@ def gaps(cv_results):
     )
 
 
-def split_scores(cv_results, index):
-    """List the scores of a row, one per split."""
+def split_scores(cv_results: CVResults, index: int) -> list[float]:
+    """Return the scores of a row, one per split; none if the table has means only."""
     column = next(name for name in SCORE_COLUMNS if name in cv_results)
     suffix, scores = column.removeprefix("mean_"), []
     while (name := f"split{len(scores)}_{suffix}") in cv_results:
@@ -105,8 +117,8 @@ def split_scores(cv_results, index):
     return scores
 
 
-def standard_error(cv_results):
-    """Estimate the standard error of the best mean score."""
+def standard_error(cv_results: CVResults) -> float:
+    """Return the standard error of the best mean score, in the unit of the score."""
     scores = mean_scores(cv_results)
     best = highest(scores)
     splits = split_scores(cv_results, best)
@@ -121,8 +133,8 @@ def standard_error(cv_results):
     return float(binomial_standard_error(p, n_test))
 
 
-def n_judging(cv_results, index):
-    """Look up how many rows judged a candidate in a split."""
+def n_judging(cv_results: CVResults, index: int) -> float:
+    """Return how many rows judged a candidate in a split."""
     for name in ("mean_test_n_test", "n_test"):
         if name in cv_results:
             return float(cv_results[name][index])
@@ -132,8 +144,8 @@ def n_judging(cv_results, index):
     )
 
 
-def column(cv_results, key):
-    """Look up the values of a searched parameter or of another column."""
+def column(cv_results: CVResults, key: str) -> Sequence[Any]:
+    """Return the values of a searched parameter, or of another column."""
     for name in (f"param_{key}", key, f"mean_test_{key}", f"mean_{key}"):
         if name in cv_results:
             return cv_results[name]
@@ -143,8 +155,8 @@ def column(cv_results, key):
     )
 
 
-def numbers(cv_results, key):
-    """Look up a column as an array of float; NaN where a row has no value."""
+def numbers(cv_results: CVResults, key: str) -> Floats:
+    """Return a column as an array of float; NaN if a row has no value."""
     if key == "gap" and "param_gap" not in cv_results:
         return gaps(cv_results)
     values = column(cv_results, key)
@@ -156,22 +168,28 @@ def numbers(cv_results, key):
     return np.array([np.nan if np.ma.is_masked(v) else float(v) for v in values])
 
 
-def written(value):
-    """Write a rule, or another value, as in code and without addresses."""
+def written(value: object) -> str:
+    """Return a rule, or another value, as you write it in code."""
     if is_dataclass(value):
         given = (f"{f.name}={written(getattr(value, f.name))}" for f in fields(value))
         return f"{type(value).__name__}({', '.join(given)})"
-    function = getattr(value, "func", value)  # of a partial
+    # A function by its name: its repr has an address. A partial has a function too.
+    function = getattr(value, "func", value)
     return getattr(function, "__name__", None) or repr(value)
 
 
 class Words:
-    """The numbers of a table as they stand in a sentence.
+    """Writes the numbers of a table into sentences.
 
-    Scores between 0 and 1 are given in per cent.
+    Scores are written in per cent if all of them are between 0 and 1.
+
+    Parameters
+    ----------
+    cv_results : dict
+        The table.
     """
 
-    def __init__(self, cv_results):
+    def __init__(self, cv_results: CVResults):
         self.cv_results = cv_results
         self.scores = mean_scores(cv_results)
         self.rows = len(self.scores)
@@ -181,24 +199,24 @@ class Words:
         self.percent = np.nanmin(self.scores) >= 0 and np.nanmax(self.scores) <= 1
         self.best = self.score(highest(self.scores))
 
-    def score(self, index):
+    def score(self, index: int) -> str:
         """Write the score of a row."""
         score = self.scores[index]
         return f"{100 * score:.2f} %" if self.percent else f"{score:.5g}"
 
-    def difference(self, value):
-        """Write the difference of two scores."""
+    def difference(self, value: float) -> str:
+        """Write the difference between two scores."""
         return f"{100 * value:.3g} %" if self.percent else f"{value:.3g}"
 
-    def among(self, considered, superlative):
-        """Write how the winner stands among the rows that a rule considers."""
+    def among(self, considered: Bools, superlative: str) -> str:
+        """Write that the winner is the best one of the rows that a rule considers."""
         n = np.count_nonzero(considered)
         if n == 1:
             return f"is the only one of {self.rows} candidates"
         return f"is the {superlative} among the {n} of {self.rows} candidates"
 
-    def value(self, key, index):
-        """Write what a row has in a column."""
+    def value(self, key: str, index: int) -> str:
+        """Write the value of a row in a column."""
         if key == "gap" and "param_gap" not in self.cv_results:
             return f"a gap of {self.difference(gaps(self.cv_results)[index])}"
         value = column(self.cv_results, key)[index]
@@ -206,16 +224,18 @@ class Words:
         return f"{key}={value:g}" if isinstance(value, float) else f"{key}={value!r}"
 
 
-def same_value(a, b):
-    """Compare two parameter values: ``[1, 2]``, ``(1, 2)`` and an array are equal.
+def same_value(a: object, b: object) -> bool:
+    """Return whether two parameter values mean the same.
 
-    A whole number and a float are not, as ``max_features=1`` and
-    ``max_features=1.0`` show, and neither are ``True`` and ``1``.
+    ``[1, 2]``, ``(1, 2)`` and an array of these numbers do. ``1`` and ``1.0`` do not:
+    ``max_features=1`` is one feature, and ``max_features=1.0`` is all features.
+    ``1`` and ``True`` do not either.
     """
     return a is b or _plain(a) == _plain(b)
 
 
-def _plain(value):
+def _plain(value: object) -> object:
+    """Return something that is equal for values that mean the same."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, list | tuple):
@@ -233,8 +253,8 @@ def _plain(value):
     return (type(value), value)
 
 
-def _distinct(values, most=3):
-    """List a few different values, for a message."""
+def _distinct(values: Iterable[object], most: int = 3) -> list[object]:
+    """Return a few different values, for a message."""
     found = []
     for value in values:
         if not any(same_value(value, other) for other in found):
@@ -242,6 +262,6 @@ def _distinct(values, most=3):
     return found[:most]
 
 
-def _names(cv_results):
-    """List the columns that mean something, for a message."""
+def _names(cv_results: CVResults) -> str:
+    """Return the names of the columns that a rule may read, for a message."""
     return ", ".join(n for n in cv_results if not n.startswith(("split", "std_")))

@@ -1,18 +1,20 @@
-"""Selection rules: which row of ``cv_results_`` wins, and the reason in words."""
+"""Selection rules: which row of ``cv_results_`` wins, and why, in one sentence."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
 
 import numpy as np
 
-from ..stats._compare import holm
+from ..stats._compare import StageVerdict
 from ._results import (
     ROUNDING,
+    Bools,
+    CVResults,
+    Floats,
     Words,
     as_good,
     column,
@@ -25,24 +27,24 @@ from ._results import (
     standard_error,
     written,
 )
-from ._scoring import record_scoring as record_scoring
-from ._significance import compare_candidates, significant_gain as significant_gain
+from ._significance import table_verdict
+
+Rule = Callable[[CVResults], int]
 
 
-def best_score(cv_results):
+def best_score(cv_results: CVResults) -> int:
     """Choose the candidate with the highest mean test score.
 
     Parameters
     ----------
     cv_results : dict
         A table as in ``GridSearchCV.cv_results_``. The score is the column
-        ``mean_test_score`` or, where several metrics were computed,
-        ``mean_test_accuracy``.
+        ``mean_test_score`` or, with several metrics, ``mean_test_accuracy``.
 
     Returns
     -------
     index : int
-        Row of the winner: the first one on ties. A NaN never wins.
+        Row of the winner, the first one on ties. A NaN never wins.
 
     Raises
     ------
@@ -63,21 +65,26 @@ def best_score(cv_results):
 class within_gap:
     """Choose the highest score among the candidates that do not overfit.
 
-    A candidate overfits where its validation accuracy exceeds its test score by
-    more than `max_gap`; a validation accuracy below the score is no overfitting.
-    If all candidates overfit, the one with the smallest gap is chosen.
+    A candidate overfits if its validation accuracy is higher than its test score by
+    more than `max_gap`. If all candidates overfit, the one with the smallest gap wins.
 
     Parameters
     ----------
     max_gap : float, default=0.01
-        Largest allowed validation accuracy minus test score.
+        Largest allowed gap: validation accuracy minus test score.
+
+    Raises
+    ------
+    ValueError
+        If `max_gap` is negative; when the rule is used, if the table has no
+        validation accuracy.
 
     Notes
     -----
     The validation accuracy is ``mean_test_validation_accuracy``, which
-    `record_scoring` provides, or else ``mean_train_score``, which any search
-    has after ``return_train_score=True``. A row without it cannot be chosen.
-    Ties go to the first row; among equal smallest gaps to the higher score.
+    `record_scoring` makes, or else ``mean_train_score``, which any search has with
+    ``return_train_score=True``. A row without it never wins. Ties go to the first
+    row. If two candidates have the same smallest gap, the higher score wins.
 
     Examples
     --------
@@ -92,8 +99,8 @@ class within_gap:
     def __post_init__(self):
         _check(self, bound="max_gap")
 
-    def __call__(self, cv_results):
-        """Choose a row."""
+    def __call__(self, cv_results: CVResults) -> int:
+        """Return the row of the winner."""
         scores = mean_scores(cv_results)
         excess = gaps(cv_results)
         inside = excess <= self.max_gap + ROUNDING
@@ -101,8 +108,8 @@ class within_gap:
             return highest(scores, inside)
         return lowest(excess, scores)
 
-    def explain(self, cv_results, index):
-        """Say in one sentence why row `index` was chosen."""
+    def explain(self, cv_results: CVResults, index: int) -> str:
+        """Return one sentence that says why row `index` won."""
         table = Words(cv_results)
         excess, limit = gaps(cv_results), table.difference(self.max_gap)
         if excess[index] > self.max_gap + ROUNDING:
@@ -120,16 +127,23 @@ class within_gap:
 
 @dataclass(frozen=True)
 class smallest:
-    """Choose the smallest value of a column among the candidates as good as the best.
+    """Choose the smallest value of a column among the candidates with a good score.
 
     Parameters
     ----------
     key : str
         A searched parameter (``"batch_size"``), a column of the table with or
         without its prefix (``"mean_fit_time"``, ``"n_parameters"``), or
-        ``"gap"``: how far the validation accuracy exceeds the score.
+        ``"gap"``: validation accuracy minus score.
     tolerance : float, default=0.0
-        How far below the best a score may lie, in units of the score.
+        How far below the best score a good score may be, in the unit of the score.
+
+    Raises
+    ------
+    ValueError
+        If `tolerance` is negative; when the rule is used, if there is no such column.
+    TypeError
+        When the rule is used, if the column does not hold numbers.
 
     Notes
     -----
@@ -150,14 +164,14 @@ class smallest:
     def __post_init__(self):
         _check(self, name="key", bound="tolerance")
 
-    def __call__(self, cv_results):
-        """Choose a row."""
+    def __call__(self, cv_results: CVResults) -> int:
+        """Return the row of the winner."""
         values = numbers(cv_results, self.key)
         scores = mean_scores(cv_results)
         return lowest(values, scores, as_good(scores, self.tolerance))
 
-    def explain(self, cv_results, index):
-        """Say in one sentence why row `index` was chosen."""
+    def explain(self, cv_results: CVResults, index: int) -> str:
+        """Return one sentence that says why row `index` won."""
         table = Words(cv_results)
         good = as_good(table.scores, self.tolerance)
         return (
@@ -174,14 +188,21 @@ class one_standard_error:
     Parameters
     ----------
     complexity : str
-        What is to be small: a searched parameter or a column, as in `smallest`.
+        What should be small: a searched parameter or a column, as in `smallest`.
+
+    Raises
+    ------
+    ValueError
+        If `complexity` is not a name; when the rule is used, if the standard error
+        is not known.
 
     Notes
     -----
-    The standard error is that of the best candidate's mean over its `k` splits,
-    ``std(ddof=1) / sqrt(k)``. For one split it is the binomial one of an
-    accuracy, ``sqrt(p * (1 - p) / n_test)``, which needs the column ``n_test``
-    of `record_scoring`. Ties go to the higher score, then to the first row.
+    The standard error is the one of the best candidate. For ``k`` splits it is
+    ``std(ddof=1) / sqrt(k)``. For one split it is the
+    `skmnist.stats.binomial_standard_error` of an accuracy, ``sqrt(p * (1 - p) /
+    n_test)``, which needs the column ``n_test`` of `record_scoring`. Ties go to the
+    higher score, then to the first row.
 
     References
     ----------
@@ -203,14 +224,14 @@ class one_standard_error:
     def __post_init__(self):
         _check(self, name="complexity")
 
-    def __call__(self, cv_results):
-        """Choose a row."""
+    def __call__(self, cv_results: CVResults) -> int:
+        """Return the row of the winner."""
         values = numbers(cv_results, self.complexity)
         scores = mean_scores(cv_results)
         return lowest(values, scores, as_good(scores, standard_error(cv_results)))
 
-    def explain(self, cv_results, index):
-        """Say in one sentence why row `index` was chosen."""
+    def explain(self, cv_results: CVResults, index: int) -> str:
+        """Return one sentence that says why row `index` won."""
         table = Words(cv_results)
         error = standard_error(cv_results)
         good = as_good(table.scores, error)
@@ -223,22 +244,28 @@ class one_standard_error:
 
 @dataclass(frozen=True, repr=False)
 class prefer:
-    """Choose a recommended value unless it is clearly worse.
+    """Choose a recommended value unless its score is too low.
 
     Parameters
     ----------
     param : str
         A searched parameter.
     value : object
-        Its recommended value, or a function that tells of a value whether it is
-        recommended.
+        The recommended value; or a function that takes a value and returns whether it
+        is recommended.
     tolerance : float, default=0.0
-        How far below the best score the recommended value may lie.
+        How far below the best score the recommended value may be, in the unit of the
+        score.
+
+    Raises
+    ------
+    ValueError
+        If `tolerance` is negative, or if `param` is not a name.
 
     Notes
     -----
-    Among several candidates with a recommended value the best score counts.
-    Without any, or where it is worse, the rule is `best_score`.
+    If several candidates have a recommended value, the best score of them counts. If
+    none is good enough, the rule chooses as `best_score` does.
 
     Examples
     --------
@@ -249,23 +276,23 @@ class prefer:
     """
 
     param: str
-    value: Any
+    value: object
     tolerance: float = 0.0
 
     def __post_init__(self):
         _check(self, name="param", bound="tolerance")
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return written(self)
 
-    def __call__(self, cv_results):
-        """Choose a row."""
+    def __call__(self, cv_results: CVResults) -> int:
+        """Return the row of the winner."""
         scores = mean_scores(cv_results)
         wanted = self._recommended(cv_results) & as_good(scores, self.tolerance)
         return highest(scores, wanted) if wanted.any() else best_score(cv_results)
 
-    def explain(self, cv_results, index):
-        """Say in one sentence why row `index` was chosen."""
+    def explain(self, cv_results: CVResults, index: int) -> str:
+        """Return one sentence that says why row `index` won."""
         table = Words(cv_results)
         if not self._recommended(cv_results)[index]:
             return (
@@ -279,9 +306,9 @@ class prefer:
             f"below the best ({table.best})"
         )
 
-    def _recommended(self, cv_results):
+    def _recommended(self, cv_results: CVResults) -> Bools:
         def is_equal(value):
-            # A column of whole numbers and floats holds floats only.
+            # NumPy turns a column of whole numbers and floats into floats.
             both = isinstance(value, Real) and isinstance(self.value, Real)
             return value == self.value if both else same_value(value, self.value)
 
@@ -292,13 +319,13 @@ class prefer:
         )
 
 
-def explain(rule: Callable, cv_results: Mapping, index: int) -> str:
-    """Say in one sentence, with the numbers, why a rule chose a row.
+def explain(rule: Rule, cv_results: CVResults, index: int) -> str:
+    """Explain in one sentence, with the numbers, why a rule chose a row.
 
     Parameters
     ----------
     rule : callable
-        One of this module's rules, or any other ``cv_results -> index``.
+        One of the rules of this package, or any function ``cv_results -> index``.
     cv_results : dict
         The table that the rule read.
     index : int
@@ -307,7 +334,7 @@ def explain(rule: Callable, cv_results: Mapping, index: int) -> str:
     Returns
     -------
     reason : str
-        Without a full stop.
+        A sentence without a full stop.
 
     Examples
     --------
@@ -329,8 +356,8 @@ def explain(rule: Callable, cv_results: Mapping, index: int) -> str:
     )
 
 
-def _check(rule, *, name=None, bound=None):
-    """Refuse a `name` that is no text and a `bound` that is negative or NaN."""
+def _check(rule: object, *, name: str | None = None, bound: str | None = None) -> None:
+    """Raise ValueError unless a name is a text and a bound is 0 or more."""
     if name and not (isinstance(getattr(rule, name), str) and getattr(rule, name)):
         raise ValueError(f"{name} must be a name; got {getattr(rule, name)!r}")
     if bound and not getattr(rule, bound) >= 0:
@@ -342,29 +369,40 @@ class significantly_better:
     """Choose another candidate than the incumbent only if it is really better.
 
     The baseline is the incumbent of a stage or, with `complexity`, the simplest
-    candidate. Each other candidate is tested against it, one-sided, and the
-    p-values are adjusted after Holm for being several. Among the candidates that
-    are significantly better the highest score wins; without any the baseline stays.
+    candidate. The other candidates that are significantly better compete: the highest
+    score wins. Without any, the baseline stays.
 
     Parameters
     ----------
     complexity : str, default=None
-        What is to be small: a searched parameter or a column, as in `smallest`. None
-        makes the incumbent of a `StagedSearchCV` the baseline or, where there is
-        none or it failed, the first candidate that did not.
+        What should be small: a searched parameter or a column, as in `smallest`. None
+        makes the incumbent of a `StagedSearchCV` the baseline. Without an incumbent,
+        or if it failed, the baseline is the first candidate that did not fail.
     alpha : float, default=0.05
-        Level of the test over all candidates.
+        Level of the test, over all pairs of candidates.
     test_size : float, default=None
-        Part of the data that judged in each split, see `compare_candidates`.
+        Part of the data that judged in each split, as for `compare_candidates`.
+
+    Raises
+    ------
+    ValueError
+        If `alpha` is not between 0 and 1; when the rule is used, as
+        `compare_candidates` does.
 
     Notes
     -----
-    With two or more splits the test is `corrected_resampled_t_test`. With one split
-    a table has only accuracies, and the test is that of two proportions with the
-    column ``n_test`` (see `record_scoring`), which does not use that all candidates
-    saw the same rows: it lets the baseline stay more often than it had to, and the
-    reason says that it was used. A candidate that failed is not tested and never
-    wins.
+    A candidate is significantly better if its score is higher and the adjusted p-value
+    of the pair, in the `skmnist.stats.StageVerdict` of the table, is below `alpha`. A
+    pair has the same p-value whichever of the two wins. So what this rule says is what
+    a table of the stage shows afterwards.
+
+    The test is the one of `compare_candidates`: over several splits
+    `corrected_resampled_t_test`; on one split `mcnemar_test` if the table has the
+    column ``right``, which `StagedSearchCV` makes if its `inspect` returns it; and else
+    the test of two proportions with the column ``n_test`` (see `record_scoring`). The
+    last one does not use that all candidates were judged by the same rows, so the
+    baseline stays more often than it had to; the reason names the test. A candidate
+    that failed is not tested and never wins.
 
     Examples
     --------
@@ -386,62 +424,73 @@ class significantly_better:
         if not 0 < self.alpha < 1:
             raise ValueError(f"alpha must be between 0 and 1; got {self.alpha!r}")
 
-    def __call__(self, cv_results):
-        """Choose a row."""
-        baseline, p_values, _ = self._test(cv_results)
-        better = p_values < self.alpha
+    def __call__(self, cv_results: CVResults) -> int:
+        """Return the row of the winner."""
+        verdict = self._verdict(cv_results)
+        better = _significantly_better(verdict)
         if not better.any():
-            return baseline
+            return verdict.winner
         return highest(mean_scores(cv_results), better)
 
-    def explain(self, cv_results, index):
-        """Say in one sentence why row `index` was chosen."""
+    def explain(self, cv_results: CVResults, index: int) -> str:
+        """Return one sentence that says why row `index` won."""
         table = Words(cv_results)
-        baseline, p_values, test = self._test(cv_results)
-        if test is None:
+        verdict = self._verdict(cv_results)
+        baseline, n_others = verdict.winner, len(verdict.tied + verdict.differ)
+        if not n_others:
             return f"{table.score(index)} is all there is: the other candidates failed"
-        how = f"at level {self.alpha:g} after Holm, by the {test}"
-        if test == "test of two proportions":
-            how += " on one split"
-        nearest = int(np.nanargmin(p_values))
+        one_split = "" if verdict.paired else " on one split"
+        how = (
+            f"at level {self.alpha:g} ({verdict.test}{one_split}, adjusted after Holm)"
+        )
         whose = f"{self._name(cv_results, baseline)} with {table.score(baseline)}"
         if index == baseline:
-            n_tested = np.count_nonzero(~np.isnan(p_values))
             return (
-                f"{whose} stays: none of the {n_tested} others is significantly better "
-                f"{how}; the nearest, {table.score(nearest)}, has "
-                f"p = {p_values[nearest]:.2g}"
+                f"{whose} stays: none of the {n_others} others is significantly better "
+                f"{how}; {_nearest(table, verdict)}"
             )
-        among = table.among(p_values < self.alpha, f"highest {table.noun}")
+        among = table.among(_significantly_better(verdict), f"highest {table.noun}")
         return (
             f"{table.score(index)} {among} significantly better than {whose} {how}; "
-            f"p = {p_values[index]:.2g}"
+            f"p = {verdict.adjusted[index]:.2g}"
         )
 
-    def _test(self, cv_results):
-        """Test each row against the baseline: its row, p-values, name of the test."""
-        scores = mean_scores(cv_results)
-        baseline = self._baseline(cv_results, scores)
-        p_values, test = np.full(len(scores), np.nan), None
-        for i in np.flatnonzero(~np.isnan(scores)):
-            if i != baseline:
-                found = compare_candidates(
-                    cv_results, i, baseline, test_size=self.test_size
-                )
-                p_values[i], test = found.p_better, found.test
-        return baseline, holm(p_values), test
+    def _verdict(self, cv_results: CVResults) -> StageVerdict:
+        """Compare all candidates with the baseline."""
+        baseline = self._baseline(cv_results, mean_scores(cv_results))
+        return table_verdict(
+            cv_results, baseline, test_size=self.test_size, alpha=self.alpha
+        )
 
-    def _baseline(self, cv_results, scores):
+    def _baseline(self, cv_results: CVResults, scores: Floats) -> int:
         if self.complexity is not None:
             return lowest(numbers(cv_results, self.complexity), scores)
         known = ~np.isnan(scores)
         incumbent = np.asarray(cv_results.get("incumbent", False)) & known
         return int(np.flatnonzero(incumbent if incumbent.any() else known)[0])
 
-    def _name(self, cv_results, baseline):
+    def _name(self, cv_results: CVResults, baseline: int) -> str:
         if self.complexity is not None:
             value = Words(cv_results).value(self.complexity, baseline)
             return f"the simplest candidate, {value},"
         if "incumbent" in cv_results and cv_results["incumbent"][baseline]:
             return "the incumbent"
         return "the first candidate"
+
+
+def _significantly_better(verdict: StageVerdict) -> Bools:
+    """Return which candidates have a higher score, by more than chance."""
+    better = np.zeros(len(verdict.scores), dtype=bool)
+    better[[i for i in verdict.differ if verdict.differences[i] > 0]] = True
+    return better
+
+
+def _nearest(table: Words, verdict: StageVerdict) -> str:
+    """Write how near the others come to being significantly better."""
+    higher = [i for i, d in enumerate(verdict.differences) if d is not None and d > 0]
+    if not higher:
+        return f"none has a higher {table.noun}"
+    nearest = min(higher, key=lambda i: verdict.adjusted[i])
+    return (
+        f"the nearest, {table.score(nearest)}, has p = {verdict.adjusted[nearest]:.2g}"
+    )

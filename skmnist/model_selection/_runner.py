@@ -1,9 +1,13 @@
-"""A running staged search: what is evaluated, who wins, and who is carried on."""
+"""A staged search while it runs: evaluate each stage, choose the winner, go on."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Sequence
 from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import FitFailedWarning
@@ -11,8 +15,11 @@ from sklearn.utils import check_random_state
 
 from .._compat import cause_of_failure
 from ._results import highest, split_scores, take_rows, written
-from ._rules import explain, significant_gain
+from ._rules import explain
+from ._scoring import deciding_metric, recorded_metrics
+from ._significance import correct_rows, significant_gain
 from ._stage import (
+    Stage,
     StageResult,
     candidates_of,
     carry,
@@ -21,72 +28,65 @@ from ._stage import (
     overlay,
 )
 
+if TYPE_CHECKING:
+    from sklearn.callback import CallbackContext
+
+    from ._evaluation import Evaluation
+
 
 class AllFailedError(ValueError, TypeError):
-    """No candidate has a score.
+    """No candidate of a stage has a score.
 
-    Like scikit-learn's `InvalidParameterError` this is a TypeError too: its cause
-    may be data of the wrong type.
+    It is also a TypeError, like scikit-learn's `InvalidParameterError`, because the
+    cause can be data of the wrong type.
     """
 
 
-class FixedFolds:
-    """The folds of a splitter, drawn once so that all stages share them."""
-
-    def __init__(self, cv):
-        self.cv = cv
-        self.folds = None
-
-    def split(self, X, y=None, **params):
-        """List the pairs of training and test rows."""
-        if self.folds is None:
-            self.folds = list(self.cv.split(X, y, **params))
-        return self.folds
-
-    @property
-    def sizes(self):
-        """Mean numbers of training and of test rows."""
-        train, test = zip(*self.folds, strict=True)
-        return np.mean([len(rows) for rows in train]), np.mean([len(r) for r in test])
-
-
 class StageRows:
-    """The rows of the stage that is running."""
+    """The candidates of the stage that is running."""
 
-    def __init__(self, stage, first, tried):
+    def __init__(self, stage: Stage, first: int, tried: list[dict[str, Any]]):
         self.stage = stage
-        self.first = first  # the row of the first candidate in cv_results_
-        self.tried = tried  # the stage's own parameters, one dict per row
-        self.incumbent = None  # position of the incumbent among the rows
-        self.added = None  # the same, where it was added to the stage's own
+        self.first = first  # row of the first candidate in cv_results_
+        self.tried = tried  # the stage's own parameters, one dict per candidate
+        # Position of the incumbent; and again, if the stage does not try it itself.
+        self.incumbent: int | None = None
+        self.added: int | None = None
 
     @property
-    def indices(self):
-        """Rows in ``cv_results_``."""
+    def indices(self) -> tuple[int, ...]:
+        """Rows of the candidates in ``cv_results_``."""
         return tuple(range(self.first, self.first + len(self.tried)))
 
-    def own(self):
-        """List the position and parameters of what the stage itself tries."""
+    def own(self) -> list[tuple[int, dict[str, Any]]]:
+        """Return position and parameters of each candidate of the stage itself."""
         return [(i, p) for i, p in enumerate(self.tried) if i != self.added]
 
 
 class SearchRun:
-    """One pass through the stages: what they evaluate and whom they carry on."""
+    """One pass through the stages of a search.
 
-    def __init__(self, search, evaluation):
+    Parameters
+    ----------
+    search : StagedSearchCV
+        The search; its stages are checked here.
+    evaluation : Evaluation
+        Fits and scores the candidates.
+    """
+
+    def __init__(self, search, evaluation: Evaluation):
         self.search = search
         self.evaluation = evaluation
-        self.parameters = search.estimator.get_params()
+        self.parameters = evaluation.estimator.get_params()
         check_stages(search.stages, self.parameters)
-        self.folds = FixedFolds(search.checked_cv)
         self.random_state = check_random_state(search.random_state)
-        self.results = {"params": []}
-        self.metric = None
-        self.carried = {}
-        self.done = []
+        self.results: dict[str, Any] = {"params": []}
+        self.metric: str | None = None
+        self.carried: dict[str, Any] = {}  # what the stages so far have chosen
+        self.done: list[StageResult] = []
 
-    def run(self, stage, search_ctx):
-        """Evaluate a stage, choose its winner and carry it on."""
+    def run(self, stage: Stage, search_ctx: CallbackContext) -> StageResult:
+        """Evaluate a stage and choose its winner; the next stage starts from it."""
         rows, full, note = self._plan(stage)
         if stage.grow is None:
             self._evaluate(stage, full, search_ctx, f"stage {stage.name}")
@@ -102,8 +102,8 @@ class SearchRun:
         self.done.append(result)
         return result
 
-    def _plan(self, stage):
-        """List a stage's candidates and add the incumbent if it is not among them."""
+    def _plan(self, stage: Stage) -> tuple[StageRows, list[dict[str, Any]], str]:
+        """List a stage's candidates, and the incumbent if it is not one of them."""
         chosen = overlay(self.parameters, self.carried)
         tried, n_possible = candidates_of(stage, chosen, self.random_state)
         note = ""
@@ -122,15 +122,21 @@ class SearchRun:
                 full.insert(0, {**same, **self.carried})
         return rows, full, note
 
-    def _evaluate(self, stage, full, parent_ctx, task_name):
+    def _evaluate(
+        self,
+        stage: Stage,
+        full: list[dict[str, Any]],
+        parent_ctx: CallbackContext,
+        task_name: str,
+    ) -> None:
         ctx = parent_ctx.subcontext(
             task_name=task_name,
-            max_subtasks=len(full) * self.search.n_splits_,
+            max_subtasks=len(full) * self.evaluation.n_splits,
             sequential_subtasks=False,
         ).call_on_fit_task_begin(estimator=self.search)
         try:
             self.results = self.evaluation.evaluate(
-                full, cv=self.folds, stage=stage.name, callback_ctx=ctx
+                full, stage=stage.name, callback_ctx=ctx
             )
         except ValueError as error:
             cause = cause_of_failure(error)
@@ -142,25 +148,23 @@ class SearchRun:
         ctx.call_on_fit_task_end(estimator=self.search)
         start = "mean_test_"
         names = [n.removeprefix(start) for n in self.results if n.startswith(start)]
-        self.metric = self.search.choose_metric(names)
-        self._warn_of_nan(stage, names, len(full))
+        self.metric = deciding_metric(names, self.search.scoring, self.search.refit)
+        recorded = recorded_metrics(self.search.scoring)
+        self._warn_of_nan(stage, [n for n in names if n not in recorded], len(full))
 
-    def _warn_of_nan(self, stage, names, n_new):
+    def _warn_of_nan(self, stage: Stage, names: Sequence[str], n_new: int) -> None:
         for name in names:
             for part in ("test", "train"):
                 means = self.results.get(f"mean_{part}_{name}", np.zeros(1))[-n_new:]
-                if (
-                    name not in self.search.recorded_metrics
-                    and not np.isfinite(means).all()
-                ):
+                if not np.isfinite(means).all():
                     warnings.warn(
                         f"One or more of the {part} scores are non-finite in stage "
                         f"{stage.name!r}: {means}",
                         stacklevel=2,
                     )
 
-    def _grow(self, rows, stage_ctx):
-        """Add values while they bring a significant gain; say why it ended."""
+    def _grow(self, rows: StageRows, stage_ctx: CallbackContext) -> str:
+        """Add values while they bring a significant gain; return why this ended."""
         stage, name = rows.stage, rows.stage.grow
         for _ in range(stage.max_grow):
             own = [(i, p) for i, p in rows.own() if name in p]
@@ -178,28 +182,34 @@ class SearchRun:
             rows.tried.extend(step)
         return f"; growth ended after max_grow={stage.max_grow} values"
 
-    def _gains(self, rows, own, last, before):
-        """Tell whether the best row at a value beats the best one before it."""
+    def _gains(self, rows: StageRows, own: list, last: int, before: int) -> bool:
+        """Return whether the best row at a value beats the best one before it."""
         table = take_rows(self.results, rows.indices, self.metric)
-        scores = self.results[f"mean_test_{self.metric}"][list(rows.indices)]
+        scores = table["mean_test_score"]
         best = []
         for value in (last, before):
             at = [i for i, p in own if p[rows.stage.grow] == value]
             if np.isnan(scores[at]).all():
                 return False
-            best.append(split_scores(table, at[highest(scores[at])]))
-        n_train, n_test = self.folds.sizes
+            best.append(at[highest(scores[at])])
+        n_train, n_test = self.evaluation.folds.sizes
+        right = correct_rows(table, best)
         try:
-            return significant_gain(*best, n_train=n_train, n_test=n_test)
+            return significant_gain(
+                *(split_scores(table, i) for i in best),
+                n_train=n_train,
+                n_test=n_test,
+                right=None if right is None else tuple(right[i] for i in best),
+            )
         except ValueError as error:
             message = f"stage {rows.stage.name!r} cannot grow: {error}"
             warnings.warn(message, stacklevel=2)
             return False
 
-    def _shown(self, rows):
+    def _shown(self, rows: StageRows) -> dict[str, Any]:
         """Return the table that a stage's rule reads."""
         table = take_rows(self.results, rows.indices, self.metric)
-        n_train, n_test = self.folds.sizes
+        n_train, n_test = self.evaluation.folds.sizes
         n_rows = len(rows.indices)
         return {
             **table,
@@ -208,14 +218,15 @@ class SearchRun:
             "incumbent": np.arange(n_rows) == rows.incumbent,
         }
 
-    def _choose(self, rows, note):
+    def _choose(self, rows: StageRows, note: str) -> StageResult:
+        """Choose the winner by the stage's rule; the note ends the reason."""
         stage = rows.stage
         table = self._shown(rows)
         scores = table["mean_test_score"]
         if np.isnan(scores).all():
             raise AllFailedError(
                 f"stage {stage.name!r}: every candidate failed in at least one fold: "
-                f"{self.search.last_failure or 'no fit, but the scoring'}"
+                f"{self.evaluation.last_failure or 'no fit, but the scoring'}"
             )
         try:
             index = stage.rule(table)

@@ -1,42 +1,53 @@
-"""What a search records of each fit, beside the score that judges it."""
+"""Metrics of a search: the one that decides, and what else is recorded of each fit."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .._compat import WeightBlindScorer, last_step
 
+Scorer = Callable[..., float]
+
 
 class Recorder(WeightBlindScorer):
-    """A scorer that records something about a fit instead of judging it."""
+    """A scorer that records something about a fit and does not judge it."""
 
 
 @dataclass(frozen=True)
 class FittedAttribute(Recorder):
-    """Read a number off the fitted classifier, the last step of a pipeline."""
+    """Records a learned number of the classifier, which may end a pipeline."""
 
     attribute: str
 
-    def __call__(self, estimator, X, y=None, **params):
-        """Read the attribute; NaN where it is missing or None."""
+    def __call__(
+        self, estimator: object, X: ArrayLike, y: ArrayLike | None = None, **params: Any
+    ) -> float:
+        """Return the attribute; NaN if it is missing or None."""
         value = getattr(last_step(estimator), self.attribute, None)
-        # scikit-learn's n_iter_ may hold one count per class.
+        # scikit-learn's n_iter_ can hold one count per class.
         return np.nan if value is None else float(np.max(value))
 
 
 @dataclass(frozen=True)
 class RowCount(Recorder):
-    """Count the rows that a score was computed on."""
+    """Records the number of rows that a score was computed on."""
 
-    def __call__(self, estimator, X, y=None, **params):
-        """Count the rows."""
+    def __call__(
+        self, estimator: object, X: ArrayLike, y: ArrayLike | None = None, **params: Any
+    ) -> float:
+        """Return the number of rows."""
         return float(len(X) if y is None else len(y))
 
 
-def record_scoring(scoring="accuracy"):
-    """Score a search and record what else is worth knowing about each fit.
+def record_scoring(
+    scoring: str | Scorer | Mapping[str, str | Scorer] = "accuracy",
+) -> dict[str, str | Scorer]:
+    """Return a `scoring` that also records other numbers of each fit.
 
     Parameters
     ----------
@@ -46,15 +57,15 @@ def record_scoring(scoring="accuracy"):
     Returns
     -------
     scoring : dict
-        For the `scoring` parameter of a search: the metric and the recorded
-        columns ``validation_accuracy``, ``n_iter``, ``best_iter``,
-        ``fit_seconds``, ``n_parameters`` and ``n_test``. A column is NaN where
-        the classifier has no such attribute.
+        For the `scoring` parameter of a search: the metric and the columns
+        ``validation_accuracy``, ``n_iter``, ``best_iter``, ``fit_seconds``,
+        ``n_parameters`` and ``n_test``. A column is NaN if the classifier has no such
+        attribute.
 
     Notes
     -----
-    scikit-learn's own searches need ``refit="accuracy"`` or a rule with it and
-    warn of each NaN; `StagedSearchCV` needs neither and does not.
+    In scikit-learn's own searches also set ``refit="accuracy"`` or a rule; they warn
+    of each NaN. `StagedSearchCV` needs no `refit` and does not warn of these columns.
 
     Examples
     --------
@@ -76,3 +87,59 @@ def record_scoring(scoring="accuracy"):
         "n_parameters": FittedAttribute("n_parameters_"),
         "n_test": RowCount(),
     }
+
+
+def recorded_metrics(scoring: object) -> set[str]:
+    """Return the names of the metrics that record something and do not judge.
+
+    Parameters
+    ----------
+    scoring : str, callable, list, tuple, dict or None
+        The `scoring` of a search.
+
+    Returns
+    -------
+    names : set of str
+    """
+    scoring = scoring if isinstance(scoring, dict) else {}
+    return {name for name, one in scoring.items() if isinstance(one, Recorder)}
+
+
+def deciding_metric(names: Sequence[str], scoring: object, refit: bool | str) -> str:
+    """Return the name of the metric that the rules read.
+
+    Parameters
+    ----------
+    names : list of str
+        The metrics that are computed.
+    scoring, refit
+        Parameters of the search.
+
+    Returns
+    -------
+    name : str
+        The metric that `refit` names; else ``"score"`` or ``"accuracy"``, or the only
+        metric that judges.
+
+    Raises
+    ------
+    ValueError
+        If `refit` names no metric, or if it has to name one and does not.
+    """
+    if isinstance(refit, str) and refit in names:
+        return refit
+    if names == ["score"]:
+        return "score"
+    recorded = recorded_metrics(scoring)
+    judging = [name for name in names if name not in recorded]
+    if isinstance(refit, str):
+        raise ValueError(f"refit={refit!r} is none of the metrics {judging}")
+    if callable(scoring) and refit:
+        raise ValueError(
+            "scoring is a function of several metrics; name the one that "
+            f"decides, as in refit={judging[0]!r}"
+        )
+    for name in ("score", "accuracy", *judging[: len(judging) == 1]):
+        if name in judging:
+            return name
+    raise ValueError(f"refit must name the metric that decides, one of {judging}")

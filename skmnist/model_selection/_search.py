@@ -1,15 +1,20 @@
-"""The staged search: each stage starts from what the stages before it chose."""
+"""The staged search: each stage starts from the winner of the stage before."""
 
 # SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
 
 import copy
 import os
 import time
 import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from sklearn.base import clone, is_classifier
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import check_cv
 from sklearn.utils import indexable
@@ -21,131 +26,35 @@ from .._compat import (
     _check_method_params,
     _fit_context,
     _MultimetricScorer,
-    named_error,
 )
-from ._evaluation import BudgetSpentError, Evaluation
+from ._evaluation import BudgetSpentError, Evaluation, Trial
 from ._runner import SearchRun
-from ._scoring import Recorder
+from ._scoring import deciding_metric
 from ._stage import Stage, StageResult
 
-__all__ = ["Stage", "StageResult", "StagedSearchCV"]
+if TYPE_CHECKING:
+    import joblib
+    from scipy.sparse import sparray, spmatrix
+    from sklearn.callback import CallbackContext
+    from sklearn.model_selection import BaseCrossValidator
+
+    Matrix = ArrayLike | sparray | spmatrix
 
 
-class ChoosingSearchCV(BaseSearchCV):
-    """A `BaseSearchCV` that chooses its winner while it searches.
-
-    A subclass evaluates its candidates itself: ``_search_stages(X, y, scorers,
-    fit_params, score_params, callback_ctx)`` returns ``cv_results_`` and the scores
-    of the first fit, and sets ``best_index_``, ``best_params_`` and ``best_score_``.
-    It says in ``choose_metric(names)`` which of several metrics decides.
-    """
-
-    @_fit_context(
-        # The estimator that is searched is not validated yet.
-        prefer_skip_nested_validation=False
-    )
-    def fit(self, X, y=None, **params):
-        """Search, and fit the winner; in scikit-learn's order of things."""
-        scorers, _ = self._get_scorers()
-        X, y = indexable(X, y)
-        params = _check_method_params(X, params=params)
-        routed = self._get_routed_params_for_fit(params)
-        weights = params.get("sample_weight")
-        metadata = None if weights is None else {"sample_weight": weights}
-        shown = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-        context = self._init_callback_context(
-            max_subtasks=1 + (self.refit is not False)
-        ).call_on_fit_task_begin(**shown)
-        self._checked_cv_orig = check_cv(
-            self.cv, y, classifier=is_classifier(self.estimator)
-        )
-        split_params = routed.splitter.split
-        self._check_input_parameters(X=X, y=y, split_params=split_params)
-        self.n_splits_ = self.checked_cv.get_n_splits(X, y, **split_params)
-        self.cv_results_, scores = self._search_stages(
-            X,
-            y,
-            scorers,
-            fit_params=routed.estimator.fit,
-            score_params=routed.scorer.score,
-            split_params=split_params,
-            callback_ctx=context,
-        )
-        # Of a callable only its first result tells.
-        self.multimetric_ = isinstance(scores, dict)
-        if self.refit:
-            refit = context.subcontext(task_name="refit-with-best-params")
-            self._refit(shown, routed.estimator.fit, refit)
-        self.scorer_ = getattr(scorers, "_scorers", scorers)
-        context.call_on_fit_task_end(**shown)
-        return self
-
-    def _refit(self, shown, fit_params, context):
-        """Fit the winner on all data."""
-        # The parameters too: they may be estimators themselves.
-        best = clone(self.best_params_, safe=False)
-        self.best_estimator_ = clone(self.estimator).set_params(**best)
-        given = [shown["X"]] if shown["y"] is None else [shown["X"], shown["y"]]
-        with context.propagate_callback_context(self.best_estimator_):
-            context.call_on_fit_task_begin(**shown)
-            started = time.time()
-            self.best_estimator_.fit(*given, **fit_params)
-            self.refit_time_ = time.time() - started
-        if hasattr(self.best_estimator_, "feature_names_in_"):
-            self.feature_names_in_ = self.best_estimator_.feature_names_in_
-        context.call_on_fit_task_end(**shown)
-
-    def _run_search(self, evaluate_candidates, *, callback_ctx=None):
-        raise NotImplementedError("_search_stages takes its place")
-
-    @property
-    def checked_cv(self):
-        """The splitter in use, made by ``check_cv``; only during ``fit``."""
-        return self._checked_cv_orig
-
-    def _get_scorers(self):
-        scorers, metric = super()._get_scorers()
-        if isinstance(scorers, _MultimetricScorer):
-            metric = self.choose_metric(list(scorers._scorers))
-        return scorers, metric
-
-    def _check_refit_for_multimetric(self, scores):
-        self.choose_metric(list(scores))
-
-    def _format_results(self, candidate_params, n_splits, out, more_results=None):
-        errors = [row["fit_error"] for row in out if row["fit_error"]]
-        self._last_failure = named_error(errors[-1]) if errors else None
-        # scikit-learn warns of NaN once per column and per call, about all rows
-        # so far; the subclass warns once, about the new rows.
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", r"One or more of the (test|train) scores are non-finite"
-            )
-            return super()._format_results(
-                candidate_params, n_splits, out, more_results
-            )
-
-    @property
-    def last_failure(self):
-        """What the last fit that failed raised, in one line, or None."""
-        return getattr(self, "_last_failure", None)
-
-
-class StagedSearchCV(ChoosingSearchCV):
+class StagedSearchCV(BaseSearchCV):
     """Search over parameters in stages, a few parameters at a time.
 
-    Each stage is a grid, or a number of samples, whose candidates are evaluated
-    by cross-validation with all that the stages before it chose. The winner,
-    chosen by the rule of the stage, is the incumbent of the next stage. From the
-    second stage on the incumbent takes part, so that under `best_score` no stage
-    can make the model worse. A search of one stage is a `GridSearchCV`, or a
+    Each stage is a grid or a number of samples. Its candidates have the parameters
+    that the stages before it chose, and are evaluated by cross-validation. The rule of
+    the stage chooses the winner, which is the incumbent of the next stage. From the
+    second stage on the incumbent takes part, so with the rule `best_score` no stage
+    can make the model worse. With one stage the search is a `GridSearchCV` or a
     `RandomizedSearchCV`.
 
     Parameters
     ----------
     estimator : estimator object
-        The estimator to search; its parameters are what the first stage starts
-        from.
+        The estimator to search. The first stage starts from its parameters.
     stages : list of Stage
         What to search, in order.
     scoring : str, callable, list, tuple or dict, default=None
@@ -153,69 +62,72 @@ class StagedSearchCV(ChoosingSearchCV):
     n_jobs : int, default=None
         Number of fits that run in parallel.
     refit : bool or str, default=True
-        Whether to fit the winner of the last stage on all data at the end. A
-        text also names the metric that the rules read, where there are several;
-        it is otherwise ``"score"`` or ``"accuracy"``, or the only one.
+        Whether to fit the winner of the last stage on all data at the end. With
+        several metrics a text names the one that the rules read. Otherwise they read
+        ``"score"`` or ``"accuracy"``, or the only metric.
     cv : int, splitter or iterable, default=None
-        As for `GridSearchCV`. The folds are drawn once: all stages are judged on
+        As for `GridSearchCV`. The folds are drawn once, so all stages are judged on
         the same ones.
     verbose : int, default=0
         As for `GridSearchCV`.
     pre_dispatch : int or str, default="2*n_jobs"
         As for `GridSearchCV`.
     random_state : int, RandomState instance or None, default=None
-        Where the stages with `n_iter` take their samples from, one after the
-        other.
+        Source of the samples of stages with `n_iter`.
     error_score : "raise" or numeric, default=np.nan
         The score of a fit that fails. A NaN never wins.
     return_train_score : bool, default=False
         Whether to compute training scores.
     memory : str, path-like or joblib.Memory, default=None
-        Folder in which every `KerasMLPClassifier` of the search, also inside a
-        pipeline, keeps its finished fits; see its `memory`. A search that was cut
-        off then goes on where it was, when it is run again.
+        Folder in which every `KerasMLPClassifier` of the search keeps its finished
+        fits, also inside a pipeline; see its `memory`. If a search was interrupted,
+        run it again: it reads the finished fits and goes on.
     time_budget : float, default=None
-        Seconds after which no fit starts. The stages that are finished then stand:
-        the winner of the last one is the search's; a stage that is not finished
-        does not count. Fitting the winner on all data comes on top.
+        Seconds after which no fit starts. The search then ends with the winner of the
+        last finished stage; an unfinished stage does not count. The time to fit the
+        winner on all data comes on top.
     inspect : callable, default=None
-        ``inspect(fitted_estimator, X_test, y_test)``, called in the process that
-        fitted, after the scores; what it returns is the trial's ``inspected``. It
-        must be importable there.
+        ``inspect(fitted_estimator, X_test, y_test)``, called after the scoring in the
+        process that fitted, which must be able to import it. What it returns is the
+        `inspected` of the `skmnist.model_selection.Trial`. On a single split it can
+        return a dict with ``right``: an array with a bool for each row of `X_test`,
+        whether it was classified correctly. Then candidates are compared row by row,
+        see Notes.
     on_stage_end : callable, default=None
-        ``on_stage_end(stage_result, cv_results)``, called in the main process
-        after each stage with its `StageResult` and all rows so far. It is left
-        out when the search is pickled, and so may hold an open file.
+        ``on_stage_end(stage_result, cv_results)``, called in the main process after
+        each stage with its `StageResult` and all rows so far. It can hold an open
+        file, because it is left out when the search is pickled.
     on_trial_end : callable, default=None
         ``on_trial_end(trial)``, called in the main process after each fit and its
         scores, in the order in which they finish, with a
-        `skmnist.model_selection.Trial`. Left out when the search is pickled.
+        `skmnist.model_selection.Trial`. It is left out when the search is pickled.
 
     Attributes
     ----------
     cv_results_ : dict of ndarray
-        The rows of all stages, as `GridSearchCV` has them, and a column
-        ``stage``. ``params`` is complete: it has what earlier stages chose.
+        The rows of all stages, as `GridSearchCV` has them, and a column ``stage``.
+        ``params`` also contains what earlier stages chose. There is a column ``right``
+        if `inspect` returned it.
     stages_ : list of StageResult
-        What each stage found, and why it chose so.
+        What each stage found, and the reason of its choice.
     not_tried_ : list of str
-        Names of the stages that `time_budget` left no time for.
+        Names of the stages that were not finished within `time_budget`.
     best_index_ : int
         Row of the last stage's winner.
     best_params_ : dict
-        Its parameters, of all stages.
+        Its searched parameters, of all stages.
     best_score_ : float
         Its mean score.
     best_estimator_ : estimator
         The winner, fitted on all data; if `refit`.
     refit_time_ : float
-        Seconds that this took.
+        Seconds that this fit took; if `refit`.
     metric_ : str
         Name of the metric that the rules read.
     scorer_ : callable or dict
         The scorers in use.
     multimetric_ : bool
-        Whether there are several.
+        Whether there are several metrics.
     n_splits_ : int
         Number of folds.
     classes_ : ndarray
@@ -223,7 +135,7 @@ class StagedSearchCV(ChoosingSearchCV):
     n_features_in_ : int
         Number of features; if `refit`.
     feature_names_in_ : ndarray of str
-        Their names, where `X` had any; if `refit`.
+        Names of the features, if `X` has names and the winner learns them; if `refit`.
 
     See Also
     --------
@@ -232,15 +144,22 @@ class StagedSearchCV(ChoosingSearchCV):
 
     Notes
     -----
-    Fits run where joblib's configuration says: in this process, in processes (the
-    default with `n_jobs`), or on a Dask cluster under
-    ``joblib.parallel_config("dask")``. A process that is killed takes no other fit
-    with it: what it fitted is tried again, alone, and after three deaths it is a fit
-    that failed.
+    Fits run where joblib's configuration says: in this process, in other processes
+    (the default with `n_jobs`), or on a Dask cluster under
+    ``joblib.parallel_config("dask")``. If a process is killed, its fit is tried again,
+    alone; after three deaths it counts as a fit that failed. The other fits go on.
 
-    Two candidates are the same where all parameters of the estimator are equal;
-    an incumbent that a stage tries anyway is not evaluated twice. An incumbent
-    that is added comes first, so that it also wins ties.
+    Two candidates are the same if all parameters of the estimator are equal. If a
+    stage tries its incumbent anyway, the incumbent is not evaluated twice. Otherwise
+    the incumbent is added as the first candidate, so it also wins ties.
+
+    Rules and growing stages that ask whether one candidate is better than another use
+    the test of `compare_candidates`: over several splits the corrected resampled
+    t-test, which is paired by split; on a single split McNemar's test, which is paired
+    by row, if `inspect` returns ``right`` and the score is the accuracy; otherwise the
+    test of two proportions, which is not paired and misses small differences.
+
+    A fit that fails or is interrupted leaves the search as it was before.
 
     Examples
     --------
@@ -271,25 +190,41 @@ class StagedSearchCV(ChoosingSearchCV):
         "on_trial_end": [callable, None],
     }
 
+    cv_results_: dict[str, Any]
+    stages_: list[StageResult]
+    not_tried_: list[str]
+    best_index_: int
+    best_params_: dict[str, Any]
+    best_score_: float
+    best_estimator_: BaseEstimator
+    refit_time_: float
+    metric_: str
+    scorer_: Callable | dict[str, Callable]
+    multimetric_: bool
+    n_splits_: int
+    feature_names_in_: NDArray[np.object_]
+
     def __init__(  # noqa: PLR0913
         self,
-        estimator,
-        stages,
+        estimator: BaseEstimator,
+        stages: Sequence[Stage],
         *,
-        scoring=None,
-        n_jobs=None,
-        refit=True,
-        cv=None,
-        verbose=0,
-        pre_dispatch="2*n_jobs",
-        random_state=None,
-        error_score=np.nan,
-        return_train_score=False,
-        memory=None,
-        time_budget=None,
-        inspect=None,
-        on_stage_end=None,
-        on_trial_end=None,
+        scoring: (
+            str | Callable | Sequence[str] | Mapping[str, str | Callable] | None
+        ) = None,
+        n_jobs: int | None = None,
+        refit: bool | str = True,
+        cv: int | BaseCrossValidator | Iterable | None = None,
+        verbose: int = 0,
+        pre_dispatch: int | str = "2*n_jobs",
+        random_state: int | np.random.RandomState | None = None,
+        error_score: Literal["raise"] | float = np.nan,
+        return_train_score: bool = False,
+        memory: str | os.PathLike[str] | joblib.Memory | None = None,
+        time_budget: float | None = None,
+        inspect: Callable[[Any, Any, Any], object] | None = None,
+        on_stage_end: Callable[[StageResult, dict[str, Any]], object] | None = None,
+        on_trial_end: Callable[[Trial], object] | None = None,
     ):
         super().__init__(
             estimator=estimator,
@@ -310,12 +245,16 @@ class StagedSearchCV(ChoosingSearchCV):
         self.on_stage_end = on_stage_end
         self.on_trial_end = on_trial_end
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         # scikit-learn sends the search itself to every process that fits.
         told = {"on_stage_end": None, "on_trial_end": None}
         return {**super().__getstate__(), **told}
 
-    def fit(self, X, y=None, **params):
+    @_fit_context(
+        # The estimator that is searched is not validated yet.
+        prefer_skip_nested_validation=False
+    )
+    def fit(self, X: Matrix, y: ArrayLike | None = None, **params: Any) -> Self:
         """Run the stages, and fit the winner of the last one.
 
         Parameters
@@ -323,7 +262,7 @@ class StagedSearchCV(ChoosingSearchCV):
         X : array-like of shape (n_samples, n_features)
             Training data.
         y : array-like of shape (n_samples,), default=None
-            Their targets.
+            Targets of the training data.
         **params : dict
             As for `GridSearchCV.fit`.
 
@@ -335,53 +274,127 @@ class StagedSearchCV(ChoosingSearchCV):
         Raises
         ------
         ValueError
-            If no candidate of a stage can be fitted, or if nothing in the estimator
-            knows what to do with `memory`.
+            If a stage is not valid, if all candidates of a stage fail, or if `memory`
+            is given and the estimator contains no `KerasMLPClassifier`.
         TimeoutError
-            If `time_budget` is spent before the first stage is finished.
+            If `time_budget` is over before the first stage is finished.
         """
-        if self.memory is None:
-            return super().fit(X, y, **params)
-        # The estimator as it was given stays as it is.
-        search = copy.copy(self)
-        search.estimator = _with_memory(self.estimator, self.memory)
-        search.memory = None
-        search.fit(X, y, **params)
-        own = {"estimator": self.estimator, "memory": self.memory}
-        vars(self).update({**vars(search), **own})
+        estimator = _with_memory(self.estimator, self.memory)
+        scorers, _ = self._get_scorers()
+        X, y = indexable(X, y)
+        params = _check_method_params(X, params=params)
+        routed = self._get_routed_params_for_fit(params)
+        weights = params.get("sample_weight")
+        metadata = None if weights is None else {"sample_weight": weights}
+        shown = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+        context = self._init_callback_context(
+            max_subtasks=1 + bool(self.refit)
+        ).call_on_fit_task_begin(**shown)
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        evaluation = Evaluation(
+            self, estimator, (X, y), cv=cv, scorers=scorers, routed=routed
+        )
+        with evaluation:
+            run = SearchRun(self, evaluation)
+            not_tried = self._run_stages(run, context)
+        refitted = None
+        if self.refit:
+            refitted = self._refit(run, shown, routed.estimator.fit, context)
+        self._learn(run, not_tried, refitted)
+        context.call_on_fit_task_end(**shown)
         return self
 
-    def choose_metric(self, names):
-        """Name the metric that decides.
+    def _run_stages(self, run: SearchRun, callback_ctx: CallbackContext) -> list[str]:
+        """Run the stages; return the names of those that there was no time for."""
+        context = callback_ctx.subcontext(
+            task_name="search", max_subtasks=len(self.stages)
+        ).call_on_fit_task_begin(estimator=self)
+        not_tried = []
+        for number, stage in enumerate(self.stages):
+            if self.verbose > 0:
+                print(f"Stage {number + 1} of {len(self.stages)}: {stage.name}")
+            try:
+                result = run.run(stage, context)
+            except BudgetSpentError as spent:
+                not_tried = [stage.name for stage in self.stages[number:]]
+                self._report_spent(spent, not_tried)
+                break
+            if self.on_stage_end is not None:
+                self.on_stage_end(result, run.results)
+        context.call_on_fit_task_end(estimator=self)
+        return not_tried
 
-        Parameters
-        ----------
-        names : list of str
-            The metrics that are computed.
+    def _report_spent(self, spent: BudgetSpentError, not_tried: list[str]) -> None:
+        """Warn that the time is over; an error if no stage is finished."""
+        message = (
+            f"time_budget of {self.time_budget:g} s is spent: {spent} in stage "
+            f"{not_tried[0]!r}"
+        )
+        if len(not_tried) == len(self.stages):
+            raise TimeoutError(f"{message}, the first one, so that nothing is chosen")
+        warnings.warn(
+            f"{message}; not tried: {', '.join(not_tried)}",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
 
-        Returns
-        -------
-        name : str
-            The metric that the rules read.
-        """
-        if isinstance(self.refit, str) and self.refit in names:
-            return self.refit
-        if names == ["score"]:
-            return "score"
-        judging = [name for name in names if name not in self.recorded_metrics]
-        if isinstance(self.refit, str):
-            raise ValueError(f"refit={self.refit!r} is none of the metrics {judging}")
-        if callable(self.scoring) and self.refit:
-            raise ValueError(
-                "scoring is a function of several metrics; name the one that "
-                f"decides, as in refit={judging[0]!r}"
-            )
-        for name in ("score", "accuracy", *judging[: len(judging) == 1]):
-            if name in judging:
-                return name
-        raise ValueError(f"refit must name the metric that decides, one of {judging}")
+    def _refit(
+        self,
+        run: SearchRun,
+        shown: dict[str, Any],
+        fit_params: dict[str, Any],
+        callback_ctx: CallbackContext,
+    ) -> tuple[BaseEstimator, float]:
+        """Fit the winner on all data; return it, and the seconds that this took."""
+        context = callback_ctx.subcontext(task_name="refit-with-best-params")
+        # The parameters are cloned too: they can be estimators themselves.
+        params = clone(run.done[-1].best_params, safe=False)
+        best = clone(run.evaluation.estimator).set_params(**params)
+        given = [shown["X"]] if shown["y"] is None else [shown["X"], shown["y"]]
+        with context.propagate_callback_context(best):
+            context.call_on_fit_task_begin(**shown)
+            started = time.time()
+            best.fit(*given, **fit_params)
+            seconds = time.time() - started
+        context.call_on_fit_task_end(**shown)
+        return best, seconds
 
-    def score(self, X, y=None, **params):
+    def _learn(
+        self,
+        run: SearchRun,
+        not_tried: list[str],
+        refitted: tuple[BaseEstimator, float] | None,
+    ) -> None:
+        """Set all learned attributes: at the end of a fit, and nowhere else."""
+        evaluation, winner = run.evaluation, run.done[-1].winner
+        self.cv_results_ = run.results
+        self.stages_ = run.done
+        self.not_tried_ = not_tried
+        self.metric_ = run.metric
+        self.best_index_ = winner
+        self.best_params_ = run.results["params"][winner]
+        self.best_score_ = run.results[f"mean_test_{run.metric}"][winner]
+        self.n_splits_ = evaluation.n_splits
+        # A function may return one score or several: its first result shows which.
+        self.multimetric_ = isinstance(evaluation.outcomes[0]["test_scores"], dict)
+        self.scorer_ = getattr(evaluation.scorers, "_scorers", evaluation.scorers)
+        for name in ("best_estimator_", "refit_time_", "feature_names_in_"):
+            vars(self).pop(name, None)  # of an earlier fit
+        if refitted is not None:
+            self.best_estimator_, self.refit_time_ = refitted
+            if hasattr(self.best_estimator_, "feature_names_in_"):
+                self.feature_names_in_ = self.best_estimator_.feature_names_in_
+
+    def _get_scorers(self) -> tuple[Callable, str]:
+        scorers, metric = super()._get_scorers()
+        if isinstance(scorers, _MultimetricScorer):
+            metric = deciding_metric(list(scorers._scorers), self.scoring, self.refit)
+        return scorers, metric
+
+    def _check_refit_for_multimetric(self, scores: Iterable[str]) -> None:
+        deciding_metric(list(scores), self.scoring, self.refit)
+
+    def score(self, X: Matrix, y: ArrayLike | None = None, **params: Any) -> float:
         """Score the best estimator on the given data.
 
         Parameters
@@ -389,14 +402,14 @@ class StagedSearchCV(ChoosingSearchCV):
         X : array-like of shape (n_samples, n_features)
             Input data.
         y : array-like of shape (n_samples,), default=None
-            Its targets.
+            Targets of the data.
         **params : dict
             Passed to the scorer, with metadata routing.
 
         Returns
         -------
         score : float
-            By the metric that decided.
+            The metric that the rules read.
         """
         if self.refit is True and getattr(self, "multimetric_", False):
             # scikit-learn looks the scorer up under the name that `refit` is.
@@ -405,61 +418,13 @@ class StagedSearchCV(ChoosingSearchCV):
             return named.score(X, y, **params)
         return super().score(X, y, **params)
 
-    @property
-    def recorded_metrics(self):
-        """Names of the metrics that record something and do not judge."""
-        scoring = self.scoring if isinstance(self.scoring, dict) else {}
-        return {name for name, s in scoring.items() if isinstance(s, Recorder)}
 
-    def _search_stages(self, X, y, scorers, *, callback_ctx, **given):
-        """Run the stages; see `ChoosingSearchCV`."""
-        deadline = self.time_budget and time.time() + self.time_budget
-        with Evaluation(self, X, y, scorers, given, deadline) as evaluation:
-            run = SearchRun(self, evaluation)
-            self._run_stages(run, callback_ctx)
-        self.stages_ = run.done
-        self.metric_ = run.metric
-        self.best_index_ = run.done[-1].winner
-        self.best_params_ = run.results["params"][self.best_index_]
-        means = run.results[f"mean_test_{run.metric}"]
-        self.best_score_ = means[self.best_index_]
-        return run.results, evaluation.outcomes[0]["test_scores"]
-
-    def _run_stages(self, run, callback_ctx):
-        context = callback_ctx.subcontext(
-            task_name="search", max_subtasks=len(self.stages)
-        ).call_on_fit_task_begin(estimator=self)
-        self.not_tried_ = []
-        for number, stage in enumerate(self.stages):
-            if self.verbose > 0:
-                print(f"Stage {number + 1} of {len(self.stages)}: {stage.name}")
-            try:
-                result = run.run(stage, context)
-            except BudgetSpentError as spent:
-                self._stop(number, spent)
-                break
-            if self.on_stage_end is not None:
-                self.on_stage_end(result, run.results)
-        context.call_on_fit_task_end(estimator=self)
-
-    def _stop(self, number, spent):
-        """Leave the stage that was not finished, and those behind it."""
-        self.not_tried_ = [stage.name for stage in self.stages[number:]]
-        message = (
-            f"time_budget of {self.time_budget:g} s is spent: {spent} in stage "
-            f"{self.not_tried_[0]!r}"
-        )
-        if number == 0:
-            raise TimeoutError(f"{message}, the first one, so that nothing is chosen")
-        warnings.warn(
-            f"{message}; not tried: {', '.join(self.not_tried_)}",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-
-
-def _with_memory(estimator, memory):
-    """Return an unfitted copy of which every part that keeps fits does so there."""
+def _with_memory(
+    estimator: BaseEstimator, memory: str | os.PathLike[str] | joblib.Memory | None
+) -> BaseEstimator:
+    """Return an unfitted copy whose classifiers keep their fits in `memory`."""
+    if memory is None:
+        return estimator
     copied = clone(estimator)
     parts = {"": copied, **copied.get_params()}
     keeping = [name for name, p in parts.items() if getattr(p, "keeps_fits", False)]

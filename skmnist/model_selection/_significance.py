@@ -1,51 +1,70 @@
-"""What the rows of a search say about gains: who is better by more than chance."""
+"""Whether the candidates in a table of results differ by more than chance.
+
+The tests themselves are in `skmnist.stats`; here are the ways from a table to them.
+"""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import numpy as np
+import math
+from collections.abc import Sequence
 
-from ..stats._tests import (
-    corrected_resampled_t_test,
-    two_proportions_test,
-)
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..stats._compare import StageVerdict, compare_scores, stage_verdict
+from ..stats._tests import Comparison
 from ._results import (
+    ROUNDING,
+    CVResults,
     mean_scores,
     n_judging,
     split_scores,
 )
 
 
-def compare_candidates(cv_results, a, b, *, test_size=None, confidence=0.95):
-    """Tell whether two candidates of a search differ by more than chance.
+def compare_candidates(
+    cv_results: CVResults,
+    a: int,
+    b: int,
+    *,
+    test_size: float | None = None,
+    confidence: float = 0.95,
+) -> Comparison:
+    """Test whether two candidates of a search differ by more than chance.
 
     Parameters
     ----------
     cv_results : dict
         A table as in ``GridSearchCV.cv_results_``. The score is the column
-        ``mean_test_score`` or, where several metrics were computed,
-        ``mean_test_accuracy``.
+        ``mean_test_score`` or, with several metrics, ``mean_test_accuracy``.
     a, b : int
         Rows of the table.
     test_size : float, default=None
         Part of the data, between 0 and 1, that judged in each split. None takes it
-        from the columns ``n_train`` and ``n_test``, which `StagedSearchCV` shows its
-        rules, or else as ``1 / n_splits``, as k-fold cross-validation has it: give it
-        for other splits, such as repeated ones.
+        from the columns ``n_train`` and ``n_test``, which the rule of a `Stage` sees,
+        or else as ``1 / n_splits``, which is right for k-fold cross-validation. Give
+        it for other splits, for example repeated ones.
     confidence : float, default=0.95
         Level of the confidence interval.
 
     Returns
     -------
     found : Comparison
-        With two or more splits that of `corrected_resampled_t_test`. With a single
-        one that of two proportions, from the accuracies alone: it does not use that
-        both saw the same rows, and so errs on the side of no difference.
+        Score of `a` minus score of `b`, by the test that
+        `skmnist.stats.compare_scores` chooses:
+
+        - two or more splits: `corrected_resampled_t_test`;
+        - one split, and the table has a column ``right`` for both rows:
+          `mcnemar_test`. `StagedSearchCV` makes that column if its `inspect` returns
+          ``right``; it is used where its share of correct rows is the score;
+        - one split otherwise: `two_proportions_test` on the accuracies. It does not
+          use that both were judged by the same rows, so it misses small differences.
 
     Raises
     ------
     ValueError
-        If a candidate failed; or if a single split has no column ``n_test``, as
-        `record_scoring` gives it, or a score that is no accuracy.
+        If a candidate failed; or if a single split has no column ``n_test``, which
+        `record_scoring` makes, or a score that is not an accuracy.
 
     Examples
     --------
@@ -54,62 +73,116 @@ def compare_candidates(cv_results, a, b, *, test_size=None, confidence=0.95):
     >>> compare_candidates(table, 0, 1).significant()
     False
     """
-    means = mean_scores(cv_results)
-    scores = [split_scores(cv_results, i) or [means[i]] for i in (a, b)]
-    for row, values in zip((a, b), scores, strict=True):
-        if not np.isfinite(values).all():
-            raise ValueError(f"candidate {row} failed: its scores are {values}")
-    if len(scores[0]) == 1:
-        n_test = n_judging(cv_results, a)
-        return _compare_one_split(*scores, n_test=n_test, confidence=confidence)
-    share = _test_share(cv_results, a, len(scores[0]), test_size)
-    return corrected_resampled_t_test(
-        *scores, n_train=1 - share, n_test=share, confidence=confidence
+    scores = _scores(cv_results)
+    for row in (a, b):
+        if not np.isfinite(scores[row]).all():
+            raise ValueError(
+                f"candidate {row} failed: its scores are {scores[row].tolist()}"
+            )
+    right = correct_rows(cv_results, [a, b])
+    return compare_scores(
+        scores[a],
+        scores[b],
+        **_sizes(cv_results, a, scores.shape[1], test_size, right),
+        right=None if right is None else (right[a], right[b]),
+        confidence=confidence,
     )
 
 
-def _test_share(cv_results, index, n_splits, test_size):
-    """Tell which part of the data judged in each split."""
-    if test_size is not None:
-        if not 0 < test_size < 1:
-            raise ValueError(f"test_size must be between 0 and 1; got {test_size!r}")
-        return test_size
-    if "n_train" in cv_results and "n_test" in cv_results:
-        n_train, n_test = (cv_results[name][index] for name in ("n_train", "n_test"))
-        return n_test / (n_train + n_test)
-    return 1 / n_splits
-
-
-def _compare_one_split(a, b, *, n_test, confidence=0.95):
-    (p,), (q,) = a, b
-    if not (min(p, q) >= 0 and max(p, q) <= 1):
-        raise ValueError(
-            f"one split can only be tested on accuracies between 0 and 1; "
-            f"got {p:g} and {q:g}"
-        )
-    right = p * n_test, q * n_test
-    return two_proportions_test(*right, n=n_test, confidence=confidence)
-
-
-def significant_gain(scores, baseline, *, n_train, n_test, alpha=0.05):
-    """Tell whether scores are better than a baseline by more than chance.
-
-    With two or more splits this is `corrected_resampled_t_test`, with one split
-    `two_proportions_test` on accuracies.
+def table_verdict(
+    cv_results: CVResults,
+    winner: int,
+    *,
+    test_size: float | None = None,
+    alpha: float = 0.05,
+) -> StageVerdict:
+    """Find out which candidates in a table differ from one of them.
 
     Parameters
     ----------
-    scores, baseline : float or array-like of shape (n_splits,)
+    cv_results : dict
+        A table as for `compare_candidates`, with the candidates of one stage.
+    winner : int
+        Row of the candidate that all others are compared with.
+    test_size : float, default=None
+        As for `compare_candidates`.
+    alpha : float, default=0.05
+        Level of the verdict.
+
+    Returns
+    -------
+    verdict : StageVerdict
+        By the test that `compare_candidates` uses for this table, the same one for
+        all pairs. Candidates that failed are left out.
+
+    Raises
+    ------
+    ValueError
+        As for `compare_candidates`.
+
+    Examples
+    --------
+    >>> from skmnist.model_selection import table_verdict
+    >>> table = {"mean_test_score": [0.9814, 0.9791, 0.9667],
+    ...          "mean_test_n_test": [1e4, 1e4, 1e4]}
+    >>> verdict = table_verdict(table, 0)
+    >>> verdict.tied, verdict.differ
+    ((1,), (2,))
+    """
+    scores = _scores(cv_results)
+    known = np.flatnonzero(np.isfinite(scores).all(axis=1)).tolist()
+    right = correct_rows(cv_results, known)
+    sizes = {"n_test": math.nan}  # without two candidates nothing is compared
+    if len(known) > 1:
+        sizes = _sizes(cv_results, known[0], scores.shape[1], test_size, right)
+    return stage_verdict(scores, winner, **sizes, right=right, alpha=alpha)
+
+
+def significant_gain(
+    scores: ArrayLike,
+    baseline: ArrayLike,
+    *,
+    n_train: float,
+    n_test: float,
+    alpha: float = 0.05,
+    right: tuple[ArrayLike, ArrayLike] | None = None,
+) -> bool:
+    """Return whether scores are better than a baseline by more than chance.
+
+    Parameters
+    ----------
+    scores, baseline : float or array-like of float of shape (n_splits,)
         Scores of the two models, split by split.
     n_train, n_test : float
-        Rows in the training and in the test part of a split.
+        Number of rows in the training and in the test part of a split.
     alpha : float, default=0.05
         Level of the one-sided test.
+    right : pair of array-like of bool of shape (n_test,), default=None
+        For one split: whether the model, and the baseline, classified each row
+        correctly.
 
     Returns
     -------
     significant : bool
-        Never true where a score is NaN.
+        Whether the one-sided p-value is below `alpha`; False if a score is NaN.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of splits differ, or if a number of rows is not positive; or if
+        a single split has scores that are not accuracies, and `right` is None.
+
+    See Also
+    --------
+    skmnist.stats.compare_scores : The test, and how it is chosen.
+
+    Notes
+    -----
+    The test is `corrected_resampled_t_test` for several splits, `mcnemar_test` for one
+    split with `right`, and else `two_proportions_test`. It is one-sided and asks about
+    one pair only, so it finds a gain in every pair in which a `StageVerdict` by the
+    same test finds one: "no significant gain" here means that the pair is tied there,
+    or that the baseline is better.
 
     Examples
     --------
@@ -129,10 +202,70 @@ def significant_gain(scores, baseline, *, n_train, n_test, alpha=0.05):
         raise ValueError(f"n_train={n_train} and n_test={n_test} must be positive")
     if not (scores - baseline).mean() > 0:
         return False
-    if len(scores) == 1:
-        found = _compare_one_split(scores, baseline, n_test=n_test)
-    else:
-        found = corrected_resampled_t_test(
-            scores, baseline, n_train=n_train, n_test=n_test
-        )
+    found = compare_scores(
+        scores, baseline, n_train=n_train, n_test=n_test, right=right
+    )
     return bool(found.p_better < alpha)
+
+
+def _scores(cv_results: CVResults) -> NDArray[np.float64]:
+    """Return the scores of all rows, of shape (n_candidates, n_splits)."""
+    means = mean_scores(cv_results)
+    return np.array([split_scores(cv_results, i) or [m] for i, m in enumerate(means)])
+
+
+def correct_rows(
+    cv_results: CVResults, candidates: Sequence[int]
+) -> Sequence[ArrayLike | None] | None:
+    """Return the column ``right`` if it belongs to the scores, else None.
+
+    Parameters
+    ----------
+    cv_results : dict
+        A table.
+    candidates : sequence of int
+        Rows of the table that are to be compared.
+
+    Returns
+    -------
+    right : sequence of (array-like of bool or None), or None
+        The column. None if there is no such column, if it is empty for one of the
+        candidates, or if its share of correct rows is not the score of one of them:
+        then the score is another metric, or an accuracy with sample weights.
+    """
+    right = cv_results.get("right")
+    if right is None:
+        return None
+    scores = mean_scores(cv_results)
+    for i in candidates:
+        if right[i] is None or abs(np.mean(right[i]) - scores[i]) > ROUNDING:
+            return None
+    return right
+
+
+def _sizes(
+    cv_results: CVResults,
+    row: int,
+    n_splits: int,
+    test_size: float | None,
+    right: Sequence[ArrayLike | None] | None,
+) -> dict[str, float]:
+    """Return the sizes of the parts of a split, as the tests take them."""
+    if n_splits > 1:  # only their ratio counts
+        share = _test_share(cv_results, row, n_splits, test_size)
+        return {"n_train": 1 - share, "n_test": share}
+    return {"n_test": n_judging(cv_results, row) if right is None else len(right[row])}
+
+
+def _test_share(
+    cv_results: CVResults, row: int, n_splits: int, test_size: float | None
+) -> float:
+    """Return which part of the data judged in each split."""
+    if test_size is not None:
+        if not 0 < test_size < 1:
+            raise ValueError(f"test_size must be between 0 and 1; got {test_size!r}")
+        return test_size
+    if "n_train" in cv_results and "n_test" in cv_results:
+        n_train, n_test = (cv_results[name][row] for name in ("n_train", "n_test"))
+        return n_test / (n_train + n_test)
+    return 1 / n_splits

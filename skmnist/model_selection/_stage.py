@@ -1,17 +1,22 @@
-"""Stages of a search: what each tries, checked before anything is fitted."""
+"""Stages of a search: what each one tries, checked before the first fit."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from difflib import get_close_matches
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
 from ._results import same_value, written
-from ._rules import best_score
+from ._rules import Rule, best_score
+
+# A grid or distributions by parameter name; or several of them.
+Grid = Mapping[str, Any]
+Grids = Grid | Sequence[Grid]
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,30 +29,31 @@ class Stage:
         Name of the stage, unique within a search.
     params : dict, list of dict, or callable
         A grid as for `GridSearchCV` or, with `n_iter`, distributions as for
-        `RandomizedSearchCV`. A function is given the parameters chosen so far, a
-        dict of all parameters of the estimator, and returns such a grid.
+        `RandomizedSearchCV`. Or a function that returns them: its argument is a dict
+        of all parameters of the estimator, as chosen so far.
     n_iter : int, default=None
-        Number of candidates to sample; None tries the whole grid, and so does a
-        number that the grid does not exceed.
+        Number of candidates to sample. None tries the whole grid; so does a number
+        that is not smaller than the grid.
     rule : callable, default=best_score
-        ``rule(cv_results) -> index``, given the rows of this stage only. The
-        columns of the metric in use are always named ``*_test_score`` there, and
-        there are three more: ``n_train`` and ``n_test``, the mean numbers of rows in
-        the parts of a split, and ``incumbent``, which tells of each row whether the
-        stage started from it.
+        ``rule(cv_results) -> index``, which chooses the winner. The table has the rows
+        of this stage only. The columns of the metric in use are named
+        ``*_test_score``, whichever metric it is. There are three more columns:
+        ``n_train`` and ``n_test``, the mean numbers of rows in the parts of a split,
+        and ``incumbent``, whether the stage started from the candidate.
     grow : str, default=None
-        A whole-number parameter of the grid. After the grid the stage goes on
-        with its next value, and the other parameters that its largest value
-        had, as long as the best candidate at the largest value is significantly
-        better than the best one at the value before (`significant_gain`).
+        A parameter of the grid with whole numbers, for example ``"depth"``. After the
+        grid the stage tries its next value, with the other parameters that its largest
+        value had. It goes on as long as the best candidate at the largest value is
+        significantly better than the best one at the value before
+        (`significant_gain`).
     max_grow : int, default=8
-        Most values that are added so.
+        Largest number of values to add in this way.
 
     Notes
     -----
-    A stage is checked when the search is fitted, a function's grid as soon as
-    the function has returned it. Where a function puts in another estimator, a
-    later stage needs a function too to search that estimator's parameters.
+    A stage is checked when the search is fitted. The grid that a function returns is
+    checked as soon as it is returned. If a function puts in another estimator, a later
+    stage that searches the parameters of that estimator must be a function too.
 
     Examples
     --------
@@ -60,14 +66,14 @@ class Stage:
     """
 
     name: str
-    params: Any
+    params: Grids | Callable[[dict[str, Any]], Grids]
     _: KW_ONLY
     n_iter: int | None = None
-    rule: Callable = best_score
+    rule: Rule = best_score
     grow: str | None = None
     max_grow: int = 8
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         given = [repr(self.name), written(self.params)]
         for field in fields(self):
             value = getattr(self, field.name)
@@ -78,24 +84,24 @@ class Stage:
 
 @dataclass(frozen=True)
 class StageResult:
-    """What a stage found.
+    """The result of a stage: its winner, and the reason of the choice.
 
     Parameters
     ----------
     name : str
         Name of the stage.
     rule : str
-        The rule that chose, as it is written in code.
+        The rule that chose, as in code.
     reason : str
-        Why it chose so, in one sentence.
+        Why the rule chose the winner, in one sentence without a full stop.
     indices : tuple of int
         Rows of the stage in ``cv_results_``.
     winner : int
         Row of the winner in ``cv_results_``.
     incumbent : int or None
-        Row of the candidate that the stage started from; None in the first.
+        Row of the candidate that the stage started from; None in the first stage.
     params : dict
-        The winner's values of the parameters that this stage tried.
+        Parameters that this stage tried, with the values of the winner.
     best_params : dict
         All searched parameters after this stage.
     """
@@ -103,35 +109,36 @@ class StageResult:
     name: str
     rule: str
     reason: str
-    indices: tuple
+    indices: tuple[int, ...]
     winner: int
     incumbent: int | None
-    params: dict
-    best_params: dict
+    params: dict[str, Any]
+    best_params: dict[str, Any]
 
 
 class UnknownParameterError(ValueError):
     """A parameter that the estimator does not have."""
 
-    def __init__(self, name, known):
+    def __init__(self, name: str, known: Iterable[str]):
         close = get_close_matches(name, known, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         super().__init__(f"the estimator has no parameter {name!r}{hint}")
 
 
-def check_stages(stages, parameters):
-    """Check all that can be known about stages before the first fit.
+def check_stages(stages: Sequence[Stage], parameters: Mapping[str, Any]) -> None:
+    """Raise ValueError if a stage is wrong, as far as this is known before the fits.
 
     Parameters
     ----------
     stages : list of Stage
+        The stages of a search.
     parameters : dict
         All parameters of the estimator that is searched.
 
     Raises
     ------
     ValueError
-        In one line that names the stage.
+        If a stage is wrong; the message is one line with the name of the stage.
     """
     if not stages:
         raise ValueError("stages is empty; pass at least one Stage")
@@ -148,22 +155,31 @@ def check_stages(stages, parameters):
         earlier[stage.name] = stage
 
 
-def candidates_of(stage, chosen, random_state):
-    """List what a stage tries, given the parameters chosen so far.
+def candidates_of(
+    stage: Stage, chosen: Mapping[str, Any], random_state: np.random.RandomState
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Return the candidates of a stage.
 
     Parameters
     ----------
     stage : Stage
+        The stage.
     chosen : dict
-        All parameters of the estimator as the incumbent has them.
+        All parameters of the estimator, with the values of the incumbent.
     random_state : RandomState
-        Where samples come from.
+        Source of the samples.
 
     Returns
     -------
     candidates : list of dict
+        The parameters that each candidate changes.
     n_possible : int or None
-        Points of the grid they were drawn from; None for distributions.
+        Number of points of the grid that they were drawn from; None for distributions.
+
+    Raises
+    ------
+    ValueError
+        If the function of the stage fails, or if its grid is wrong.
     """
     params = stage.params
     if callable(params):
@@ -182,8 +198,10 @@ def candidates_of(stage, chosen, random_state):
     return candidates, n_possible
 
 
-def _draw(grids, n_iter, random_state):
-    """Draw candidates, or take the whole grid where it is small enough."""
+def _draw(
+    grids: list[dict], n_iter: int | None, random_state: np.random.RandomState
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Draw candidates, or take the whole grid if it is small enough."""
     n_possible = None
     if not any(hasattr(v, "rvs") for grid in grids for v in grid.values()):
         everything = ParameterGrid(grids)
@@ -193,25 +211,30 @@ def _draw(grids, n_iter, random_state):
     return list(ParameterSampler(grids, n_iter, random_state=random_state)), n_possible
 
 
-def overlay(parameters, changes):
-    """Compute all parameters of an estimator after ``set_params(**changes)``.
+def overlay(
+    parameters: Mapping[str, Any], changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the parameters that an estimator has after ``set_params(**changes)``.
 
-    An estimator among the changes brings its own parameters along, in the place
-    of those of the one it replaces.
+    If a change replaces an estimator by another one, the parameters of the new one
+    replace the parameters of the old one.
 
     Parameters
     ----------
     parameters : dict
-        What ``get_params(deep=True)`` returned before.
+        What ``get_params(deep=True)`` returns before.
     changes : dict
+        The parameters to set.
 
     Returns
     -------
     parameters : dict
+        What ``get_params(deep=True)`` returns after.
 
     Raises
     ------
     UnknownParameterError
+        If the estimator has no such parameter.
     """
     after = dict(parameters)
     for name in sorted(changes, key=lambda name: name.count("__")):
@@ -223,10 +246,10 @@ def overlay(parameters, changes):
     return after
 
 
-def carry(carried, candidate):
-    """Merge a candidate into the parameters carried so far.
+def carry(carried: dict[str, Any], candidate: dict[str, Any]) -> dict[str, Any]:
+    """Add the parameters of a candidate to the parameters chosen so far.
 
-    What was chosen for a component that the candidate replaces is dropped.
+    If the candidate replaces a component, what was chosen for the old one is dropped.
     """
     kept = {
         name: value
@@ -236,8 +259,8 @@ def carry(carried, candidate):
     return {**kept, **candidate}
 
 
-def find_same(wanted, many):
-    """Find the first dict of parameters that equals the one wanted, or None."""
+def find_same(wanted: dict[str, Any], many: Iterable[dict[str, Any]]) -> int | None:
+    """Return the position of the first dict with the same parameters, or None."""
     for position, parameters in enumerate(many):
         if wanted.keys() == parameters.keys() and all(
             _is_same_setting(wanted[name], parameters[name]) for name in wanted
@@ -246,23 +269,23 @@ def find_same(wanted, many):
     return None
 
 
-def _is_same_setting(a, b):
+def _is_same_setting(a: object, b: object) -> bool:
     if hasattr(a, "get_params") and hasattr(b, "get_params"):
-        return type(a) is type(b)  # their parameters are compared under their names
+        return type(a) is type(b)  # their parameters have entries of their own
     return same_value(a, b)
 
 
-def _inner_parameters(name, value):
+def _inner_parameters(name: str, value: object) -> dict[str, Any]:
     if isinstance(value, type) or not hasattr(value, "get_params"):
         return {}
     return {f"{name}__{inner}": v for inner, v in value.get_params().items()}
 
 
-def _error(stage, message):
+def _error(stage: Stage, message: object) -> ValueError:
     return ValueError(f"stage {stage.name!r}: {message}")
 
 
-def _check_fields(stage):
+def _check_fields(stage: Stage) -> None:
     if not (isinstance(stage.name, str) and stage.name):
         raise ValueError(f"the name of a stage must be a text; got {stage.name!r}")
     if not callable(stage.rule):
@@ -276,8 +299,8 @@ def _check_fields(stage):
         raise _error(stage, "grow needs a grid; leave out n_iter")
 
 
-def _check_grids(stage, params):
-    """Check a grid, or distributions, and return it as a list of dict."""
+def _check_grids(stage: Stage, params: object) -> list[dict[str, Any]]:
+    """Check a grid or distributions, and return them as a list of dict."""
     grids = [params] if isinstance(params, Mapping) else params
     if not isinstance(grids, list | tuple) or not all(
         isinstance(grid, Mapping) for grid in grids
@@ -297,11 +320,11 @@ def _check_grids(stage, params):
     return grids
 
 
-def _check_values(stage, grids):
+def _check_values(stage: Stage, grids: list[dict[str, Any]]) -> None:
     sampled = [v for grid in grids for v in grid.values() if hasattr(v, "rvs")]
     if stage.n_iter is None and sampled:
         raise ValueError("a distribution needs n_iter, the number of samples")
-    # scikit-learn's own check, with one value in the place of a distribution.
+    # scikit-learn's own check, with each distribution replaced by one value.
     grid = ParameterGrid(
         [{n: [v] if hasattr(v, "rvs") else v for n, v in g.items()} for g in grids]
     )
@@ -313,8 +336,13 @@ def _check_values(stage, grids):
             )
 
 
-def _check_names(stage, grids, parameters, earlier):
-    """Refuse what cannot be a parameter, whatever earlier grids put in."""
+def _check_names(
+    stage: Stage,
+    grids: list[dict[str, Any]],
+    parameters: Mapping[str, Any],
+    earlier: Iterable[Stage],
+) -> None:
+    """Raise ValueError if a name cannot be a parameter, whatever earlier stages do."""
     replaced = tuple(f"{name}__" for other in earlier for name in _searched(other))
     for grid in grids:
         known = set(parameters)
@@ -326,7 +354,8 @@ def _check_names(stage, grids, parameters, earlier):
                 raise _error(stage, UnknownParameterError(name, known))
 
 
-def _searched(stage):
+def _searched(stage: Stage) -> set[str]:
+    """Return the parameters that a stage searches, as far as this is known now."""
     if callable(stage.params):
         return set()
     grids = [stage.params] if isinstance(stage.params, Mapping) else stage.params

@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 
-def binomial_standard_error(proportion: ArrayLike, n: ArrayLike) -> np.ndarray:
+def binomial_standard_error(
+    proportion: ArrayLike, n: ArrayLike
+) -> np.float64 | NDArray[np.float64]:
     """Return the standard error of an accuracy, or of any other proportion.
 
     Parameters
@@ -14,7 +16,7 @@ def binomial_standard_error(proportion: ArrayLike, n: ArrayLike) -> np.ndarray:
     proportion : float or array-like of float
         The observed proportion, between 0 and 1; NaN gives NaN.
     n : int or array-like of int
-        Number of rows that it was computed on.
+        Number of rows that the proportion was computed on.
 
     Returns
     -------

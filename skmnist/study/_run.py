@@ -20,7 +20,7 @@ from .._versions import installed_versions
 from ..datasets._registry import load_dataset
 from ..model_selection._evaluation import Trial, versions
 from ..model_selection._executors import ClusterError
-from ..model_selection._rules import record_scoring
+from ..model_selection._scoring import record_scoring
 from ..model_selection._search import StagedSearchCV
 from ..model_selection._stage import StageResult
 from ..stats._compare import stage_significance

@@ -20,15 +20,15 @@ from sklearn.model_selection import GridSearchCV
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist._compat import close_listener
-from skmnist.cli._progress import SearchBars
+from skmnist.cli._progress import StudyProgress
 from skmnist.model_selection._evaluation import versions
 from skmnist.model_selection._executors import ClusterError, DaskWorkers, GivenUp
 from skmnist.neural_network._compiled import n_threads
 from skmnist.study._trials import FILE, read_trials
 
 distributed = pytest.importorskip("distributed")
-cluster_module = pytest.importorskip("skmnist.model_selection._dask")
-SameResults, open_cluster = cluster_module.SameResults, cluster_module.open_cluster
+dask_module = pytest.importorskip("skmnist.model_selection._dask")
+SameResults, open_cluster = dask_module.SameResults, dask_module.open_cluster
 
 # Sockets and loops of Dask's are closed when the interpreter says so.
 pytestmark = [
@@ -70,7 +70,7 @@ def staged(**params):
 
 
 def test_a_staged_search_gives_the_results_of_one_process(client, digits):
-    """Run both, and count how often the data travel."""
+    """Run both, and count how often the data are sent."""
     sent = []
     scatter = client.scatter
 
@@ -106,7 +106,7 @@ def test_scikit_learns_own_search_runs_there_too(client, digits):
 
 def test_progress_that_cannot_travel_does_not_stop_the_search(client, digits):
     """Take the socket away that workers on this machine could have reached."""
-    progress = SearchBars(Console(file=io.StringIO(), force_terminal=True))
+    progress = StudyProgress(Console(file=io.StringIO(), force_terminal=True))
 
     def hide(trial):
         close_listener(progress._handle)
@@ -201,13 +201,13 @@ def test_a_study_on_a_cluster_equals_one_on_this_machine(
     subprocess.run(study_command(out, *there), env=study_environment(), check=True)
     scores = [
         {
-            (t.stage, t.candidate): t.scores["accuracy"]
+            (t["stage"], t["candidate"]): t["scores"]["accuracy"]
             for t in read_trials(folder / FILE)
         }
         for folder in (out, as_reported)
     ]
     assert scores[0] == scores[1]
-    pids = {trial.pid for trial in read_trials(out / FILE)}
+    pids = {trial["pid"] for trial in read_trials(out / FILE)}
     assert len(pids) == 2
 
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from skmnist.model_selection._rules import (
+from skmnist.model_selection import (
     best_score,
     explain,
     one_standard_error,
@@ -20,6 +22,7 @@ from skmnist.model_selection._rules import (
     smallest,
     within_gap,
 )
+from skmnist.model_selection._results import written
 
 NAN = float("nan")
 RULES = [
@@ -66,7 +69,7 @@ def test_a_table_without_scores_is_refused_with_its_columns():
         best_score({"mean_test_f1": [0.5], "params": [{}]})
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=written)
 def test_a_nan_never_wins(rule):
     table = random_table(0)
     winner = rule(table)
@@ -74,7 +77,7 @@ def test_a_nan_never_wins(rule):
     assert not np.isnan(table["mean_test_score"][rule(table)])
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=written)
 def test_all_nan_means_that_all_failed(rule):
     table = random_table(0)
     table["mean_test_score"][:] = NAN
@@ -82,7 +85,7 @@ def test_all_nan_means_that_all_failed(rule):
         rule(table)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=written)
 def test_the_order_of_the_candidates_does_not_matter(rule):
     for seed in range(50):
         table = random_table(seed)
@@ -90,7 +93,7 @@ def test_the_order_of_the_candidates_does_not_matter(rule):
         assert order[rule(take(table, order))] == rule(table)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=written)
 def test_a_rule_returns_a_plain_int(rule):
     assert type(rule(random_table(1))) is int
 
@@ -360,7 +363,7 @@ def test_arguments_are_checked_when_a_rule_is_made(make, message):
         make()
 
 
-@pytest.mark.parametrize("rule", RULES[1:], ids=str)
+@pytest.mark.parametrize("rule", RULES[1:], ids=written)
 def test_a_rule_is_written_as_in_code(rule):
     assert eval(repr(rule)) == rule
 
@@ -371,12 +374,12 @@ def test_a_rule_with_a_function_is_written_without_its_address():
     )
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=written)
 def test_a_rule_survives_pickling(rule):
     assert pickle.loads(pickle.dumps(rule)) == rule
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
+@pytest.mark.parametrize("rule", RULES, ids=written)
 def test_a_rule_is_a_refit_of_grid_search(rule):
     X, y = load_iris(return_X_y=True)
     search = GridSearchCV(
@@ -439,7 +442,7 @@ REPORTED = {
             "widths comes within 0.1 % of it",
         ),
     ],
-    ids=str,
+    ids=lambda value: None if isinstance(value, str) else written(value),
 )
 def test_the_reason_has_the_numbers(rule, sentence):
     assert explain(rule, REPORTED, rule(REPORTED)) == sentence
@@ -538,3 +541,21 @@ def test_records_do_not_disturb_sample_weights():
         DecisionTreeClassifier(), {"max_depth": [1]}, scoring=scoring, refit="accuracy"
     ).fit(X, y, sample_weight=np.ones(150))
     assert search.cv_results_["mean_test_n_test"].tolist() == [30]
+
+
+# what is loaded
+
+
+@pytest.mark.parametrize("module", ["_results", "_rules", "_significance"])
+def test_reading_tables_loads_no_workers_and_no_data_sets(module):
+    # Displays and reports read tables; they need neither processes nor Dask nor
+    # scikit-learn for it.
+    code = f"import sys, skmnist.model_selection.{module}; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True)
+    names = {name for name in loaded.stdout.split() if name.startswith("skmnist.")}
+    tables = {f"skmnist.model_selection.{m}" for m in ("_results", "_rules")}
+    tables |= {"skmnist.model_selection", "skmnist.model_selection._significance"}
+    assert {n for n in names if not n.startswith("skmnist.stats")} <= tables
+    heavy = {"sklearn", "scipy.stats", "joblib", "distributed", "pandas"}
+    assert not heavy & set(loaded.stdout.split())

@@ -8,7 +8,7 @@ import sklearn
 from scipy.stats import randint
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.datasets import load_iris
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import FitFailedWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer
 from sklearn.model_selection import (
@@ -512,6 +512,66 @@ def test_a_rule_that_chooses_a_nan_is_refused():
         ValueError, match="stage 'a': the rule chose a row of score NaN"
     ):
         search([stage], lambda model: 0.5)
+
+
+class Fragile(Formula):
+    """A classifier that fits on folds; with b=9 it does not on all data."""
+
+    def fit(self, X, y):
+        if self.b == 9 and len(X) == 150:
+            raise RuntimeError("not on all data")
+        return super().fit(X, y)
+
+
+def interrupted(trial):
+    raise KeyboardInterrupt
+
+
+def full(result, table):
+    raise OSError("no space left")
+
+
+@pytest.mark.parametrize(
+    "changes, error",
+    [
+        ({"stages": [Stage("a", {"a": ["bad"]})]}, "all 1 candidates failed"),
+        ({"stages": [Stage("b", {"b": [9]})]}, "not on all data"),
+        ({"stages": [Stage("a", {"z": [1]})]}, "no parameter 'z'"),
+        ({"on_trial_end": interrupted}, None),
+        ({"on_stage_end": full}, "no space left"),
+        ({"time_budget": 1e-9}, "nothing is chosen"),
+        ({"memory": "nowhere"}, "memory keeps the fits of KerasMLPClassifier"),
+        ({"scoring": ["f1_macro", "f1_micro"]}, "refit must name the metric"),
+    ],
+    ids=["fit", "refit", "stage", "Ctrl-C", "disk", "time", "memory", "metric"],
+)
+def test_a_fit_that_fails_leaves_the_search_as_it_was(changes, error):
+    stages = [Stage("a", {"a": [1, 2]})]
+    given = {"cv": [(np.arange(100), np.arange(50))], "error_score": np.nan}
+    fitted = StagedSearchCV(Fragile(formula=chance), stages, **given).fit(X, Y)
+    for search in (fitted, clone(fitted)):
+        search.set_params(**changes)
+        before = dict(vars(search))
+        with pytest.raises((Exception, KeyboardInterrupt), match=error):
+            search.fit(X, Y)
+        assert vars(search) == before
+        if search is not fitted:
+            with pytest.raises(NotFittedError):
+                search.predict(X)
+
+
+def test_a_search_that_is_fitted_again_forgets_what_it_had_learned():
+    staged = StagedSearchCV(TREE, [Stage("d", DEPTHS)]).fit(X, Y)
+    staged.set_params(refit=False).fit(X, Y)
+    assert not hasattr(staged, "best_estimator_")
+    assert not hasattr(staged, "refit_time_")
+
+
+def test_a_fit_changes_no_parameter():
+    staged = StagedSearchCV(TREE, [Stage("d", DEPTHS)], random_state=0)
+    before = dict(vars(staged))
+    staged.fit(X, Y)
+    assert {name: vars(staged)[name] for name in before} == before
 
 
 # What is refused before anything is fitted.

@@ -1,4 +1,4 @@
-"""Gains in the table of a search: tested, demanded by a rule, shown in a report."""
+"""Differences in the table of a search: compared, asked for by a rule, explained."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -17,11 +17,12 @@ from skmnist.model_selection import (
     explain,
     significant_gain,
     significantly_better,
+    table_verdict,
 )
-from skmnist.stats import holm, stage_significance
-from skmnist.stats._tests import (
+from skmnist.stats import (
     corrected_resampled_t_test,
     mcnemar_test,
+    stage_verdict,
     two_proportions_test,
 )
 
@@ -35,6 +36,20 @@ def one_split(*accuracies, n=10_000, **columns):
         "mean_test_n_test": np.full(len(accuracies), float(n)),
         **{name: np.array(values) for name, values in columns.items()},
     }
+
+
+def kept(right, **columns):
+    """Make the table of a search with one split that kept which rows are correct."""
+    return one_split(
+        *right.mean(axis=1), n=right.shape[1], right=list(right), **columns
+    )
+
+
+def candidates(seed, k=5, n=400, worst=0.06):
+    """Draw which rows each candidate classifies correctly: not all equally good."""
+    rng = np.random.default_rng(seed)
+    difficult = rng.random(n) < 0.1
+    return ~difficult ^ (rng.random((k, n)) < rng.uniform(0.01, worst, (k, 1)))
 
 
 def splits(*candidates, **columns):
@@ -73,6 +88,25 @@ def test_one_split_is_compared_by_its_counts():
     assert found == two_proportions_test(9814, 9791, n=10_000)
 
 
+def test_one_split_is_compared_by_its_rows_if_they_are_known():
+    right = candidates(0)
+    assert compare_candidates(kept(right), 0, 1) == mcnemar_test(right[0], right[1])
+
+
+@pytest.mark.parametrize("change", ["other metric", "one unknown"])
+def test_rows_that_do_not_belong_to_the_scores_are_not_used(change):
+    # The F1 score, or an accuracy with sample weights, is not the share of the rows.
+    right = candidates(0)
+    table = kept(right)
+    if change == "other metric":
+        table["mean_test_score"] = table["mean_test_score"] + 0.01
+    else:
+        table["right"] = [right[0], None, *right[2:]]
+    found = compare_candidates(table, 0, 1)
+    assert found.test == "test of two proportions"
+    assert not table_verdict(table, 0).paired
+
+
 def test_one_split_without_its_size_cannot_be_compared():
     with pytest.raises(ValueError, match="needs the column mean_test_n_test"):
         compare_candidates({"mean_test_score": [0.9, 0.8]}, 0, 1)
@@ -89,11 +123,40 @@ def test_a_part_of_the_data_is_between_0_and_1(test_size):
         compare_candidates(splits([0.9, 0.8], [0.9, 0.7]), 0, 1, test_size=test_size)
 
 
+# table_verdict
+
+
+def test_the_verdict_on_a_table_is_that_on_its_numbers():
+    right = candidates(0)
+    sizes = {"n_test": 400}
+    accuracies = right.mean(axis=1)
+    assert table_verdict(kept(right), 2) == stage_verdict(
+        accuracies, 2, right=right, **sizes
+    )
+    assert table_verdict(one_split(*accuracies, n=400), 2) == stage_verdict(
+        accuracies, 2, **sizes
+    )
+    scores = np.random.default_rng(0).uniform(0.8, 0.9, (3, 5))
+    assert table_verdict(splits(*scores), 1, alpha=0.1) == stage_verdict(
+        scores, 1, n_train=0.8, n_test=0.2, alpha=0.1
+    )
+
+
+def test_a_pair_has_the_p_value_of_its_comparison():
+    # Before it is adjusted; both come from the same test.
+    for seed in range(10):
+        right = candidates(seed)
+        for table in (kept(right), one_split(*right.mean(axis=1), n=400)):
+            verdict = table_verdict(table, 0)
+            for i in range(1, 5):
+                assert compare_candidates(table, i, 0).p_value == verdict.p_values[i]
+
+
 # significantly_better
 
 
 def test_the_simplest_stays_where_nobody_is_clearly_better():
-    # The report: 98.14 % of 2 x 400 against 97.83 % of 3 x 200 has p = 0.06.
+    # The report: 98.14 % of 2 x 400 against 97.83 % of 3 x 200 has p = 0.12.
     table = one_split(0.9783, 0.9814, param_depth=[2, 3])
     assert significantly_better("depth")(table) == 0
 
@@ -104,11 +167,46 @@ def test_who_is_clearly_better_wins_however_complex():
 
 
 def test_holm_over_all_candidates_keeps_who_a_single_test_would_replace():
-    # 98.18 against 97.83 has a one-sided p of 0.039: below 0.05 alone, above it as
-    # one of two.
+    # 98.25 against 97.83 has a p of 0.034: below 0.05 alone, above it as the smallest
+    # of three pairs.
     rule = significantly_better("depth")
-    assert rule(one_split(0.9783, 0.9818, param_depth=[2, 3])) == 1
-    assert rule(one_split(0.9783, 0.9818, 0.9700, param_depth=[2, 3, 4])) == 0
+    assert rule(one_split(0.9783, 0.9825, param_depth=[2, 3])) == 1
+    assert rule(one_split(0.9783, 0.9825, 0.9790, param_depth=[2, 3, 4])) == 0
+
+
+def test_rows_that_are_known_show_a_gain_that_two_proportions_cannot():
+    right = np.ones((2, 10_000), dtype=bool)
+    right[0, :200] = right[1, 40:210] = False
+    rule = significantly_better("depth")
+    assert rule(kept(right, param_depth=[1, 2])) == 1
+    assert rule(one_split(*right.mean(axis=1), param_depth=[1, 2])) == 0
+
+
+@pytest.mark.parametrize("rows", ["kept", "not kept"])
+def test_what_the_rule_says_is_what_the_table_shows(rows):
+    # The rule compares with the baseline before it chooses, the table of a stage with
+    # the winner after that. The pair of the two has one adjusted p-value.
+    replaced = 0
+    for seed in range(60):
+        right = candidates(seed, k=4, worst=0.2)
+        table = kept(right, incumbent=[True, False, False, False])
+        if rows == "not kept":
+            del table["right"]
+        winner = significantly_better()(table)
+        verdict = table_verdict(table, winner)
+        reason = explain(significantly_better(), table, winner)
+        assert verdict.test in reason
+        if winner != 0:
+            replaced += 1
+            assert 0 in verdict.differ and verdict.differences[0] < 0
+            assert reason.endswith(f"p = {verdict.adjusted[0]:.2g}")
+        else:
+            better = [i for i in (1, 2, 3) if verdict.differences[i] > 0]
+            assert not set(better) & set(verdict.differ)
+            if better:
+                nearest = min(verdict.adjusted[i] for i in better)
+                assert reason.endswith(f"p = {nearest:.2g}")
+    assert 0 < replaced < 60
 
 
 def test_folds_are_compared_fold_by_fold():
@@ -153,7 +251,7 @@ def test_all_nan_means_that_all_failed():
 
 def test_the_level_decides():
     table = one_split(0.9783, 0.9814, param_depth=[2, 3])
-    assert significantly_better("depth", alpha=0.10)(table) == 1
+    assert significantly_better("depth", alpha=0.12)(table) == 1
 
 
 @pytest.mark.parametrize("alpha", [0, 1, NAN])
@@ -164,13 +262,12 @@ def test_an_impossible_level_is_refused(alpha):
 
 def test_equal_candidates_replace_the_baseline_as_seldom_as_the_level_says():
     # Twenty candidates of 95 % on 2000 rows of their own. Without Holm the baseline
-    # would lose nearly always.
+    # would lose in most cases.
     rng = np.random.default_rng(0)
     rule, lost = significantly_better(), 0
     for _ in range(400):
         lost += rule(one_split(*rng.binomial(2000, 0.95, 20) / 2000, n=2000)) != 0
-    # Three standard errors above the level; all candidates share one baseline, which
-    # makes Holm's bound a little too careful.
+    # Three standard errors above the level.
     assert lost / 400 < 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
 
 
@@ -178,8 +275,15 @@ def test_the_reason_of_who_stays_says_which_test_it_was():
     table = one_split(0.9783, 0.9814, 0.9780, param_depth=[2, 3, 4])
     assert explain(significantly_better("depth"), table, 0) == (
         "the simplest candidate, depth=2, with 97.83 % stays: none of the 2 others is "
-        "significantly better at level 0.05 after Holm, by the test of two proportions "
-        "on one split; the nearest, 98.14 %, has p = 0.12"
+        "significantly better at level 0.05 (test of two proportions on one split, "
+        "adjusted after Holm); the nearest, 98.14 %, has p = 0.26"
+    )
+
+
+def test_the_reason_of_who_stays_where_all_others_are_worse():
+    table = one_split(0.98, 0.97, 0.96, param_depth=[2, 3, 4])
+    assert explain(significantly_better("depth"), table, 0).endswith(
+        "adjusted after Holm); none has a higher score"
     )
 
 
@@ -187,8 +291,8 @@ def test_the_reason_of_who_replaces_the_incumbent_has_the_numbers():
     table = splits([0.90, 0.91, 0.90], [0.95, 0.96, 0.951], incumbent=[True, False])
     assert explain(significantly_better(), table, 1) == (
         "95.37 % is the only one of 2 candidates significantly better than the "
-        "incumbent with 90.33 % at level 0.05 after Holm, by the corrected resampled "
-        "t-test; p = 5.5e-05"
+        "incumbent with 90.33 % at level 0.05 (corrected resampled t-test, adjusted "
+        "after Holm); p = 0.00011"
     )
 
 
@@ -253,36 +357,74 @@ def test_one_split_of_a_stage_needs_no_recorded_size():
     assert search.best_params_ == {"max_depth": 2}
 
 
+def correct(estimator, X, y):
+    """Return what a search keeps of a fit."""
+    return {"right": estimator.predict(X) == y}
+
+
+HALVES = [(np.arange(0, 150, 2), np.arange(1, 150, 2))]
+
+
+def test_a_search_keeps_which_rows_are_correct_and_compares_by_them():
+    X, y = load_iris(return_X_y=True)
+    rule = significantly_better("max_depth")
+    search = StagedSearchCV(
+        DecisionTreeClassifier(random_state=0),
+        [
+            Stage("depth", {"max_depth": [1, 2]}, rule=rule),
+            Stage("leaf", {"min_samples_leaf": [40]}),
+        ],
+        cv=HALVES,
+        inspect=correct,
+    ).fit(X, y)
+    table = search.cv_results_
+    assert [np.mean(right) for right in table["right"]] == list(
+        table["mean_test_score"]
+    )
+    assert "McNemar's test, adjusted after Holm" in search.stages_[0].reason
+    found = compare_candidates(table, 1, 0)
+    assert found == mcnemar_test(table["right"][1], table["right"][0])
+
+
+@pytest.mark.parametrize("scoring", ["f1_macro", {"f1": "f1_macro"}])
+def test_a_search_for_another_score_does_not_compare_rows(scoring):
+    X, y = load_iris(return_X_y=True)
+    stage = Stage("depth", {"max_depth": [1, 2]}, rule=significantly_better())
+    search = StagedSearchCV(
+        DecisionTreeClassifier(random_state=0),
+        [stage],
+        cv=HALVES,
+        inspect=correct,
+        scoring=scoring,
+    ).fit(X, y)
+    assert "test of two proportions on one split" in search.stages_[0].reason
+
+
+@pytest.mark.parametrize(
+    "inspect, cv",
+    [
+        (correct, 2),
+        (lambda estimator, X, y: {"right": 3}, HALVES),
+        (lambda estimator, X, y: {"curve": []}, HALVES),
+        (lambda estimator, X, y: None, HALVES),
+    ],
+    ids=["several splits", "a number", "something else", "nothing"],
+)
+def test_a_search_without_rows_of_one_split_has_no_column_of_them(inspect, cv):
+    X, y = load_iris(return_X_y=True)
+    search = StagedSearchCV(
+        DecisionTreeClassifier(random_state=0),
+        [Stage("depth", {"max_depth": [1, 2]})],
+        cv=cv,
+        inspect=inspect,
+    ).fit(X, y)
+    assert "right" not in search.cv_results_
+
+
 def test_a_rule_is_written_as_in_code():
     assert repr(significantly_better("depth", alpha=0.1)) == (
         "significantly_better(complexity='depth', alpha=0.1, test_size=None)"
     )
-
-
-# stage_significance
-
-
-def test_columns_of_a_stage_by_hand():
-    columns = stage_significance([0.9814, 0.9791, 0.9667], 0, n_test=10_000)
-    unpaired = [
-        two_proportions_test(9814, other, n=10_000).p_value for other in (9791, 9667)
-    ]
-    assert [column["p_value"] for column in columns] == [None, *holm(unpaired)]
-    # sqrt(0.9814 * 0.0186 / 10000)
-    assert columns[0]["standard_error"] == pytest.approx(0.0013511, abs=1e-7)
-
-
-def test_columns_of_a_stage_use_the_rows_where_they_are_known():
-    right = np.random.default_rng(0).random((3, 500)) < [[0.9], [0.8], [0.85]]
-    columns = stage_significance(right.mean(axis=1), 0, n_test=500, right=right)
-    paired = [mcnemar_test(right[i], right[0]).p_value for i in (1, 2)]
-    assert [column["p_value"] for column in columns] == [None, *holm(paired)]
-
-
-def test_what_failed_has_no_significance():
-    columns = stage_significance([0.9, NAN, 0.8], 0, n_test=100)
-    assert columns[1] == {"standard_error": None, "p_value": None}
-    assert columns[2]["p_value"] == two_proportions_test(90, 80, n=100).p_value
 
 
 # significant_gain
@@ -317,6 +459,30 @@ def test_no_gain_is_never_significant(scores):
 def test_nan_is_never_a_gain(scores):
     baseline = [0.1] * len(scores)
     assert not significant_gain(scores, baseline, n_train=90, n_test=10)
+
+
+def test_a_gain_is_tested_by_rows_if_they_are_known():
+    right = np.ones((2, 10_000), dtype=bool)
+    right[0, :200] = right[1, 40:210] = False
+    better, baseline = right[::-1].mean(axis=1)
+    sizes = {"n_train": 60_000, "n_test": 10_000}
+    assert significant_gain(better, baseline, right=right[::-1], **sizes)
+    assert not significant_gain(better, baseline, **sizes)
+
+
+def test_no_significant_gain_never_contradicts_the_verdict():
+    # The gain is one-sided and about one pair. A pair that is significant in the
+    # verdict, two-sided and adjusted for several, has a smaller p-value here.
+    for seed in range(50):
+        right = candidates(seed)
+        table = kept(right)
+        verdict = table_verdict(table, 0)
+        scores = table["mean_test_score"]
+        for i in range(1, 5):
+            if not significant_gain(
+                scores[i], scores[0], n_train=1, n_test=400, right=(right[i], right[0])
+            ):
+                assert i in verdict.tied or verdict.differences[i] < 0
 
 
 def test_the_same_gain_in_every_split_is_significant():

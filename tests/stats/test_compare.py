@@ -23,7 +23,7 @@ from skmnist.stats._tests import (
 
 
 def pair(only_first, only_second, n):
-    """Make two rows of bools with these counts; the rest both read wrong."""
+    """Make two rows of bools with these counts; both get all other rows wrong."""
     a, b = np.zeros((2, n), dtype=bool)
     a[:only_first] = True
     b[only_first : only_first + only_second] = True
@@ -384,7 +384,7 @@ def test_compare_takes_labels_that_are_text():
     "a, b, given, message",
     [
         ([1, 0], [1, 0, 1], {}, "on the same rows; got 2 and 3"),
-        ([1, 2], [1, 0], {}, "without y, give whether each row was read right"),
+        ([1, 2], [1, 0], {}, "without y, give booleans: whether each row"),
         (
             [1, 0],
             [1, 0],
