@@ -1,13 +1,18 @@
-"""Keras callbacks of every fit: progress for scikit-learn, and an error for NaN."""
+"""What surrounds every fit: scikit-learn's callbacks, Keras' callbacks, NaN."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
 import math
-from collections.abc import Sequence
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, TypeVar
 
 import keras
+from sklearn.callback import with_callbacks
+
+from .._compat import _fit_context
+
+_Method = TypeVar("_Method", bound=Callable)
 
 # What the parameter `callbacks` may be.
 Callbacks: TypeAlias = (
@@ -16,6 +21,14 @@ Callbacks: TypeAlias = (
     | Sequence[keras.callbacks.Callback | type[keras.callbacks.Callback]]
     | None
 )
+
+
+def fit_method(method: _Method) -> _Method:
+    """Check the parameters before a method that fits; end callbacks after it.
+
+    scikit-learn's decorators for this have no types, which would hide the method's own.
+    """
+    return with_callbacks(_fit_context(prefer_skip_nested_validation=True)(method))
 
 
 class FiniteLoss(keras.callbacks.Callback):

@@ -13,10 +13,9 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._compat import _fit_context
 from .._io import read_archive, write_archive
 from ..augmentation._distortions import Distortions
 from ._cache import fit_key, open_cache
@@ -24,6 +23,7 @@ from ._callbacks import (
     Callbacks,
     EpochTicks,
     FiniteLoss,
+    fit_method,
     fresh_callbacks,
     hook_data,
     stop_reason,
@@ -106,8 +106,8 @@ class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         Largest number of passes over the training data.
     validation_split : float, default=0.1
         Fraction of the training data to hold out for validation, if training can stop
-        early and `fit` gets no `X_val`. The rows are drawn once, before training, in
-        the same proportions of classes.
+        early and `fit` gets no `X_val`. The rows are drawn once, before training,
+        stratified by class.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when validation stops improving. "auto" means yes for 10,000
         rows or more, and if `fit` gets `X_val`.
@@ -138,7 +138,7 @@ class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     input_dropout : float, default=0.0
         Fraction of the inputs that training sets to zero.
     batch_normalization : bool, default=False
-        Whether to normalize the sums of each hidden layer over the rows of a batch,
+        Whether to normalize the outputs of each hidden layer over the rows of a batch,
         before the activation.
     weight_decay : float, default=0.0
         Decoupled weight decay: each update takes this fraction, times the learning
@@ -376,8 +376,7 @@ class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             suggestion = did_you_mean(params, self.get_params(deep=False))
             raise ValueError(f"{error}{suggestion}") from None
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def fit(
         self,
         X: MatrixLike,
@@ -449,8 +448,7 @@ class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
             cache.write(key, *take_apart(self, without=OF_THE_DATA))
         return self
 
-    @with_callbacks
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_method
     def partial_fit(
         self,
         X: MatrixLike,

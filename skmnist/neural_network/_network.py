@@ -55,8 +55,9 @@ def build_network(  # noqa: PLR0913
         Arguments of `DistortImages`, which distorts the inputs in training; None for
         no distortion.
     batch_normalization : bool, default=False
-        Whether to normalize the sums of each hidden layer, before the activation
-        [1]_. Such layers have no bias: the normalization would cancel it.
+        Whether to normalize the outputs of each hidden layer over the rows of a batch,
+        before the activation [1]_. Such layers have no bias: the normalization would
+        cancel it.
     dtype : {"float32", "float64"}, default="float32"
         Type of all weights and of all arithmetic.
     random_state : int, default=0

@@ -52,12 +52,12 @@ def assert_equal_weights(one, two):
 # ---- sampling ----------------------------------------------------------------------
 
 
-# SciPy samples by another algorithm, image by image, and in float64.
+# SciPy uses another algorithm, image by image, and float64.
 @pytest.mark.parametrize("shape", [(8, 8), (5, 9), (2, 3)], ids=str)
-def test_sampling_is_that_of_scipy(shape):
+def test_sampling_equals_scipy(shape):
     generator = np.random.default_rng(0)
     images = generator.normal(size=(4, *shape))
-    # Some places lie outside, some on pixels.
+    # Some places are outside the image, some exactly on pixels.
     places = generator.uniform(-2, max(shape) + 1, size=(4, 2, 50))
     places[:, :, ::5] = np.round(places[:, :, ::5])
     sampled = sample_images(tf.constant(images.reshape(4, -1)), shape, places)
@@ -68,7 +68,7 @@ def test_sampling_is_that_of_scipy(shape):
     np.testing.assert_allclose(sampled, expected, rtol=1e-9, atol=1e-12)
 
 
-# One pixel down and a half to the right, worked with slices.
+# One pixel down and half a pixel to the right, computed with slices.
 def test_a_translation_worked_in_numpy():
     images = np.random.default_rng(0).random((2, 6, 6))
     y, x = np.indices((6, 6)).reshape(2, -1)
@@ -205,7 +205,7 @@ def make(random_state=0, **strengths):
 
 
 class SeesBatches(keras.callbacks.Callback):
-    """Has a hook for batches, and so makes the network take Keras' own loop."""
+    """A callback with a hook for batches, for which Keras' own loop trains."""
 
     def on_train_batch_end(self, batch, logs=None):
         pass
@@ -228,7 +228,7 @@ def test_compiled_epochs_and_keras_own_loop_see_the_same_images(digits, compiled
         np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9)
 
 
-# The weights stay as they are: only new distortions can change an epoch's loss.
+# The weights do not change, so only new distortions can change an epoch's loss.
 @BOTH_KINDS
 def test_every_epoch_has_distortions_of_its_own(digits, compiled):
     network = make(**STRONG)
@@ -277,7 +277,7 @@ def test_predictions_see_the_images_as_they_are(digits, fitted):
     np.testing.assert_allclose(fitted.predict_proba(X), expected, rtol=1e-4)
 
 
-# 4 rows of 16 pixels are other images than 8 of 8.
+# The same pixels as 4 rows of 16 and as 8 rows of 8 are different images.
 def test_the_shape_of_the_images_counts(digits, fitted):
     wide = KerasMLPClassifier(
         **SMALL, augmentation="affine+elastic", image_shape=(4, 16)
@@ -296,7 +296,7 @@ def test_a_copy_goes_on_with_the_distortions_that_follow(
         twin = pickle.loads(pickle.dumps(fitted))
     original = copy.deepcopy(fitted)
     assert_equal_weights(twin.partial_fit(*digits), original.partial_fit(*digits))
-    # Two epochs and one more are three at once.
+    # Two epochs and one more give the weights of three epochs.
     at_once = clone(fitted).set_params(epochs=3).fit(*digits)
     assert_equal_weights(twin, at_once)
 
@@ -360,7 +360,7 @@ def test_data_that_are_no_images_are_refused(digits):
         refusing.fit(X[:, :63], y)
 
 
-# Half the digits, turned by up to 15 degrees either way: who has seen such is better.
+# The test digits are turned: a classifier that has seen turned ones is better.
 def test_it_helps_with_images_that_are_turned():
     X, y = load_digits(return_X_y=True)
     X = (X / 16).astype(np.float32)

@@ -1,7 +1,11 @@
-"""Kept fits: the same as trained ones, never trained twice, never the wrong one."""
+"""Kept fits equal trained fits, are not trained twice, and are never mixed up."""
 
 import errno
 import os
+import platform
+import re
+import subprocess
+import sys
 import warnings
 
 import joblib
@@ -155,7 +159,7 @@ def test_a_staged_search_is_repeated_from_what_is_kept(digits, tmp_path, no_trai
     assert second.estimator.memory is None
 
 
-# The second stage tries the first one's winner again.
+# The second stage tries the winner of the first stage again.
 def test_a_staged_search_does_not_train_its_incumbent_again(digits, tmp_path):
     StagedSearchCV(classifier(), STAGES, cv=2, memory=tmp_path, refit=False).fit(
         *digits
@@ -182,7 +186,7 @@ def test_a_staged_search_of_another_estimator_refuses_memory(digits, tmp_path):
 # ---- what makes another fit --------------------------------------------------------
 
 
-# Which parameters make another fit is tested in test_parameters.py.
+# test_parameters.py tests which parameters make another fit.
 def test_other_data_are_another_fit(digits, tmp_path):
     X, y = digits
     weights = np.ones(len(y))
@@ -208,7 +212,7 @@ def test_labels_are_part_of_a_fit(digits, tmp_path):
     assert set(named.predict(X)) <= set("abcdefghij")
 
 
-# Sums in another order differ in their last bits.
+# Sums in another order have other last bits.
 def test_threads_are_part_of_a_fit():
     assert fit_key({}, [], n_threads=1) != fit_key({}, [], n_threads=2)
 
@@ -313,6 +317,23 @@ def test_a_full_disk_costs_a_warning_and_leaves_nothing(digits, tmp_path, monkey
         fitted = classifier(tmp_path).fit(*digits)
     assert fitted.n_iter_ == 2
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+# A fit sweeps the folder that it writes to.
+def test_what_a_killed_process_left_is_removed(digits, tmp_path):
+    classifier(tmp_path).fit(*digits)
+    (path,) = files(tmp_path)
+    path.unlink()
+    finished = subprocess.Popen([sys.executable, "-c", ""])
+    finished.wait()
+    host = re.sub(r"[^A-Za-z0-9_]", "_", platform.node())
+    left, open_one = (
+        path.with_name(f".{path.name}.{host}-{pid}-abc.tmp")
+        for pid in (finished.pid, os.getpid())
+    )
+    left.touch(), open_one.touch()
+    classifier(tmp_path).fit(*digits)
+    assert sorted(path.parent.iterdir()) == [open_one, path]
 
 
 def test_a_place_that_is_none_costs_a_warning(digits, tmp_path):

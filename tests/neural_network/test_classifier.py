@@ -1,9 +1,12 @@
 """`KerasMLPClassifier`, as scikit-learn and its users see it."""
 
 import copy
+import inspect
 import math
 import pickle
 import random
+import re
+from typing import get_type_hints
 
 import joblib
 import keras
@@ -26,7 +29,7 @@ from skmnist.neural_network._data import draw_seeds
 from skmnist.neural_network._inference import forward, network_layers
 from skmnist.neural_network._spec import EARLY_STOPPING_FROM
 
-# One shape for most tests, so that it is compiled once: 200 rows of 64 features,
+# Most tests share one shape, so that one program serves them: 200 rows of 64 features,
 # 10 classes, batches of 32.
 SMALL = {"depth": 1, "widths": 16, "batch_size": 32, "epochs": 2, "random_state": 0}
 
@@ -160,6 +163,44 @@ def test_what_is_learned_about_the_data(digits, fitted):
     assert fitted.n_features_in_ == 64
 
 
+def attributes_in_docstring():
+    doc = inspect.cleandoc(KerasMLPClassifier.__doc__)
+    section = doc.partition("Attributes\n----------\n")[2].partition("\n\n")[0]
+    return re.findall(r"^(\w+) : ", section, re.MULTILINE)
+
+
+# Type checkers and editors know what a fit learns only if it is declared.
+def test_all_that_is_learned_is_declared_and_documented(fitted):
+    declared = {n for n in get_type_hints(KerasMLPClassifier) if n.endswith("_")}
+    properties = {"coefs_", "intercepts_", "keras_classifier_", "model_"}
+    assert declared | properties == set(attributes_in_docstring())
+    learned = {name for name in vars(fitted) if name.endswith("_")}
+    assert declared == learned | {"feature_names_in_"}
+    assert all(hasattr(fitted, name) for name in properties)
+    assert not any(hasattr(KerasMLPClassifier(), name) for name in declared)
+
+
+METHODS = [
+    "__init__",
+    "fit",
+    "load",
+    "partial_fit",
+    "predict",
+    "predict_log_proba",
+    "predict_proba",
+    "save",
+    "set_params",
+]
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_parameter_of_a_method_has_a_type(name):
+    method = getattr(KerasMLPClassifier, name)
+    names = set(inspect.signature(method).parameters) - {"self"}
+    returned = set() if name == "__init__" else {"return"}
+    assert set(get_type_hints(method)) == names | returned
+
+
 def test_feature_names_are_kept(digits):
     pandas = pytest.importorskip("pandas")
     X, y = digits
@@ -245,7 +286,7 @@ def test_sparse_equals_dense(digits, fitted):
 
 @pytest.fixture(scope="module")
 def full_batch():
-    """Data and settings with which the order of the rows has no influence."""
+    """Data in a single batch, so that the order of the rows changes nothing."""
     X, y = load_digits(return_X_y=True)
     unfitted = KerasMLPClassifier(
         1,
@@ -269,8 +310,8 @@ def test_a_weight_of_two_is_a_repeated_row(full_batch):
 
 
 def test_weights_keep_the_precision_of_float64(full_batch):
-    # A third is no float32: rounded, one row and three of a third each would differ
-    # in the eighth digit.
+    # float32 cannot hold 1/3. With rounded weights, one row and three rows of a third
+    # each would differ in the eighth digit.
     X, y, unfitted = full_batch
     one = clone(unfitted).fit(X[:33], y[:33], np.append(1.0, np.full(32, 1 / 3)))
     rows = np.append([0, 0, 0], np.arange(1, 33))
@@ -281,7 +322,7 @@ def test_weights_keep_the_precision_of_float64(full_batch):
 def test_a_weight_of_zero_is_an_absent_row(full_batch):
     X, y, unfitted = full_batch
     weights = np.append(np.ones(49), 0)
-    # A row that would be noticed.
+    # Without its weight of 0, this row would change the result.
     weighted = clone(unfitted).fit(np.vstack([X, 1 - X[7]]), np.append(y, 0), weights)
     absent = clone(unfitted).fit(X, y)
     assert_close_weights(weighted, absent, rtol=1e-6, atol=1e-9)
@@ -478,7 +519,7 @@ def test_a_validation_set_is_watched_without_stopping(digits, more_digits, fitte
     assert watched.validation_scores_[-1] == pytest.approx(fitted.score(X_val, y_val))
 
 
-# Repeated validation rows weigh like a weight of two.
+# A validation row of weight 2 counts as two equal rows.
 def test_validation_rows_can_carry_weights(digits, more_digits):
     X_val, y_val = more_digits
     weights = np.ones(300)
@@ -508,7 +549,7 @@ def test_auto_stops_early_from_ten_thousand_samples_on(n_samples, stops):
     assert (auto.validation_scores_ is not None) == stops
 
 
-# The training rows then lack a class, and the others must keep their numbers.
+# Then a class is missing in the training rows. The others must keep their numbers.
 def test_a_class_that_is_held_out_as_a_whole_is_no_trouble(digits):
     X, y = digits
     only = np.flatnonzero(y == 1)[0]
@@ -566,7 +607,7 @@ def test_partial_fit_refuses_classes_it_was_not_told_of(digits, fitted):
         copy.deepcopy(fitted).partial_fit(X, y + 1)
 
 
-# Each curve has a value for every epoch, whatever watched it.
+# Each curve has one value per epoch, with and without validation data.
 def test_epochs_without_validation_leave_gaps_in_its_curves(digits, more_digits):
     X_val, y_val = more_digits
     warm = KerasMLPClassifier(**SMALL, warm_start=True, early_stopping=False)
@@ -657,7 +698,7 @@ SEEN = []
 
 
 class Notes(keras.callbacks.Callback):
-    """Notes itself, and what it kept from earlier fits, in a list outside."""
+    """Adds itself, and what it kept from earlier fits, to a global list."""
 
     def on_train_begin(self, logs=None):
         SEEN.append((self, list(vars(self).get("kept", []))))
@@ -714,7 +755,7 @@ def test_a_keras_callback_can_stop_the_training(digits):
 
 
 class Ticks:
-    """A callback of scikit-learn's that notes the tasks and stops when told so."""
+    """A scikit-learn callback that notes the tasks and can stop the training."""
 
     def __init__(self, stop_at=None):
         self.stop_at = stop_at
@@ -749,7 +790,7 @@ def test_scikit_learns_callbacks_can_stop_the_training(digits):
     assert (stopped.n_iter_, stopped.stop_reason_) == (2, "a callback asked to stop")
 
 
-# After each epoch they see the classifier as if training had ended there.
+# After each epoch they get the classifier as if training had ended there.
 def test_scikit_learns_callbacks_see_a_classifier_that_predicts(digits):
     X, y = digits
     ticks = Ticks()
@@ -763,14 +804,14 @@ def test_scikit_learns_callbacks_see_a_classifier_that_predicts(digits):
 
 
 class Predicts(Ticks):
-    """A callback that has the very classifier predict in the midst of its fit."""
+    """A callback that calls `predict_proba` of the classifier during its fit."""
 
     def on_fit_task_end(self, estimator, context, *, X):
         self.scores.append(estimator.predict_proba(X))
 
 
-# What the classifier keeps for speed must not outlive the weights it came from.
-def test_predicting_in_the_midst_of_a_fit_leaves_nothing_behind(digits, fitted):
+# Arrays kept for predictions must not be used after the weights have changed.
+def test_predicting_during_a_fit_changes_no_later_prediction(digits, fitted):
     X, _ = digits
     curious = KerasMLPClassifier(**SMALL).set_callbacks(Predicts()).fit(*digits)
     np.testing.assert_array_equal(curious.predict_proba(X), fitted.predict_proba(X))
@@ -984,8 +1025,8 @@ def test_a_warm_up_that_leaves_no_epoch_is_refused(digits):
         wrong.fit(*digits)
 
 
-# 200 rows in batches of 32 are 7 updates an epoch: half an epoch is 4 of them (3.5 is
-# rounded to the even number), after which a line falls to zero at update 14.
+# 200 rows in batches of 32 are 7 updates per epoch. Half an epoch is 4 updates (3.5 is
+# rounded to the even number). After them the rate falls linearly to zero at update 14.
 def test_the_warm_up_is_a_part_of_the_schedule(digits):
     warm = KerasMLPClassifier(
         **SMALL, learning_rate=0.1, learning_rate_schedule="linear", warmup_epochs=0.5

@@ -1,4 +1,4 @@
-"""The split, the decision to stop, and the callback that carries it out."""
+"""The validation split, the decision to stop, and the callback for it."""
 
 import math
 
@@ -36,9 +36,9 @@ def best_epoch(val_loss, **rule):
         ([0.5, 0.5], {}, True),
         ([0.5, 0.6], {"patience": 2}, False),
         ([0.5, 0.6, 0.6], {"patience": 2}, True),
-        # An improvement between starts the waiting anew.
+        # After an improvement, counting starts again.
         ([0.5, 0.6, 0.4, 0.6], {"patience": 2}, False),
-        # Better than the epoch before is not better than the best.
+        # An epoch can be better than the one before, but not better than the best.
         ([0.5, 0.7, 0.6], {"patience": 2}, True),
         ([0.5, 0.45], {"min_delta": 0.1}, True),
         ([0.5, 0.35], {"min_delta": 0.1}, False),
@@ -144,7 +144,7 @@ def test_the_parts_are_disjoint_and_together_all_rows(labels, seed):
     np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(203))
 
 
-# A stratified draw rounds each class's share up or down, never further.
+# A stratified draw rounds the share of each class up or down.
 @pytest.mark.parametrize("seed", range(5))
 def test_every_class_is_held_out_in_its_proportion(labels, seed):
     _, held_out = split_validation(labels, 0.2, random_state=seed)
@@ -204,7 +204,7 @@ class Scripted:
 
 
 def run(callback, val_losses, losses=None):
-    """Play a training whose curves are known; return the model."""
+    """Call the callback as in a training with these curves; return the model."""
     model = Scripted()
     callback.set_model(model)
     callback.on_train_begin()
@@ -283,7 +283,7 @@ def digits():
     return (X / 16).astype(np.float32)[:300], y[:300]
 
 
-# A rate at which the validation loss soon rises: the best epoch is not the last.
+# With this learning rate the validation loss soon rises.
 RISING = {
     "depth": 1,
     "widths": 16,
@@ -297,7 +297,7 @@ RISING = {
 
 @pytest.fixture(scope="module")
 def stopped(digits):
-    """A classifier stopped by a validation set of the caller's."""
+    """A classifier that was stopped by a validation set from the caller."""
     X, y = digits
     classifier = KerasMLPClassifier(
         **RISING, epochs=30, early_stopping=True, patience=3

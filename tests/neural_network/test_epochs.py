@@ -57,7 +57,7 @@ def own_engines(monkeypatch):
 
 
 class SeesBatches(keras.callbacks.Callback):
-    """Has a hook for batches, and so makes the network take Keras' own loop."""
+    """A callback with a hook for batches, for which Keras' own loop trains."""
 
     def on_train_batch_end(self, batch, logs=None):
         pass
@@ -158,7 +158,7 @@ def test_whole_epochs_give_the_weights_of_keras_own_steps(digits, settings, comp
     assert_close_weights(fast, plain)
 
 
-# A small network's weights lie in one vector while it trains, a large one's do not.
+# In training, the weights of a small network lie in one vector; of a large one not.
 @BOTH_KINDS
 @pytest.mark.parametrize("optimizer", ["adam", "nadam", "sgd"])
 def test_layer_by_layer_gives_the_weights_of_keras_own_steps(
@@ -177,7 +177,7 @@ def test_the_optimizers_by_name_work_on_one_vector(optimizer):
     assert flat_layout(network, network.optimizer) is not None
 
 
-# Each looks at a variable as a whole, or keeps more about it than its states.
+# Each depends on whole variables, or keeps more than its states.
 @pytest.mark.parametrize(
     "option",
     [
@@ -209,7 +209,7 @@ def test_the_optimizer_goes_on_from_its_own_state(digits):
 
 @keras.saving.register_keras_serializable(package="tests")
 class LateVariables(keras.optimizers.SGD):
-    """Makes a variable in its first update, which a loop in a program forbids."""
+    """Creates a variable in its first update; a loop in a program forbids that."""
 
     def update_step(self, gradient, variable, learning_rate):
         if not hasattr(self, "late"):
@@ -225,7 +225,7 @@ def test_what_cannot_be_one_program_trains_in_keras_own_loop(digits):
 
 @keras.saving.register_keras_serializable(package="tests")
 class Printing(keras.optimizers.SGD):
-    """Calls Python from the program, for which XLA has nothing."""
+    """Calls Python from the program, which XLA cannot do."""
 
     def update_step(self, gradient, variable, learning_rate):
         gradient.set_shape(variable.shape)
@@ -247,7 +247,7 @@ def test_sample_weights_reach_the_epochs(digits, weights, compiled):
     assert_close_weights(fast, plain)
 
 
-# Keras computes a schedule in float32, which XLA rounds in another place.
+# Keras computes a schedule in float32; XLA rounds it at another step.
 @BOTH_KINDS
 def test_schedules_reach_the_epochs(digits, compiled):
     fast = train(make(schedule="cosine"), *digits, compiled=compiled)
@@ -377,8 +377,8 @@ def test_keras_own_loop_draws_the_same_masks(digits, compiled):
     assert_close_weights(fast, slow)
 
 
-# The weights stay as they are and the rows come in the same order: only the masks
-# can make one epoch's loss differ from another's.
+# The weights do not change and the order of the rows is the same. So only the masks can
+# make the losses of the epochs differ.
 @BOTH_KINDS
 def test_dropout_draws_new_masks_in_each_epoch(digits, compiled):
     order = EpochOrder(5, shuffle=False)
@@ -458,8 +458,8 @@ def test_the_least_recently_used_engine_is_dropped(own_engines, monkeypatch):
 @pytest.mark.parametrize("n_features", [64, 300])  # in vectors, and by themselves
 @BOTH_KINDS
 def test_programs_keep_no_numbers(monkeypatch, own_engines, n_features, compiled):
-    # TensorFlow never frees what a program was traced with: three times the weights
-    # for each program of a study.
+    # TensorFlow never frees the variables that a program was traced with: three times
+    # the weights for each program.
     made = []
 
     class Remembered(engine.Programs):
@@ -486,7 +486,7 @@ def test_clear_engines_drops_all(own_engines):
     assert not own_engines
 
 
-# Whatever still knows the graph of a program keeps several MB.
+# An object that refers to the graph of a program keeps several MB.
 @BOTH_KINDS
 def test_a_dropped_engine_leaves_no_graph(own_engines, digits, compiled):
     network = make()
@@ -508,8 +508,8 @@ def test_training_goes_on_after_the_engines_are_dropped(digits, monkeypatch):
     assert_equal_weights(kept, dropped)
 
 
-# Fits in threads run one engine's programs at the same time: nothing of one may
-# reach the other.
+# Fits in threads run the programs of one engine at the same time. They must not
+# influence each other.
 @BOTH_KINDS
 def test_threads_that_share_an_engine_learn_what_each_learns_alone(digits, compiled):
     def learn(seed):
@@ -624,7 +624,7 @@ def test_predictions_in_parts_equal_those_at_once(digits, monkeypatch):
     np.testing.assert_allclose(in_parts, at_once, rtol=1e-12)
 
 
-# Parts of unequal weight: averaging the parts' means would be wrong.
+# The parts have different weights, so the mean of their means would be wrong.
 def test_a_weighted_validation_in_parts_is_the_weighted_mean(
     digits, held_out, weights, monkeypatch
 ):
@@ -637,7 +637,7 @@ def test_a_weighted_validation_in_parts_is_the_weighted_mean(
     assert val_loss == pytest.approx(np.average(losses, weights=weights))
 
 
-# Whether the training rows carry weights says nothing about the validation rows.
+# Validation rows may have weights if training rows have none.
 def test_validation_rows_carry_weights_of_their_own(digits, held_out, weights):
     X, y = held_out
     network = train(make(), *digits, epochs=1, validation_data=(X, y, weights))

@@ -1,4 +1,4 @@
-"""Uniform numbers that every kind of program draws alike."""
+"""Uniform numbers that are the same in every kind of program, and dropout."""
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def test_numbers_worked_in_python(seeds):
     np.testing.assert_array_equal(numbers, expected)
 
 
-# The seeds are an argument: of constants a program would be computed beforehand.
+# The seeds are an argument: TensorFlow would compute with constants while tracing.
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_kind_of_program_draws_the_same(compiled, dtype):
@@ -41,8 +41,8 @@ def test_every_kind_of_program_draws_the_same(compiled, dtype):
         np.testing.assert_array_equal(program(seeds), draw(seeds))
 
 
-# Under the hypothesis of uniform numbers a p-value is below 1e-4 once in 10,000 times;
-# the seeds are fixed, so that a test that passes keeps passing.
+# Uniform numbers give a p-value below 1e-4 once in 10,000 times. The seeds are fixed,
+# so that a test that passes keeps passing.
 @pytest.mark.parametrize("seeds", SEEDS, ids=str)
 def test_numbers_are_uniform_and_unrelated(seeds):
     numbers = draw_uniform(tf.constant(seeds, tf.int64), [100_000], "float64").numpy()
@@ -57,16 +57,16 @@ def test_draws_are_unrelated():
         [draw_uniform(tf.constant([5, i], tf.int64), [20_000]) for i in range(20)]
     )
     correlations = np.corrcoef(draws) - np.eye(20)
-    # Of 190 pairs the largest of such correlations is about three deviations.
+    # The largest correlation of 190 pairs is usually about three standard deviations.
     assert np.abs(correlations).max() < 4.5 / np.sqrt(20_000)
 
 
-# What is kept is scaled up, so that a sum stays as it was on average.
+# The other inputs are scaled up, so that the mean does not change.
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_dropout_drops_the_fraction_that_was_asked_for(rate):
     dropped = CheapDropout(rate, seed=1)(np.ones((100, 1000)), training=True).numpy()
     assert np.unique(dropped) == pytest.approx([0, 1 / (1 - rate)])
-    # Four standard errors of a fraction of 100,000.
+    # Four standard errors of a fraction of 100,000 inputs.
     error = np.sqrt(rate * (1 - rate) / 100_000)
     assert np.mean(dropped == 0) == pytest.approx(rate, abs=4 * error)
 

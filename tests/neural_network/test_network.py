@@ -28,7 +28,7 @@ def softmax(z):
 
 
 def with_random_weights(network, seed=0):
-    """Give every weight, the biases too, a value of its own."""
+    """Give all weights and biases random values."""
     generator = np.random.default_rng(seed)
     network.set_weights([generator.normal(size=w.shape) for w in network.weights])
     return network
@@ -141,7 +141,7 @@ def test_another_seed_gives_every_layer_other_weights():
         assert np.all(a != b)
 
 
-# One initializer object serves all its layers with the same numbers: equal layers
+# Layers of equal shape that share one initializer object get the same numbers. They
 # would compute the same features for ever.
 @pytest.mark.parametrize("initializer", sorted(set(INITIALIZERS) - {"zeros"}))
 def test_layers_of_equal_shape_get_different_weights(initializer):
@@ -184,7 +184,7 @@ def test_the_type_reaches_all_weights_and_the_outputs(dtype):
     assert network(np.ones((2, 6), dtype), training=True).dtype == dtype
 
 
-# Kept inputs are doubled, so that their sum stays as it was on average.
+# The other inputs are doubled, so that the mean does not change.
 def test_input_dropout_drops_inputs_in_training_only():
     network = build_network(1000, 3, widths=(), input_dropout=0.5)
     inputs = np.ones((2, 1000), np.float32)
@@ -194,7 +194,7 @@ def test_input_dropout_drops_inputs_in_training_only():
     np.testing.assert_array_equal(network.layers[0](inputs, training=False), inputs)
 
 
-# A network with dropped or distorted inputs starts from the weights of one without.
+# Dropping or distorting inputs does not change the initial weights.
 @pytest.mark.parametrize(
     "what", [{"input_dropout": 0.5}, {"augmentation": {"image_shape": [2, 3]}}], ids=str
 )
@@ -252,8 +252,8 @@ def test_the_learning_rate_arrives(name):
     assert float(built.learning_rate) == 0.125
 
 
-# Halfway down, a line and half a cosine wave are both at half of the start;
-# a quarter down, the line is at 3/4 and the wave at (1 + cos(pi/4)) / 2.
+# After half of the steps, both a line and half a cosine wave are at half of the start.
+# After a quarter, the line is at 3/4 and the wave at (1 + cos(pi/4)) / 2.
 @pytest.mark.parametrize(
     ("schedule", "quarter"), [("linear", 0.75), ("cosine", (1 + 0.5**0.5) / 2)]
 )
@@ -271,7 +271,7 @@ def test_a_schedule_starts_at_the_optimizers_own_rate():
     assert float(built.learning_rate) == pytest.approx(0.001)
 
 
-# Update k of the four of the warm-up has k/4 of the peak; what follows has 8 updates.
+# Update k of the four in the warm-up has k/4 of the peak. Eight updates follow.
 @pytest.mark.parametrize(
     ("schedule", "after"),
     [
@@ -301,8 +301,8 @@ def test_a_warm_up_survives_its_configuration(schedule):
         assert float(again.learning_rate) == float(built.learning_rate)
 
 
-# With a gradient of zero, decoupled decay is all that moves a weight: by the
-# learning rate times the decay, 0.5 * 0.25 of itself.
+# The gradient is zero, so only decoupled decay changes a weight: by the learning rate
+# times the decay, 0.5 * 0.25 of its value.
 def test_weight_decay_takes_its_fraction_off_each_weight():
     weight = keras.Variable([1.0, -2.0])
     built = build_optimizer("sgd", learning_rate=0.5, weight_decay=0.25)
@@ -351,7 +351,7 @@ def test_smoothed_crossentropy_equals_keras_on_one_hot_labels(sample_weight):
     assert float(value) == pytest.approx(float(expected), rel=1e-12)
 
 
-# Smoothing by 0.2 makes the target 0.9 for the true class and 0.1 for the other.
+# With smoothing of 0.2, the target is 0.9 for the true class and 0.1 for the other.
 def test_smoothing_for_two_classes_worked_by_hand():
     loss = build_loss(1, label_smoothing=0.2, dtype="float64")
     value = loss(np.array([[1.0]]), np.array([[0.75]]))

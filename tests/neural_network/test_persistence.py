@@ -1,4 +1,4 @@
-"""Saved classifiers: what comes back, and what a bad file does."""
+"""Saved classifiers: they come back equal, and a bad file is named."""
 
 import contextlib
 import copy
@@ -139,8 +139,8 @@ def test_the_loaded_classifier_has_the_same_learned_attributes(fitted, loaded):
         np.testing.assert_equal(getattr(loaded, name), getattr(fitted, name))
 
 
-# The optimizer's moments are part of what is saved: without them, the next epoch
-# would take other steps.
+# The moments of the optimizer are saved, too. Without them, the next epoch would take
+# other steps.
 def test_training_goes_on_as_if_nothing_had_been_saved(digits, saved, fitted):
     X, y = digits
     kept, loaded = copy.deepcopy(fitted), KerasMLPClassifier.load(saved)
@@ -170,7 +170,7 @@ def test_random_layers_and_normalizations_go_on_too(digits, tmp_path):
     np.testing.assert_array_equal(loaded.predict_proba(X), kept.predict_proba(X))
 
 
-# Curves that the saved classifier did not have must find a place.
+# The saved classifier had no validation curves; now there are some.
 def test_a_loaded_classifier_can_be_validated_as_it_goes_on(digits, saved):
     X, y = digits
     loaded = KerasMLPClassifier.load(saved).set_params(warm_start=True, epochs=1)
@@ -213,8 +213,8 @@ def test_a_truncated_file_is_named_as_damaged(saved, tmp_path, length):
     assert one_line(error)
 
 
-# Some bytes of a zip archive, such as its time stamps, mean nothing to us: a
-# flipped bit is found, or it has changed nothing.
+# Some bytes of a zip archive, such as time stamps, are not used. So a flipped bit is
+# either found, or it changes nothing.
 def test_a_flipped_bit_is_found_or_harmless(saved, tmp_path):
     whole = saved.read_bytes()
     _, expected = read_archive(saved)
@@ -295,8 +295,8 @@ def test_contents_that_do_not_fit_are_named_as_damaged(saved, tmp_path, spoil):
     assert one_line(error)
 
 
-# A file may come from anyone: what it names must not be imported and called,
-# whether the file is then refused or not.
+# Anyone can write a file. Loading must not import and call what it names, even if the
+# file is accepted.
 @pytest.mark.parametrize("place", ["params", "spec"])
 def test_loading_runs_nothing_that_a_file_names(saved, tmp_path, place):
     description, arrays = read_archive(saved)

@@ -1,4 +1,4 @@
-"""`refit_on_all`: the second training, and what is said about the first."""
+"""`refit_on_all`: the second training, and the attributes of the first."""
 
 import copy
 import math
@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from skmnist import KerasMLPClassifier
 from skmnist.neural_network._data import Rows
 
-# A learning rate so high that validation stops the training after a few epochs.
+# With this high learning rate, validation stops the training after a few epochs.
 STOPPING = {
     "depth": 1,
     "widths": 16,
@@ -57,7 +57,7 @@ def assert_equal_weights(one, two):
 
 
 def by_hand(classifier, *data):
-    """Train fresh weights for as long as the best epoch took."""
+    """Train fresh weights for `best_iter_` epochs."""
     again = clone(classifier).set_params(
         early_stopping=False, refit_on_all=False, epochs=classifier.best_iter_
     )
@@ -120,7 +120,8 @@ def test_the_rows_of_both_trainings_are_counted(refitted):
     assert refitted.t_ == 180 * refitted.n_iter_ + 200 * refitted.best_iter_
 
 
-# 180 rows are 6 updates an epoch, 200 rows are 7: the schedule spans 30 epochs of both.
+# 180 rows are 6 updates per epoch, 200 rows are 7. The schedule spans 30 epochs in both
+# trainings.
 def test_the_schedule_spans_the_same_epochs(digits):
     scheduled = KerasMLPClassifier(
         **STOPPING, refit_on_all=True, learning_rate_schedule="linear", warmup_epochs=2

@@ -7,8 +7,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 
-# No dropout: a mask is drawn by position, so that a row of weight 2 and a repeated
-# row would not see the same ones.
+# No dropout: a mask depends on the position of a row. So a row of weight 2 and two
+# equal rows would have different masks.
 DEEP = KerasMLPClassifier(
     depth=3,
     widths=(32, 24, 16),

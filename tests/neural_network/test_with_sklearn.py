@@ -134,7 +134,7 @@ for n_jobs in (1, 2, 3):
 
 @pytest.mark.slow
 def test_workers_give_what_one_process_gives():
-    # At equal threads per fit; more would add up in another order.
+    # With one thread per fit: another number of threads adds in another order.
     finished = subprocess.run(
         [sys.executable, "-c", SEARCH_WITH_JOBS],
         env={**os.environ, "TF_NUM_INTRAOP_THREADS": "1"},
@@ -229,7 +229,7 @@ def test_pipeline_transforms_the_validation_data(digits):
 
 def test_sample_weights_are_routed_through_search_and_pipeline(digits):
     X, y, *_ = digits
-    # Only two classes carry weight: no other may be predicted.
+    # Only two classes have weight, so no other class may be predicted.
     weights = np.isin(y, [0, 1]).astype(float)
     with config_context(enable_metadata_routing=True):
         net = classifier().set_fit_request(sample_weight=True)
@@ -260,7 +260,7 @@ def test_a_name_like_no_parameter_gets_scikit_learns_own_message():
         classifier().set_params(xyz=1)
 
 
-# Optuna's integration calls a part of Optuna that it has deprecated itself.
+# Optuna's integration calls a part of Optuna that is deprecated.
 @pytest.mark.filterwarnings("ignore:`optuna.terminator` module:FutureWarning")
 def test_optuna_searches_it(digits):
     optuna = pytest.importorskip("optuna")
@@ -311,8 +311,8 @@ def test_a_pickled_pipeline_predicts_the_same_in_another_process(digits, tmp_pat
 
 
 def test_no_row_is_both_trained_on_and_validated_on_in_any_epoch(digits, monkeypatch):
-    # The report's own validation set was drawn anew in each epoch. Rows are told
-    # apart by their first feature, a number of its own for each.
+    # The report drew a new validation set in each epoch. Here the first feature is a
+    # different number in each row, and so identifies it.
     X, y = digits[0].copy(), digits[1]
     X[:, 0] = np.arange(len(X)) / len(X)
     trained, validated = [], []
@@ -341,7 +341,7 @@ def test_one_tick_an_epoch(digits):
     fitted = classifier(epochs=4).set_callbacks(monitor).fit(X, y)
     rows = [r for r in monitor.get_logs().data if r["task_name"] == "epoch"]
     assert len(rows) == 4
-    # The score of an epoch is that of the weights after it.
+    # The score of an epoch is the score of the weights after it.
     assert rows[-1]["accuracy"] == fitted.score(X, y)
     assert rows[0]["accuracy"] < rows[-1]["accuracy"]
 
@@ -354,7 +354,7 @@ def test_progress_bar_of_scikit_learn_through_a_search(digits, capsys):
 
 
 def test_a_forked_process_refuses_to_train_instead_of_waiting_for_ever():
-    # A process of its own: the fork copies whatever threads there are.
+    # In a process of its own, because a fork copies the threads of its process.
     code = """
 import os, numpy as np
 from skmnist import KerasMLPClassifier
