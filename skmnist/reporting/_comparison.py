@@ -2,88 +2,46 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
-from typing import NamedTuple
-
-from scipy.stats import binomtest
-
 from .._format import candidate_name, with_error
+from ..stats._tests import Comparison, mcnemar_test
 from ..study._artifacts import Evidence
 from ..study._presets import title_of
 from ..study._storage import Study, flat
-from ..study._uncertainty import SIGNIFICANT, standard_error
+from ..study._uncertainty import standard_error
 from ._text import Table, as_code, in_markdown, markdown_table
-
-
-class Difference(NamedTuple):
-    """How far two final models are apart on the test set.
-
-    Attributes
-    ----------
-    value : float
-        Test accuracy of the first model minus that of the second.
-    error : float
-        Its standard error.
-    p_value : float or None
-        Of the exact test of McNemar, two-sided; None where it is not known which
-        samples the models misread.
-    only_first, only_second : int or None
-        Numbers of test samples that only one of them classifies correctly.
-    """
-
-    value: float
-    error: float
-    p_value: float | None
-    only_first: int | None
-    only_second: int | None
-
 
 Pair = tuple[Evidence, Evidence]
 
+OTHER_DATA = "The two studies have different data: their accuracies cannot be compared."
 
-def compare_final(first: Study, second: Study, evidence: Pair) -> Difference:
-    """Compare the final models of two studies.
+
+def compare_final(first: Study, second: Study, evidence: Pair) -> Comparison | None:
+    """Compare the final models of two studies by McNemar's test on the test set.
 
     Parameters
     ----------
     first, second : Study
-        Finished studies.
+        Finished studies of the same data.
     evidence : tuple of (Evidence, Evidence)
         What their folders have besides.
 
     Returns
     -------
-    difference : Difference
-        Paired, where both have kept their predictions of the same test set.
+    found : Comparison or None
+        See `skmnist.mcnemar_test`. None where a folder has no predictions of the test
+        set, so that nobody knows which samples a model misread.
 
-    Notes
-    -----
-    Let `b` and `c` be the numbers of samples that only the first or only the second
-    model classifies correctly, among `n`. The difference is ``(b - c) / n`` with the
-    standard error ``sqrt(b + c - (b - c)**2 / n) / n``; McNemar's test asks whether
-    `b` could come from ``b + c`` throws of a fair coin [1]_. Without the predictions
-    the two are taken for independent, which makes the error too large where both saw
-    the same samples.
-
-    References
-    ----------
-    .. [1] T. G. Dietterich, "Approximate Statistical Tests for Comparing Supervised
-       Classification Learning Algorithms", Neural Computation 10, 1895-1923, 1998.
-       https://doi.org/10.1162/089976698300017197
+    Raises
+    ------
+    ValueError
+        If the data of the two studies differ.
     """
-    a, b = (study.summary.final for study in (first, second))
-    value = a.test_accuracy - b.test_accuracy
+    if not _same_data(first, second):
+        raise ValueError(OTHER_DATA)
     kept = [one.predictions for one in evidence]
-    if None in kept or not _same_data(first, second):
-        error = math.hypot(a.standard_error, b.standard_error)
-        return Difference(value, error, None, None, None)
-    right, also_right = (one.true == one.predicted for one in kept)
-    n_first = int((right & ~also_right).sum())
-    n_second = int((also_right & ~right).sum())
-    n, apart = len(right), n_first + n_second
-    error = math.sqrt(apart - (n_first - n_second) ** 2 / n) / n
-    p_value = binomtest(n_first, apart).pvalue if apart else 1.0
-    return Difference(value, error, p_value, n_first, n_second)
+    if None in kept:
+        return None
+    return mcnemar_test(*(one.true == one.predicted for one in kept))
 
 
 def to_comparison(
@@ -116,8 +74,9 @@ def to_comparison(
         else "They have the same configuration, data and versions.",
         "## Stage by stage",
         markdown_table(stages_table(first, second)),
-        "± is one standard error of the accuracy that judged, over the samples that "
-        "judged; that of a difference takes the two for independent.",
+        "± is one standard error of an accuracy, over the samples that judged. A study "
+        "does not keep which samples each candidate misread, so the differences of "
+        "candidates are not tested.",
         "## Final models",
         describe_final_difference(first, second, evidence),
     ]
@@ -139,12 +98,16 @@ def configuration_table(first: Study, second: Study, names: tuple[str, str]) -> 
 
 
 def stages_table(first: Study, second: Study) -> Table:
-    """Show in Markdown the winners of two studies, and how far they are apart."""
+    """Show in Markdown the winners of two studies, and how far they are apart.
+
+    There is no difference of accuracies on different data.
+    """
     names = dict.fromkeys(s.name for study in (first, second) for s in study.stages)
-    rows = []
+    same, rows = _same_data(first, second), []
     for name in names:
         winners = [_winner_of(study, name) for study in (first, second)]
-        rows.append([in_markdown(title_of(name)), *_cells(winners), _apart(winners)])
+        apart = _apart(winners) if same else ""
+        rows.append([in_markdown(title_of(name)), *_cells(winners), apart])
     return Table(["stage", "A chose", "A", "B chose", "B", "A - B"], rows, None)
 
 
@@ -156,23 +119,22 @@ def describe_final_difference(first: Study, second: Study, evidence: Pair) -> st
         _accuracy(final.test_accuracy, final.standard_error)
         for final in (study.summary.final for study in (first, second))
     ]
-    apart = compare_final(first, second, evidence)
-    line = (
-        f"On the test set A reaches {accuracies[0]}, B {accuracies[1]}: a difference "
-        f"of {_difference(apart.value, apart.error)}."
-    )
-    if apart.p_value is None:
-        noise = abs(apart.value) <= SIGNIFICANT * apart.error
-        verdict = "no more than noise" if noise else "more than noise (5 % level)"
-        why = (
-            "as if they had read different samples, for a folder lacks predictions.npz"
-            if _same_data(first, second)
-            else "on different test sets"
+    line = f"On the test set A reaches {accuracies[0]}, B {accuracies[1]}."
+    if not _same_data(first, second):
+        return f"{line} {OTHER_DATA}"
+    found = compare_final(first, second, evidence)
+    if found is None:
+        return (
+            f"{line} A folder lacks predictions.npz: whether they differ by more than "
+            "chance cannot be tested."
         )
-        return f"{line} Taken {why}, that is {verdict}."
+    verdict = "more than chance" if found.significant() else "no more than chance"
+    only = found.counts["only_first"], found.counts["only_second"]
+    apart = with_error(f"{100 * found.difference:+.2f}", found.standard_error, "pp")
     return (
-        f"{line} {apart.only_first} samples only A reads right, {apart.only_second} "
-        f"only B (exact McNemar test: p = {apart.p_value:.2g})."
+        f"{line} The difference is {apart}: {verdict} (p = {found.p_value:.2g}, "
+        f"{found.test}). {only[0]} samples are classified correctly by A only, "
+        f"{only[1]} by B only."
     )
 
 
@@ -204,14 +166,9 @@ def _cells(winners):
 def _apart(winners):
     if None in winners:
         return ""
-    (_, first, error), (_, second, other_error) = winners
-    difference = first.accuracy - second.accuracy
-    return _difference(difference, math.hypot(error, other_error))
+    (_, first, _), (_, second, _) = winners
+    return f"{100 * (first.accuracy - second.accuracy):+.2f} pp"
 
 
 def _accuracy(accuracy, error):
     return with_error(f"{100 * accuracy:.2f}", error, "%")
-
-
-def _difference(difference, error):
-    return with_error(f"{100 * difference:+.2f}", error, "pp")

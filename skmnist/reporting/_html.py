@@ -25,12 +25,14 @@ from . import _svg
 from ._source_report import describe_distances, reported_columns
 from ._text import (
     OPTIMISTIC,
+    WHAT_P_IS,
     describe_data,
+    describe_errors,
     describe_final,
     describe_lead,
     describe_misread,
-    describe_noise,
     describe_versions,
+    has_p_values,
     overview_table,
     page_table,
     to_markdown,
@@ -122,7 +124,8 @@ def to_html(study: Study, evidence: Evidence) -> str:
             n=study.header.n_judging
         ),
         "optimistic": OPTIMISTIC if study.header.optimistic else "",
-        "noise": describe_noise(study.header),
+        "errors": describe_errors(study.header),
+        "what_p_is": WHAT_P_IS if has_p_values(study) else "",
         "versions": describe_versions(study.header),
         "judged": study.header.judged_by,
         "overview": overview_table(study),

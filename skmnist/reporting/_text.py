@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,12 +19,12 @@ from .._format import (
     with_error,
 )
 from ..study._artifacts import Evidence, Predictions
-from ..study._columns import BY_NAME, Candidate, Column, shown_columns
+from ..study._columns import BY_NAME, UNITS, Candidate, Column, shown_columns
 from ..study._config import judged_by
 from ..study._presets import title_of
 from ..study._records import StudyData, StudyHeader, StudyStage, StudySummary
 from ..study._storage import Study
-from ..study._uncertainty import lead_of, standard_error
+from ..study._uncertainty import Lead, lead_of, n_tied, standard_error
 
 OPTIMISTIC = (
     "Candidates were judged by the test set, as the source report did; its "
@@ -31,10 +32,11 @@ OPTIMISTIC = (
 )
 
 WHAT_P_IS = (
-    "*p* tells of each candidate whether it differs from the stage's winner by more "
-    "than other images would make it: McNemar's test on the images that judged, "
-    "adjusted after Holm for the stage's comparisons. What another seed would change "
-    "is not part of it."
+    "p answers: if a candidate and the stage's winner were equally good, how often "
+    "would chance alone make a difference at least this large? Below 0.05 the two "
+    "differ; else they are tied. It is from McNemar's test on the samples that judged "
+    "both, adjusted after Holm for all pairs of the stage. Another seed can change "
+    "the results too; p does not include that."
 )
 
 # Text in which nothing means anything in Markdown, or in the HTML in it.
@@ -211,11 +213,25 @@ def overview_table(study: Study, write: Callable[[str], str] = visible) -> Table
                 write(candidate_name(chosen)),
                 as_percent(lead.winner.accuracy),
                 as_points(standard_error(study, lead.winner)),
-                with_error(f"{100 * lead.difference:+.2f}", lead.error, "pp"),
+                _difference(lead),
+                "" if lead.p_value is None else UNITS["p"](lead.p_value),
             ]
         )
     columns = ["stage", "candidates", "chosen", "accuracy", "standard error"]
-    return Table([*columns, "before the best other"], rows, None)
+    columns += ["before the best other", "p"]
+    if not any(row[-1] for row in rows):  # a study from before p was kept
+        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    return Table(columns, rows, None)
+
+
+def _difference(lead: Lead) -> str:
+    """Write how far a winner is before the best other, with what is known of it."""
+    text = f"{100 * lead.difference:+.2f}"
+    if lead.rival is None:
+        return ""
+    if math.isnan(lead.error):
+        return f"{text} pp"
+    return with_error(text, lead.error, "pp")
 
 
 def describe_data(data: StudyData) -> str:
@@ -285,7 +301,7 @@ def to_markdown(study: Study, evidence: Evidence | None = None) -> str:
     if has_p_values(study):
         parts.append(WHAT_P_IS)
     parts += ["## All stages", markdown_table(overview_table(study, in_markdown))]
-    parts.append(f"{describe_noise(study.header)} ± is one standard error.")
+    parts.append(f"{describe_errors(study.header)} ± is one standard error.")
     if study.summary is None:
         parts.append("The study is not finished.")
     else:
@@ -356,20 +372,32 @@ def describe_versions(header: StudyHeader) -> str:
 
 
 def describe_lead(study: Study, stage: StudyStage) -> str:
-    """Say in one sentence whether a stage's winner differs from the best other."""
+    """Say in two sentences whether a stage's winner differs from the best other."""
     lead = lead_of(study, stage)
     if lead.rival is None:
         return "There was no other candidate."
     name = candidate_name({n: lead.rival.params[n] for n in stage.tried})
-    verdict = "no more than noise" if lead.is_noise else "more than noise (5 % level)"
-    return visible(
-        f"The best other candidate ({name}) has {as_percent(lead.rival.accuracy)}: "
-        f"the winner differs from it by {100 * lead.difference:+.2f} pp, with a "
-        f"standard error of {as_points(lead.error)}: {verdict}."
+    line = (
+        f"The best other candidate ({name}) has {as_percent(lead.rival.accuracy)}; the "
+        f"winner has {_difference(lead)}"
     )
+    return visible(f"{line}. {_verdict(study, stage, lead)}")
 
 
-def describe_noise(header: StudyHeader) -> str:
+def _verdict(study: Study, stage: StudyStage, lead: Lead) -> str:
+    """Say whether the winner and the others are tied, as the table's p-values do."""
+    if lead.p_value is None:
+        return "This study has not kept whether the two differ by more than chance."
+    p = UNITS["p"](lead.p_value)
+    p = f"p {p}" if p.startswith("<") else f"p = {p}"
+    if lead.is_significant:
+        return f"That is more than chance ({p})."
+    tied = n_tied(study, stage)
+    others = "the other candidate is" if tied == 1 else f"{tied} candidates are"
+    return f"That can be chance ({p}): {others} tied with the winner."
+
+
+def describe_errors(header: StudyHeader) -> str:
     """Say what the standard errors of a study are."""
     return (
         f"Each candidate was judged by {header.n_judging:,} {header.judged_by} "

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
 MCNEMAR = "McNemar's test"
+# Two candidates differ where the adjusted p-value is below this level.
+ALPHA = 0.05
 
 
 def compare(
@@ -309,7 +311,7 @@ class StageVerdict:
     p_values: tuple[float | None, ...]
     adjusted: tuple[float | None, ...]
     test: str
-    alpha: float = 0.05
+    alpha: float = ALPHA
 
     @property
     def paired(self) -> bool:

@@ -196,8 +196,11 @@ class Candidate(Record):
         studies from before it was kept.
     p_value : float, default=None
         The p-value of the difference from the stage's winner, by McNemar's test on
-        the rows that judge, adjusted after Holm. None for the winner, for a
-        candidate that failed, and in studies from before it was kept.
+        the rows that judge, adjusted after Holm; see `skmnist.stats.stage_verdict`.
+        None for the winner, for a candidate that failed, and in studies from before
+        it was kept.
+    difference_error : float, default=None
+        Standard error of the same difference, by the same test; None likewise.
     """
 
     dataset: str = _column("place", title="data")
@@ -233,6 +236,9 @@ class Candidate(Record):
     )
     p_value: Fraction | None = _measured(
         "p", "p", rank=40, on_terminal=False, default=None
+    )
+    difference_error: Fraction | None = _measured(
+        "standard error of the difference", "difference", rank=None, default=None
     )
 
     def as_dict(self) -> dict[str, Any]:

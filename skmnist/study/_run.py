@@ -23,7 +23,7 @@ from ..model_selection._executors import ClusterError
 from ..model_selection._scoring import record_scoring
 from ..model_selection._search import StagedSearchCV
 from ..model_selection._stage import StageResult
-from ..stats._compare import stage_significance
+from ..stats._compare import stage_verdict
 from ..stats._standard_error import binomial_standard_error
 from ._artifacts import (
     CURVES,
@@ -34,7 +34,13 @@ from ._artifacts import (
     predict_test_set,
     write_predictions,
 )
-from ._columns import MEASURED, PARAMETERS, Candidate, parameters_in_order
+from ._columns import (
+    MEASURED,
+    PARAMETERS,
+    Candidate,
+    is_failed,
+    parameters_in_order,
+)
 from ._config import JUDGING_PART, StudyConfig
 from ._presets import base_params, final_params, stages_for
 from ._records import (
@@ -331,16 +337,29 @@ def with_significance(
     Returns
     -------
     rows : list of Candidate
-        With ``standard_error`` and ``p_value``, see
-        `skmnist.stats.stage_significance`.
+        With ``standard_error``, and with ``p_value`` and ``difference_error`` of the
+        verdict on the stage, see `skmnist.stats.stage_verdict`.
     """
     winner = [row.winner for row in rows].index(True)
     n_test = len(inspected[winner].right)
-    nothing = np.zeros(n_test, dtype=bool)
-    right = np.array([nothing if one is None else one.right for one in inspected])
+    right = [None if one is None else one.right for one in inspected]
     accuracies = [row.accuracy for row in rows]
-    columns = stage_significance(accuracies, winner, n_test=n_test, right=right)
-    return [replace(row, **new) for row, new in zip(rows, columns, strict=True)]
+    verdict = stage_verdict(accuracies, winner, n_test=n_test, right=right)
+    return [
+        replace(
+            row,
+            standard_error=None if is_failed(row) else _error(row.accuracy, n_test),
+            p_value=p_value,
+            difference_error=error,
+        )
+        for row, p_value, error in zip(
+            rows, verdict.adjusted, verdict.standard_errors, strict=True
+        )
+    ]
+
+
+def _error(accuracy: float, n_test: int) -> float:
+    return float(binomial_standard_error(accuracy, n_test))
 
 
 def _classifier(config: StudyConfig, memory: str) -> "KerasMLPClassifier":

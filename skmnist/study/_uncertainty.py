@@ -5,13 +5,11 @@
 import math
 from typing import NamedTuple
 
+from ..stats._compare import ALPHA
 from ..stats._standard_error import binomial_standard_error
 from ._columns import Candidate, is_failed
 from ._records import StudyStage
 from ._storage import Study
-
-# Two-sided, at the level of 5 %.
-SIGNIFICANT = 1.96
 
 
 def standard_error(study: Study, row: Candidate) -> float:
@@ -35,6 +33,9 @@ def standard_error(study: Study, row: Candidate) -> float:
 class Lead(NamedTuple):
     """How far a stage's winner is before the best of the other candidates.
 
+    The test is the one that the study made for its table, see
+    `skmnist.stats.stage_verdict`; nothing is tested again.
+
     Attributes
     ----------
     winner : Candidate
@@ -43,21 +44,24 @@ class Lead(NamedTuple):
         The best other candidate; None where no other has a score.
     difference : float
         Accuracy of the winner minus accuracy of the rival; negative where the rule
-        has chosen a less accurate one.
+        has chosen a less accurate one. NaN without a rival.
     error : float
-        Standard error of the difference, as if the two had been judged by different
-        samples. They were judged by the same ones, so the error is rather too large.
+        Standard error of the difference by the paired test; NaN in a study from
+        before it was kept.
+    p_value : float or None
+        Adjusted p-value of the difference; None likewise.
     """
 
     winner: Candidate
     rival: Candidate | None
     difference: float
     error: float
+    p_value: float | None
 
     @property
-    def is_noise(self) -> bool:
-        """Whether the difference may as well be chance."""
-        return not abs(self.difference) > SIGNIFICANT * self.error
+    def is_significant(self) -> bool:
+        """Whether winner and rival differ by more than chance."""
+        return self.p_value is not None and self.p_value < ALPHA
 
 
 def lead_of(study: Study, stage: StudyStage) -> Lead:
@@ -77,6 +81,18 @@ def lead_of(study: Study, stage: StudyStage) -> Lead:
     others = [r for r in study.rows_of(stage) if not r.winner and not is_failed(r)]
     rival = max(others, key=lambda row: row.accuracy, default=None)
     if rival is None:
-        return Lead(winner, None, math.nan, math.nan)
-    errors = (standard_error(study, row) for row in (winner, rival))
-    return Lead(winner, rival, winner.accuracy - rival.accuracy, math.hypot(*errors))
+        return Lead(winner, None, math.nan, math.nan, None)
+    error = rival.difference_error
+    return Lead(
+        winner,
+        rival,
+        winner.accuracy - rival.accuracy,
+        math.nan if error is None else error,
+        rival.p_value,
+    )
+
+
+def n_tied(study: Study, stage: StudyStage) -> int:
+    """Count the other candidates of a stage that cannot be told from its winner."""
+    p_values = [row.p_value for row in study.rows_of(stage)]
+    return sum(p is not None and p >= ALPHA for p in p_values)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from skmnist import compare
 from skmnist.reporting._comparison import compare_final, to_comparison
 from skmnist.study import StudyConfig, read_study
 from skmnist.study._artifacts import Evidence, Predictions, read_evidence
@@ -47,9 +48,9 @@ def reading(right):
 def test_a_study_differs_in_nothing_from_itself(study, evidence):
     page = to_comparison(study, study, (evidence, evidence), NAMES)
     assert "They have the same configuration, data and versions." in page
-    assert page.count("| +0.00 ± ") == len(study.stages)
-    assert "0 samples only A reads right, 0 only B" in page
-    assert "p = 1)" in page
+    assert page.count("| +0.00 pp |") == len(study.stages)
+    assert "+0.00 ± 0.00 pp: no more than chance (p = 1, exact McNemar test)" in page
+    assert "0 samples are classified correctly by A only, 0 by B only." in page
 
 
 def test_what_differs_in_the_configuration_is_named(study, evidence):
@@ -75,35 +76,48 @@ def test_stages_are_matched_by_their_names(study, evidence):
 
 
 def test_paired_difference_and_its_test_by_hand(study):
-    # Of 20 samples 8 only the first reads right, 2 only the second, 5 both.
+    # Of 20 samples 8 only the first classifies correctly, 2 only the second, 5 both.
     first = np.repeat([True, False, True, False], [8, 2, 5, 5])
     second = np.repeat([False, True, True, False], [8, 2, 5, 5])
-    finals = [reaching(study, right.mean()) for right in (first, second)]
-    apart = compare_final(*finals, (reading(first), reading(second)))
-    assert apart.value == pytest.approx(0.3)
-    assert (apart.only_first, apart.only_second) == (8, 2)
+    found = compare_final(study, study, (reading(first), reading(second)))
+    assert found.difference == pytest.approx(0.3)
+    assert (found.counts["only_first"], found.counts["only_second"]) == (8, 2)
     # The same as the standard error of the mean of the paired differences.
     differences = first.astype(float) - second
-    assert apart.error == pytest.approx(np.std(differences) / math.sqrt(20))
+    assert found.standard_error == pytest.approx(np.std(differences) / math.sqrt(20))
     # Two-sided: 2 * (1 + 10 + 45) / 2**10 ways of at most 2 of 10.
-    assert apart.p_value == pytest.approx(2 * 56 / 1024)
+    assert found.p_value == pytest.approx(2 * 56 / 1024)
 
 
-def test_without_predictions_the_two_are_taken_for_independent(study, evidence):
+def test_it_is_the_test_that_every_other_comparison_makes(study):
+    # With 30 samples on which the two differ, a second kind of McNemar's test would
+    # give another p-value: the exact one 0.043, the mid-p one 0.029.
+    first = np.repeat([True, False, True], [21, 9, 100])
+    second = np.repeat([False, True, True], [21, 9, 100])
+    pair = (reading(first), reading(second))
+    finals = [reaching(study, right.mean()) for right in (first, second)]
+    found = compare(first, second)
+    assert compare_final(*finals, pair) == found
+    page = to_comparison(*finals, pair, NAMES)
+    assert f"more than chance (p = {found.p_value:.2g}, McNemar mid-p test)" in page
+
+
+def test_without_predictions_nothing_is_tested(study, evidence):
     pair = (evidence, Evidence())
-    apart = compare_final(study, study, pair)
-    error = study.summary.final.standard_error
-    assert apart.p_value is None
-    assert apart.error == pytest.approx(math.sqrt(2) * error)
+    assert compare_final(study, study, pair) is None
     page = to_comparison(study, study, pair, NAMES)
-    assert "for a folder lacks predictions.npz, that is no more than noise" in page
+    assert "A folder lacks predictions.npz" in page
+    assert "cannot be tested" in page
 
 
-def test_different_test_sets_are_not_paired(study, evidence):
+def test_accuracies_on_different_data_are_not_compared(study, evidence):
     data = replace(study.header.data, fingerprint="another")
     other = replace(study, header=replace(study.header, data=data))
     page = to_comparison(study, other, (evidence, evidence), NAMES)
-    assert "Taken on different test sets" in page
+    assert "different data: their accuracies cannot be compared." in page
+    assert " pp" not in page
+    with pytest.raises(ValueError, match="cannot be compared"):
+        compare_final(study, other, (evidence, evidence))
 
 
 def test_unfinished_studies_are_compared_by_their_stages(study, evidence):

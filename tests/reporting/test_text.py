@@ -29,7 +29,7 @@ from skmnist.study import (
     StudySummary,
 )
 from skmnist.study._artifacts import Predictions
-from skmnist.study._uncertainty import lead_of, standard_error
+from skmnist.study._uncertainty import lead_of, n_tied, standard_error
 
 PARAMS = {
     "depth": 2,
@@ -156,9 +156,16 @@ def test_overview_names_what_each_stage_chose():
     assert overview_table(a_study()).rows == [
         [
             *("Batch size", "2", "batch_size=64", "98.08 %", "0.89 pp"),
-            "+0.20 ± 1.28 pp",
+            "+0.20 pp",
         ]
     ]
+
+
+def test_overview_has_the_paired_error_and_p_of_the_best_other():
+    other = a_row(32, accuracy=0.9788, p_value=0.3, difference_error=0.0012)
+    table = overview_table(a_study(rows=[other, a_row(winner=True)]))
+    assert table.columns[-2:] == ["before the best other", "p"]
+    assert table.rows[0][-2:] == ["+0.20 ± 0.12 pp", "0.3"]
 
 
 def test_standard_error_is_that_of_a_proportion_of_the_samples_that_judged():
@@ -175,16 +182,30 @@ def test_report_protocol_judges_by_the_whole_test_set():
 
 
 @pytest.mark.parametrize(
-    ("accuracy", "verdict"),
-    [(0.9788, "no more than noise"), (0.9, "more than noise (5 % level)")],
+    ("p_value", "verdict"),
+    [
+        # 0.05 itself is a tie, as for `StageVerdict.tied`.
+        (0.05, "That can be chance (p = 0.05): the other candidate is tied with"),
+        (0.0499, "That is more than chance (p = 0.05)."),
+        (0.019, "That is more than chance (p = 0.019)."),
+        (0.0001, "That is more than chance (p < 0.001)."),
+        (None, "This study has not kept whether the two differ"),
+    ],
 )
-def test_lead_says_whether_it_is_noise(accuracy, verdict):
-    # Standard errors of 0.9808, 0.9788 and 0.9 over 240 samples: 0.0089, 0.0093 and
-    # 0.0194; so 0.002 is 0.2 standard errors of the difference, 0.0808 is 3.8.
-    rows = [a_row(32, accuracy=accuracy), a_row(winner=True)]
-    sentence = describe_lead(a_study(rows=rows), STAGE)
-    assert sentence.endswith(f": {verdict}.")
-    assert "(batch_size=32)" in sentence
+def test_the_sentence_says_what_the_p_value_of_the_table_says(p_value, verdict):
+    # An unpaired error of this difference would be 0.023, "no more than noise".
+    other = a_row(32, accuracy=0.9773, p_value=p_value, difference_error=0.0014)
+    sentence = describe_lead(a_study(rows=[other, a_row(winner=True)]), STAGE)
+    assert verdict in sentence
+    assert "(batch_size=32) has 97.73 %; the winner has +0.35 ± 0.14 pp." in sentence
+
+
+def test_the_number_of_ties_is_that_of_the_table():
+    others = [a_row(32, p_value=p, difference_error=0.001) for p in (0.01, 0.3, 1.0)]
+    study = a_study(rows=[*others, a_row(winner=True)])
+    assert n_tied(study, STAGE) == 2
+    # The first of the best others differs by its p-value, so no tie is named.
+    assert describe_lead(study, STAGE).endswith("more than chance (p = 0.01).")
 
 
 def test_lead_of_a_less_accurate_winner_is_negative():
