@@ -278,7 +278,7 @@ class Evaluation:
         outcomes, right = {}, {}
         shared = (self.X, self.y, folds, self.common)
         for number, answer in self.workers.run(fit_and_score, shared, tasks):
-            if answer is None:  # it came too late
+            if answer is None:  # the time was over before the fit began
                 continue
             if isinstance(answer, GivenUp):
                 answer = self._given_up(answer, folds[tasks[number].split[0]][1])
@@ -296,8 +296,8 @@ class Evaluation:
     def _given_up(self, answer: GivenUp, test: NDArray) -> tuple[dict, dict]:
         """Make the outcome of a fit whose process was killed too often."""
         message = (
-            f"WorkerDiedError: the process that fitted this candidate ended without "
-            f"a word {TRIES} times ({answer.reason}); it may have run out of memory"
+            f"WorkerDiedError: the process that fitted this candidate was killed "
+            f"{TRIES} times ({answer.reason}); it may have run out of memory"
         )
         if self.search.error_score == "raise":
             raise RuntimeError(message)

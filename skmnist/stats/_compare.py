@@ -20,6 +20,7 @@ from ._tests import (
     as_bools,
     corrected_resampled_t_test,
     mcnemar_test,
+    mcnemar_test_from_counts,
     require,
     runs_test,
     two_proportions_test,
@@ -288,11 +289,11 @@ class StageVerdict:
 
     Notes
     -----
-    The p-values are adjusted over all pairs, and not only over the pairs with the
-    winner, for two reasons. A winner is chosen because it came out best, so comparing
-    it with the others means to search all pairs for the largest difference. And each
-    pair has one adjusted p-value then, whichever of the two won: what a rule says of
-    a pair before it chooses stays true in the table after it has chosen.
+    The p-values are adjusted over all pairs of candidates, and not only over the pairs
+    with the winner, for two reasons. The winner usually is the candidate that came out
+    best. So its largest lead is the largest difference of all pairs, and is often large
+    by chance. And each pair has one adjusted p-value, whichever of the two wins. So
+    what a rule says about a pair before it chooses is true in the table afterwards.
 
     Examples
     --------
@@ -320,7 +321,7 @@ class StageVerdict:
 
     @property
     def tied(self) -> tuple[int, ...]:
-        """Positions of the candidates that cannot be told from the winner."""
+        """Positions of the candidates that do not differ from the winner."""
         return tuple(
             i for i, p in enumerate(self.adjusted) if p is not None and p >= self.alpha
         )
@@ -387,8 +388,8 @@ def stage_verdict(
         Number of training rows in each split; needed for two or more splits.
     right : sequence of array-like of bool of shape (n_test,), default=None
         For one split: whether each candidate classified each row correctly. The entry
-        of a candidate that failed is not read and may be None. None if nothing of the
-        kind was kept.
+        of a candidate that failed is not read, and can be None. None if this is not
+        known.
     alpha : float, default=0.05
         Level of the verdict.
 
@@ -402,17 +403,19 @@ def stage_verdict(
     Raises
     ------
     ValueError
-        If `winner` is no position, if `right` does not fit, or as `compare_scores`.
+        If `winner` is not the position of a candidate, if `right` does not fit, or as
+        for `compare_scores`.
 
     Notes
     -----
-    If no two candidates differ, the probability that the verdict finds any difference
-    is at most `alpha`, also if the winner was chosen for its score.
+    If all candidates are equally good, the verdict finds a difference with a
+    probability of about `alpha` at most. This is also true if the winner was chosen
+    because it has the highest score.
 
     Examples
     --------
-    Both are right on 97 of 100 rows, but on the other three only the first is right in
-    two, and only the second in one.
+    Both classify 97 of 100 rows correctly. Of the other three rows, the first
+    candidate gets two right, and the second gets one right.
 
     >>> import numpy as np
     >>> from skmnist.stats import stage_verdict
@@ -431,13 +434,14 @@ def stage_verdict(
         f"right must have one entry for each of {n} candidates",
     )
     known = np.flatnonzero(np.isfinite(scores).all(axis=1)).tolist()
-    sizes = {"n_train": n_train, "n_test": n_test}
-    found = {
-        (i, j): compare_scores(
-            scores[i], scores[j], right=_rows_of(right, i, j), **sizes
-        )
-        for i, j in combinations(known, 2)
-    }
+    if _choose_test(scores.shape[1], right) == MCNEMAR:
+        found = _mcnemar_pairs(right, known)
+    else:
+        sizes = {"n_train": n_train, "n_test": n_test}
+        found = {
+            (i, j): compare_scores(scores[i], scores[j], **sizes)
+            for i, j in combinations(known, 2)
+        }
     p_values = holm([one.p_value for one in found.values()]).tolist()
     adjusted = dict(zip(found, p_values, strict=True))
     rows = [_against(i, int(winner), found, adjusted) for i in range(n)]
@@ -466,13 +470,23 @@ def _opposite(difference: float) -> float:
     return 0.0 - difference
 
 
-def _rows_of(right, i: int, j: int) -> tuple[ArrayLike, ArrayLike] | None:
-    """Return the correctness of two candidates."""
-    if right is None:
-        return None
-    for k in (i, j):
-        require(right[k] is not None, f"right is missing for candidate {k}")
-    return right[i], right[j]
+def _mcnemar_pairs(
+    right: Sequence[ArrayLike | None] | NDArray[np.bool_], known: Sequence[int]
+) -> dict[tuple[int, int], Comparison]:
+    """Compare all pairs by McNemar's test; the counts of all are one product."""
+    for i in known:
+        require(right[i] is not None, f"right is missing for candidate {i}")
+    lengths = {len(right[i]) for i in known}
+    require(len(lengths) < 2, "all candidates must be judged on the same rows")
+    # Whole numbers up to 2**53 are exact in float64, whose product is fast.
+    rows = np.array([as_bools(right[i]) for i in known], dtype=float)
+    both = (rows @ rows.T).astype(int) if known else rows
+    return {
+        (known[i], known[j]): mcnemar_test_from_counts(
+            int(both[i, i] - both[i, j]), int(both[j, j] - both[i, j]), *lengths
+        )
+        for i, j in combinations(range(len(known)), 2)
+    }
 
 
 def stage_significance(

@@ -1,4 +1,4 @@
-"""What a staged search tells of its fits, and what it survives."""
+"""What a staged search reports of its fits, and what it survives."""
 
 import os
 import signal
@@ -146,7 +146,7 @@ def test_a_candidate_that_kills_its_process_is_given_up(scoring):
 def test_a_deadly_candidate_is_an_error_where_errors_are_to_be_raised():
     with (
         pytest.warns(RuntimeWarning, match="was killed"),
-        pytest.raises(RuntimeError, match="without a word 3 times"),
+        pytest.raises(RuntimeError, match="was killed 3 times"),
     ):
         search(local_tree()(deadly=2), n_jobs=2, error_score="raise").fit(X, Y)
 

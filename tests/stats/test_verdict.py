@@ -112,6 +112,19 @@ def test_several_splits_are_compared_by_the_corrected_t_test():
     assert found.test == "corrected resampled t-test"
 
 
+def test_all_pairs_are_compared_as_one_pair_is():
+    for seed in range(10):
+        right = candidates(seed)
+        for winner in range(5):
+            found = judged(right, winner)
+            for i in range(5):
+                if i != winner:
+                    one = mcnemar_test(right[i], right[winner])
+                    assert found.p_values[i] == one.p_value
+                    assert found.differences[i] == one.difference
+                    assert found.standard_errors[i] == one.standard_error
+
+
 # Properties
 
 
@@ -251,6 +264,8 @@ def test_the_first_of_equal_others_is_the_rival():
         ([0.9, 0.8], -1, {"n_test": 10}, "winner=-1 is not the position"),
         ([0.9, 0.8], 0, {"n_test": 2, "right": [[1, 0]]}, "one entry for each of 2"),
         ([0.9, 0.8], 0, {"n_test": 2, "right": [[1, 0], None]}, "for candidate 1"),
+        ([0.9, 0.8], 0, {"n_test": 2, "right": [[1, 0], [1]]}, "on the same rows"),
+        ([0.9, 0.8], 0, {"n_test": 1, "right": [[3], [1]]}, "give booleans"),
         ([9, 8], 0, {"n_test": 10}, "accuracies between 0 and 1; got 9 and 8"),
         ([[0.9, 0.8], [0.8, 0.9]], 0, {"n_test": 10}, "need n_train"),
     ],
