@@ -23,17 +23,17 @@ study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-long: $(INSTALLED)
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 # The lower bounds of setup.cfg, as constraints of an environment of its own.
 test-oldest:
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(PYTHON) tests/oldest.py > $(VENV)-oldest/constraints.txt
 	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c $(VENV)-oldest/constraints.txt -e ".[plots,test]"
-	$(VENV)-oldest/bin/python -m pytest -n 2 -m "not slow and not long"
+	$(VENV)-oldest/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not long"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
