@@ -4,12 +4,13 @@
 
 import os
 from collections.abc import Callable
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from .._format import as_percent, as_text, visible, with_error
@@ -104,16 +105,6 @@ def to_html(study: Study, evidence: Evidence) -> str:
         HTML with all styles, scripts and figures inside. Without matplotlib the page
         has no figures, and says so.
     """
-    template = (
-        files("skmnist.reporting").joinpath("report.html.jinja").read_text("utf-8")
-    )
-    environment = Environment(
-        autoescape=True,
-        finalize=_printable,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     draw = _Drawer()
     content = {
         "study": study,
@@ -138,7 +129,20 @@ def to_html(study: Study, evidence: Evidence) -> str:
         **_figures_of_all(study, draw),
         "no_drawing": draw.hint,
     }
-    return environment.from_string(template).render(content) + "\n"
+    return _template().render(content) + "\n"
+
+
+@cache
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True,
+        finalize=_printable,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = files("skmnist.reporting").joinpath("report.html.jinja").read_text("utf-8")
+    return environment.from_string(text)
 
 
 def _printable(value: Any) -> Any:

@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
-import math
 import os
 import re
 import time
@@ -32,6 +31,9 @@ _CURVES = {
     "train": {"loss": "epoch_loss", "accuracy": "epoch_accuracy"},
     "validation": {"val_loss": "epoch_loss", "val_accuracy": "epoch_accuracy"},
 }
+
+# Event files hold single precision.
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class LoggedRun(NamedTuple):
@@ -219,10 +221,11 @@ def _folder(step, stage):
 
 
 def _finite(scores):
+    """Return the numbers among scores that fit into single precision."""
     return {
         name: float(value)
         for name, value in scores.items()
-        if value is not None and math.isfinite(value)
+        if value is not None and abs(value) <= _LARGEST
     }
 
 
@@ -346,7 +349,7 @@ def _converter(values):
 
 def _is_number(value):
     is_number = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
-    return is_number and math.isfinite(value)
+    return is_number and abs(value) <= _LARGEST
 
 
 def _text(value):

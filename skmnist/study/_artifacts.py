@@ -269,7 +269,8 @@ def _read_predictions(path, n_test):
     if not path.is_file():
         raise MisfitError("it", Said("no ordinary file"), "a file")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # NumPy leaves a file open that it opened and could not read.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in _ARRAYS if name in archive}
     except Exception as error:
         # zipfile, zlib and NumPy each have errors of their own for damaged bytes.
@@ -312,9 +313,10 @@ def _check_together(predictions, n_test):
     if len(rows) and not 0 <= rows.min() <= rows.max() < n_rows:
         found = Said(f"from {rows.min()} to {rows.max()}")
         raise MisfitError("rows", found, f"numbers from 0 to {n_rows - 1}")
-    if predictions.pictures.dtype != np.uint8:
-        found = Said(f"of {predictions.pictures.dtype}")
-        raise MisfitError("pictures", found, "uint8")
+    pictures = predictions.pictures
+    if pictures.dtype != np.uint8 or (len(pictures) and not pictures.size):
+        found = Said(f"an array of {pictures.dtype} of shape {pictures.shape}")
+        raise MisfitError("pictures", found, "pictures of uint8")
     probability = predictions.probability
     if not ((probability >= 0) & (probability <= 1 + 1e-6)).all():
         raise MisfitError("probability", Said("out of its range"), "0 to 1")
