@@ -1,9 +1,10 @@
 """The columns of a study's candidates: the one list that everything reads.
 
-A new measured column is one field of `Candidate`, made by `_measured`: results.csv,
-JSON, the report page, report.md, TensorBoard and the terminal show it. A parameter
-needs nothing: it is a column as soon as a stage tries it. An entry in `PARAMETERS`
-says more about it.
+A new measured column is one field of `Candidate`, made by `_measured`, with the
+``attribute`` of the classifier or the ``source`` in ``cv_results_`` that it is from:
+results.csv, JSON, the report page, report.md, TensorBoard and the terminal show it. A
+parameter needs nothing: it is a column as soon as a stage tries it. An entry in
+`PARAMETERS` says more about it.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -11,9 +12,9 @@ says more about it.
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from .._format import as_number, as_percent, as_points, as_text
 from ._checks import (
@@ -28,6 +29,9 @@ from ._checks import (
     checked,
     types_of,
 )
+
+if TYPE_CHECKING:
+    from ..model_selection._scoring import FittedAttribute
 
 
 def _p_value(value: float) -> str:
@@ -68,6 +72,10 @@ class Column:
         A key of `UNITS`.
     source : str, default=None
         The column of ``cv_results_`` that it is taken from.
+    attribute : str, default=None
+        The learned attribute of a classifier that it is taken from, where
+        `skmnist.record_scoring` does not record it; the name of the column must not be
+        one that it records.
     rank : int, default=None
         Tables show columns in this order, and none without a rank.
     on_terminal : bool, default=True
@@ -87,6 +95,7 @@ class Column:
     title: str
     unit: str = ""
     source: str | None = None
+    attribute: str | None = None
     rank: int | None = None
     on_terminal: bool = True
     axis: str = ""
@@ -105,6 +114,11 @@ class Column:
         if self.role != "measured":
             return as_text(value)
         return "" if value is None or value != value else UNITS[self.unit](value)
+
+    def recorded(self, cv_results: Mapping[str, Any], index: int) -> float:
+        """Return what a search has recorded of a candidate for this column."""
+        source = self.source or f"mean_test_{self.name}"
+        return float(cv_results[source][index])
 
     def heading(self, judges: str) -> str:
         """Return the title with the samples that judged, as in "held-out accuracy"."""
@@ -270,8 +284,18 @@ def _columns_of_candidates():
 COLUMNS = _columns_of_candidates()
 BY_NAME = {column.name: column for column in COLUMNS}
 MEASURED = tuple(column for column in COLUMNS if column.role == "measured")
+# What a search records for them, some of it by `recorders`.
+RECORDED = tuple(c for c in MEASURED if c.source or c.attribute)
 # From the first of these on, a column is no parameter.
 _FIRST_MEASURED = MEASURED[0].name
+
+
+def recorders() -> "dict[str, FittedAttribute]":
+    """Return what a search must record besides `skmnist.record_scoring`, by name."""
+    # Who only reads a study needs no scikit-learn.
+    from ..model_selection._scoring import FittedAttribute
+
+    return {c.name: FittedAttribute(c.attribute) for c in MEASURED if c.attribute}
 
 
 def shown_columns(*, on_terminal: bool = False) -> list[Column]:

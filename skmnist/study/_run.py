@@ -35,11 +35,12 @@ from ._artifacts import (
     write_predictions,
 )
 from ._columns import (
-    MEASURED,
     PARAMETERS,
+    RECORDED,
     Candidate,
     is_failed,
     parameters_in_order,
+    recorders,
 )
 from ._config import JUDGING_PART, StudyConfig
 from ._presets import base_params, final_params, stages_for
@@ -303,11 +304,7 @@ def stage_rows(
     """
     rows = []
     for i in result.indices:
-        measured = {
-            column.name: float(cv_results[column.source][i])
-            for column in MEASURED
-            if column.source is not None
-        }
+        measured = {column.name: column.recorded(cv_results, i) for column in RECORDED}
         rows.append(
             Candidate(
                 dataset=visible(dataset),
@@ -379,7 +376,7 @@ def _search(config: StudyConfig, classifier: Any, data: "Bunch") -> StagedSearch
     return StagedSearchCV(
         classifier,
         stages_for(config.preset, data.data.shape[1], config.n_iter),
-        scoring=record_scoring(),
+        scoring={**record_scoring(), **recorders()},
         cv=cv,
         n_jobs=config.n_jobs,
         # The final model trains on the training data of either protocol, which
