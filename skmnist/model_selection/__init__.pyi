@@ -1,6 +1,9 @@
 from ._evaluation import (
     Trial as Trial,
 )
+from ._executors import (
+    ClusterError as ClusterError,
+)
 from ._rules import (
     best_score as best_score,
     explain as explain,
@@ -9,6 +12,9 @@ from ._rules import (
     significantly_better as significantly_better,
     smallest as smallest,
     within_gap as within_gap,
+)
+from ._runner import (
+    AllFailedError as AllFailedError,
 )
 from ._scoring import (
     record_scoring as record_scoring,

@@ -30,7 +30,7 @@ distributed = pytest.importorskip("distributed")
 dask_module = pytest.importorskip("skmnist.model_selection._dask")
 SameResults, open_cluster = dask_module.SameResults, dask_module.open_cluster
 
-# Sockets and loops of Dask's are closed when the interpreter says so.
+# Dask leaves some sockets and loops to the garbage collector.
 pytestmark = [
     pytest.mark.long,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -99,13 +99,13 @@ def test_scikit_learns_own_search_runs_there_too(client, digits):
     search = GridSearchCV(classifier, grid, cv=2, refit=False)
     with joblib.parallel_config("dask", client=client):
         found = search.fit(*digits).cv_results_["mean_test_score"]
-    # Threads differ between here and there, and with them the last bits.
+    # The number of threads differs between here and there, and so do the last bits.
     expected = search.fit(*digits).cv_results_["mean_test_score"]
     np.testing.assert_allclose(found, expected, atol=0.02)
 
 
 def test_progress_that_cannot_travel_does_not_stop_the_search(client, digits):
-    """Take the socket away that workers on this machine could have reached."""
+    """Close the socket that workers on this machine send their progress to."""
     progress = StudyProgress(Console(file=io.StringIO(), force_terminal=True))
 
     def hide(trial):
@@ -117,7 +117,7 @@ def test_progress_that_cannot_travel_does_not_stop_the_search(client, digits):
 
 
 def test_a_worker_joins_and_one_is_killed_on_the_way(cluster, digits):
-    """Change the cluster while it works; the results do not tell."""
+    """Change the cluster while it works; the results are the same."""
     with connected(cluster) as client:
         client.register_plugin(SameResults(n_threads(), versions()))
         told, busy, pids = [], [], client.run(os.getpid)
@@ -127,7 +127,7 @@ def test_a_worker_joins_and_one_is_killed_on_the_way(cluster, digits):
             if len(told) == 1:
                 cluster.add_worker("three")
                 client.wait_for_workers(3, timeout=60)
-                # Else they may do all the rest before the third has loaded TensorFlow.
+                # Keep the two busy, until the third has loaded TensorFlow.
                 busy.extend(
                     client.submit(time.sleep, 10, workers=[address], pure=False)
                     for address in pids
@@ -141,13 +141,13 @@ def test_a_worker_joins_and_one_is_killed_on_the_way(cluster, digits):
     np.testing.assert_array_equal(
         found.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"]
     )
-    # Four and two candidates, in two splits, each told once.
+    # Four and two candidates, in two splits, each reported once.
     assert len({(t.stage, t.candidate, t.split) for t in told}) == len(told) == 12
     assert len({trial.pid for trial in told}) >= 3
 
 
 def test_a_task_that_kills_every_worker_is_given_up(client):
-    """Dask gives a task up whose worker has died four times."""
+    """Dask gives up a task if its worker has died four times."""
 
     def kills(task):
         if task == 1:
@@ -175,7 +175,7 @@ def test_data_that_every_worker_has_lost_are_sent_again(client):
     assert results == {number: 1000.0 + number for number in range(6)}
 
 
-# What the scheduler answered where a worker had died just before.
+# What a scheduler answered after a worker had just died.
 @pytest.mark.parametrize("error", [OSError("Stream is closed"), KeyError("tcp://")])
 def test_data_are_sent_again_where_a_worker_has_died_meanwhile(client, error):
     errors, scatter = [error, error], client.scatter

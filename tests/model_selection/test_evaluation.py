@@ -17,7 +17,7 @@ from skmnist import Stage, StagedSearchCV
 
 X, Y = load_iris(return_X_y=True)
 
-# Failures are warned of twice, as in scikit-learn: the fits, and their scores.
+# A failure makes two warnings, as in scikit-learn: of the fit, and of its score.
 pytestmark = pytest.mark.filterwarnings("ignore:One or more of the test scores are")
 
 
@@ -29,7 +29,7 @@ def search(estimator=None, stages=None, **params):
 
 
 def local_tree():
-    """Make a class that other processes get by value, as they cannot import tests."""
+    """Return a class that is sent to other processes: they cannot import the tests."""
 
     class Tree(ClassifierMixin, BaseEstimator):
         def __init__(self, max_depth=1, deadly=0, failing=0):
@@ -75,7 +75,7 @@ def test_a_trial_knows_its_place_and_where_it_ran():
     search(stages=stages, on_trial_end=told.append).fit(X, Y)
     first, last = told[0], told[-1]
     assert (first.stage, first.first, first.n_together) == ("depth", 0, 4)
-    # The incumbent is the first of the second stage.
+    # The incumbent is the first candidate of the second stage.
     assert (last.stage, last.first, last.n_together) == ("leaves", 2, 6)
     assert last.candidate == 4
     assert (first.host, first.pid) == (socket.gethostname(), os.getpid())
@@ -136,7 +136,7 @@ def test_a_candidate_that_kills_its_process_is_given_up(scoring):
     assert all("WorkerDiedError" in t.error and t.host is None for t in named)
     kinds = {warning.category for warning in caught}
     assert {RuntimeWarning, FitFailedWarning} <= kinds
-    # The others are what they would have been without it.
+    # The other candidates have the same scores as without it.
     alone = search(local_tree()(), [Stage("depth", {"max_depth": [1, 2]})])
     metric = "mean_test_score" if scoring is None else "mean_test_f1"
     expected = alone.set_params(scoring=scoring).fit(X, Y).cv_results_[metric]
@@ -155,7 +155,7 @@ def test_a_deadly_candidate_is_an_error_where_errors_are_to_be_raised():
 
 
 def slow_after(n_fits, seconds=1.0):
-    """Make a search whose time is over once some fits are told of."""
+    """Make a listener that waits, until the time is over, after some fits."""
     told = []
 
     def wait(trial):

@@ -20,7 +20,7 @@ def run(function, tasks, n_jobs=2, shared=()):
     return [found[number] for number in range(len(tasks))]
 
 
-# Functions are local to the tests, so that other processes get them by value.
+# Local functions are sent to other processes, which cannot import the tests.
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -43,7 +43,7 @@ def test_results_come_as_they_are_finished(tmp_path):
         return task
 
     workers = open_workers(2, "2*n_jobs")
-    # Were results handed out in order, the first would wait for ever.
+    # If results came in order, the first task would wait forever.
     results = workers.run(wait_for_the_second, (), ["first", "second"])
     assert {result for _, result in results} == {"first", "second"}
     workers.close()

@@ -151,7 +151,7 @@ def test_within_gap_says_how_to_get_a_validation_accuracy():
 
 
 def test_a_wider_gap_never_lowers_the_score():
-    # The wider limit allows all that the narrower one allows, once there is any.
+    # A wider limit only adds candidates, if the narrower one allows any.
     for seed in range(50):
         table = random_table(seed)
         gaps = table["mean_train_score"] - table["mean_test_score"]
@@ -229,7 +229,7 @@ def test_an_unknown_key_is_refused_with_the_columns():
 
 
 def test_a_looser_tolerance_never_chooses_a_larger_value():
-    # A looser tolerance only adds candidates to those it takes the smallest of.
+    # A looser tolerance only adds candidates, of which the rule takes the smallest.
     for seed in range(50):
         table = random_table(seed)
         depths = [
@@ -289,7 +289,7 @@ def test_one_split_of_another_score_has_no_error():
 
 def test_noisier_splits_never_choose_a_costlier_model():
     # The same means with wider splits have a wider error, which only adds
-    # candidates; without any noise the best alone is left.
+    # candidates. Without any noise only the best candidate is left.
     for seed in range(50):
         table = random_table(seed)
         names = [f"split{i}_test_score" for i in range(5)]

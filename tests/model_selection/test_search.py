@@ -59,18 +59,18 @@ class Formula(ClassifierMixin, BaseEstimator):
 
 
 def chance(model):
-    """Draw a score from the parameters, always the same for the same ones."""
+    """Draw a score; the same parameters always have the same one."""
     return np.random.default_rng([3, model.a, model.b, model.depth]).random()
 
 
 def search(stages, formula=chance, **params):
-    """Fit a search over formulas; one split, because a formula needs no more."""
+    """Fit a search over formulas, on one split: a formula has the same score on all."""
     cv = params.pop("cv", [(np.arange(100), np.arange(100, 150))])
     return StagedSearchCV(Formula(formula=formula), stages, cv=cv, **params).fit(X, Y)
 
 
 def assert_same_results(results, expected):
-    """Compare two tables but for the times."""
+    """Compare two tables, without their times."""
     names = {name for name in expected if "time" not in name and name != "stage"}
     assert {name for name in results if "time" not in name} - {"stage"} == names
     for name in names:
@@ -81,7 +81,7 @@ def assert_same_results(results, expected):
         )
 
 
-# A search of one stage is one of scikit-learn's searches.
+# With one stage the search gives the results of scikit-learn's searches.
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_a_further_stage_never_makes_the_model_worse():
 
 
 def test_the_order_of_the_candidates_does_not_matter():
-    # Random scores have no ties, and then only the set of candidates counts.
+    # Random scores have no ties, so only the set of candidates counts.
     for seed in range(20):
         rng = np.random.default_rng(seed)
         a, b = rng.permutation(50)[:5].tolist(), rng.permutation(50)[:5].tolist()
@@ -350,7 +350,7 @@ def test_a_stage_does_not_grow_without_a_gain_in_its_grid():
 
 
 def test_growth_compares_the_best_at_each_value():
-    # Judged by its worst, or by its last candidate, depth 2 would be no gain.
+    # The worst and the last candidate of depth 2 are no gain.
     scores = {(1, 1): 0.3, (1, 2): 0.1, (2, 1): 0.9, (2, 2): 0.1}
     staged = search(
         [Stage("depth", {"depth": [1, 2], "a": [1, 2]}, grow="depth")],
@@ -459,7 +459,7 @@ def test_the_cause_of_a_failure_is_one_line_of_the_traceback():
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 @pytest.mark.filterwarnings("ignore:One or more of the test scores")
 def test_a_stage_of_which_no_candidate_has_a_score_is_named_with_the_cause():
-    # Each candidate fails in one fold of two, so that none has a mean.
+    # Each candidate fails in one fold of two, so no candidate has a mean score.
     class Fickle(Formula):
         def fit(self, X, y):
             if X[0, 0] == 0:
@@ -506,7 +506,7 @@ def test_a_rule_that_fails_is_named_with_its_stage(rule, message):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 @pytest.mark.filterwarnings("ignore:One or more of the test scores")
 def test_a_rule_that_chooses_a_nan_is_refused():
-    # numpy's argmax takes a NaN for the largest.
+    # NumPy's argmax returns the position of a NaN.
     stage = Stage("a", {"a": [1, "bad"]}, rule=lambda t: t["mean_test_score"].argmax())
     with pytest.raises(
         ValueError, match="stage 'a': the rule chose a row of score NaN"
@@ -824,7 +824,7 @@ def test_groups_reach_the_splitter():
     assert sizes == set(np.bincount(groups))
 
 
-# What is told about a running and a finished search.
+# What a search reports while it runs, and when it is finished.
 
 
 def test_each_stage_says_what_it_found():
@@ -867,7 +867,7 @@ def test_a_stage_is_reported_when_it_ends():
 
 
 def test_what_is_told_stays_in_the_main_process(tmp_path):
-    # An open file cannot be sent to another process, and the search itself is.
+    # The search is sent to other processes, and an open file cannot be.
     with open(tmp_path / "log", "w") as log:
         StagedSearchCV(
             TREE,
@@ -934,7 +934,7 @@ def test_a_stage_is_written_without_its_defaults(stage, text):
 
 
 def test_the_same_splits_serve_a_splitter_with_a_seed():
-    # What GridSearchCV does with each stage by hand is what the stages do.
+    # The stages do what GridSearchCV does if you search stage by stage by hand.
     cv = StratifiedKFold(3, shuffle=True, random_state=1)
     staged = StagedSearchCV(TREE, [Stage("d", DEPTHS), Stage("l", LEAVES)], cv=cv)
     staged.fit(X, Y)

@@ -167,7 +167,7 @@ def test_who_is_clearly_better_wins_however_complex():
 
 
 def test_holm_over_all_candidates_keeps_who_a_single_test_would_replace():
-    # 98.25 against 97.83 has a p of 0.034: below 0.05 alone, above it as the smallest
+    # 98.25 against 97.83 has a p of 0.032: below 0.05 alone, above it as the smallest
     # of three pairs.
     rule = significantly_better("depth")
     assert rule(one_split(0.9783, 0.9825, param_depth=[2, 3])) == 1
@@ -184,8 +184,8 @@ def test_rows_that_are_known_show_a_gain_that_two_proportions_cannot():
 
 @pytest.mark.parametrize("rows", ["kept", "not kept"])
 def test_what_the_rule_says_is_what_the_table_shows(rows):
-    # The rule compares with the baseline before it chooses, the table of a stage with
-    # the winner after that. The pair of the two has one adjusted p-value.
+    # The rule compares with the baseline before it chooses. The table of the stage
+    # compares with the winner afterwards. Their pair has one adjusted p-value.
     replaced = 0
     for seed in range(60):
         right = candidates(seed, k=4, worst=0.2)
@@ -261,8 +261,8 @@ def test_an_impossible_level_is_refused(alpha):
 
 
 def test_equal_candidates_replace_the_baseline_as_seldom_as_the_level_says():
-    # Twenty candidates of 95 % on 2000 rows of their own. Without Holm the baseline
-    # would lose in most cases.
+    # Twenty candidates of 95 %, each on 2000 other rows. If the p-values were not
+    # adjusted, the baseline would lose in most cases.
     rng = np.random.default_rng(0)
     rule, lost = significantly_better(), 0
     for _ in range(400):
@@ -310,7 +310,7 @@ def test_it_serves_as_refit_of_a_grid_search():
         cv=10,
         refit=significantly_better("max_depth"),
     ).fit(X, y)
-    # A third level has the better score, but not by more than chance.
+    # Depth 3 has the better score, but not by more than chance.
     assert search.best_params_ == {"max_depth": 2}
     assert search.cv_results_["mean_test_score"].argmax() > 0
 

@@ -1,4 +1,4 @@
-"""Tests of a difference: by hand, by published examples, and over simulations."""
+"""Tests of a difference: by hand, with published examples, and with simulations."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -32,8 +32,7 @@ def pair(only_first, only_second, n):
 
 def rejections(p_values, level=0.05):
     """Return the share below the level, and what it may reach by chance."""
-    # Three standard errors of the share: all these simulations are seeded, and the
-    # bound says what another seed could give.
+    # Three standard errors of the share: another seed would hardly give more.
     p_values = np.asarray(p_values)
     reach = 3 * math.sqrt(level * (1 - level) / len(p_values))
     return np.mean(p_values < level), level - reach, level + reach
@@ -104,8 +103,8 @@ def test_comparing_the_other_way_round_changes_the_sign_only():
 
 @pytest.mark.parametrize("n_rows, right", [(100, 0.95), (2000, 0.98)])
 def test_mcnemar_rejects_equal_classifiers_at_most_as_often_as_its_level(n_rows, right):
-    # Both are right on nine rows of ten alike, so that few rows differ: with 100
-    # rows the exact test is at work, which errs to the safe side.
+    # The two agree on most rows. So with 100 rows only few differ, and the test is the
+    # exact one, which rejects too seldom.
     rng = np.random.default_rng(0)
     p_values = []
     for _ in range(2000):
@@ -119,7 +118,8 @@ def test_mcnemar_rejects_equal_classifiers_at_most_as_often_as_its_level(n_rows,
 
 
 def test_mcnemar_interval_covers_the_true_difference():
-    # 2 % against 1 % alone right of 1000 rows: the truth is 0.01.
+    # On 2 % of 1000 rows only the first is right, on 1 % only the second: the true
+    # difference is 0.01.
     rng = np.random.default_rng(1)
     covered = 0
     for _ in range(1000):
@@ -203,7 +203,7 @@ def test_corrected_t_is_that_of_scikit_learns_example():
 def test_corrected_t_keeps_its_level_where_the_plain_one_does_not():
     # Scores of ten random splits of one data set share most training rows: their
     # correlation is about n_test / (n_train + n_test), which is what the correction
-    # assumes. The plain t-test takes them for independent.
+    # assumes. The plain t-test assumes that they are independent.
     rng = np.random.default_rng(3)
     common, own = math.sqrt(0.1), math.sqrt(0.9)
     gains = common * rng.normal(size=(2000, 1)) + own * rng.normal(size=(2000, 10))
@@ -218,7 +218,7 @@ def test_corrected_t_keeps_its_level_where_the_plain_one_does_not():
 
 
 def test_without_correction_it_is_the_paired_t_test():
-    # As n_test / n_train goes to nothing.
+    # As n_test / n_train goes to 0.
     for seed in range(20):
         a, b = np.random.default_rng(seed).normal(size=(2, 7))
         found = corrected_resampled_t_test(a, b, n_train=1e12, n_test=1)
@@ -265,8 +265,8 @@ def test_runs_test_by_hand():
 
 
 def test_the_variance_over_runs_and_rows_is_estimated_without_bias():
-    # Both kinds are equally good, so that the variance of the difference is what the
-    # standard error squared should be on average.
+    # Both kinds are equally good. So on average the squared standard error should be
+    # the variance of the difference.
     rng = np.random.default_rng(4)
     found = [
         runs_test(simulated_runs(rng, 5, 400), simulated_runs(rng, 5, 400))
@@ -279,8 +279,8 @@ def test_the_variance_over_runs_and_rows_is_estimated_without_bias():
 
 @pytest.mark.parametrize("share_of_rows, share_of_runs", [(1.0, 0.05), (0.3, 0.5)])
 def test_the_test_over_runs_and_rows_keeps_its_level(share_of_rows, share_of_runs):
-    # Rows common to both kinds and rows that suit one of them: the second is what a
-    # new test set would change.
+    # Some rows are difficult for both kinds; others suit one of them. The second part
+    # is what a new test set would change.
     rng = np.random.default_rng(5)
     p_values = []
     for _ in range(1000):

@@ -189,7 +189,7 @@ def test_equal_candidates_are_told_apart_as_seldom_as_the_level_says(choose):
     # Eight candidates with the same probability of each row. Whether the winner was
     # named before or is the best of the eight, the probability of any difference is
     # at most 5 %; three standard errors on top for this number of simulations. (Holm
-    # over the seven pairs with the winner only would find one in 11 % of the stages,
+    # over the seven pairs with the winner only would find one in 12 % of the stages,
     # if the winner is the best.)
     rng = np.random.default_rng(7)
     wrong, n = 0, 400
