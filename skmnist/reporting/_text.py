@@ -154,12 +154,16 @@ def page_columns(study: Study) -> list[Column]:
     Returns
     -------
     columns : list of Column
-        Without the p-value for a study from before it was kept.
+        Without those that were not kept yet when the study was made.
     """
-    columns = shown_columns()
-    if has_p_values(study):
-        return columns
-    return [column for column in columns if column.name != "p_value"]
+    there = {"standard_error", *(["p_value"] if has_p_values(study) else [])}
+    return [
+        column
+        for column in shown_columns()
+        if column.needed
+        or column.name in there
+        or any(column.text(row) for row in study.rows)
+    ]
 
 
 def page_rows(study: Study, stage: StudyStage) -> list[Candidate]:

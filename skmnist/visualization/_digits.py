@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import last_step
+from .._format import visible
 from ..augmentation._distortions import square_side
 from ..study._artifacts import predict_pictures
 from ._matplotlib import axes_of
@@ -258,7 +259,7 @@ class MisreadDigitsDisplay:
             self.ax_.text(
                 left + width / 2,
                 top + height,
-                f"{true} → {predicted}",
+                visible(f"{true} → {predicted}"),
                 horizontalalignment="center",
                 verticalalignment="top",
                 fontsize="small",

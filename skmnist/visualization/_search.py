@@ -7,7 +7,7 @@ from textwrap import fill
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._format import candidate_names
+from .._format import candidate_names, visible
 from ..model_selection._results import (
     ROUNDING,
     VALIDATION_COLUMNS,
@@ -208,12 +208,12 @@ class StageScoresDisplay:
                     linestyle="none",
                     capsize=3,
                 )
-        labels = [fill(name, 26) for name in self.candidates]
+        labels = [fill(visible(name), 26) for name in self.candidates]
         self.ax_.set_yticks(range(len(labels)), labels)
         self.ax_.set_ylim(len(labels) - 0.5, -0.5)
         self.ax_.set(xlabel=f"{self.metric}, ± one standard error")
-        self.ax_.set_ylabel(self.parameter)
-        self.ax_.set_title(self.name, loc="left", pad=24)
+        self.ax_.set_ylabel(visible(self.parameter))
+        self.ax_.set_title(visible(self.name), loc="left", pad=24)
         legend_above(self.ax_)
         return self
 

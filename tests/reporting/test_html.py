@@ -1,7 +1,9 @@
 """The report page as text: what it says, what it escapes, what it does without."""
 
+import os
 import re
 import shutil
+import stat
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -10,7 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from skmnist.reporting._html import MOST_CLASSES, to_html, write_report
+from skmnist.reporting import (
+    describe_final,
+    overview_table,
+    to_html,
+    to_markdown,
+    write_report,
+)
+from skmnist.reporting._comparison import to_comparison
+from skmnist.reporting._html import MOST_CLASSES
+from skmnist.reporting._text import (
+    describe_data,
+    describe_lead,
+    describe_misread,
+    stage_table,
+)
 from skmnist.study import StudyConfig, read_study
 from skmnist.study._artifacts import Evidence, Predictions, read_evidence
 from skmnist.study._columns import MEASURED
@@ -215,6 +231,51 @@ def test_what_comes_from_data_is_escaped(study, evidence):
     )
 
 
+def test_control_characters_are_written_as_escapes(study, evidence):
+    changed, hostile = full_of(CONTROL, study, evidence)
+    page = to_html(changed, hostile)
+    page.encode()
+    assert r"Staged search on \x1b[2J\nOK\ud800" in page
+    assert not [c for c in page if not c.isprintable() and c not in "\n\xa0"]
+
+
+def test_markdown_shows_text_as_it_is(study, evidence):
+    changed, hostile = full_of(HOSTILE, study, evidence)
+    page = to_markdown(changed, hostile)
+    assert "<script" not in page.replace(r"\<script", "")
+    page = to_comparison(changed, study, (hostile, hostile), (HOSTILE, "<script>"))
+    assert "<script" not in page.replace(r"\<script", "")
+
+
+def test_text_cannot_break_markdown(study, evidence):
+    before = to_markdown(study, evidence).splitlines()
+    for text in (CONTROL, "a|b", "a\\|b", "`x` | *y*", "# x", "a\n\n# b"):
+        changed, hostile = full_of(text, study, evidence)
+        page = to_markdown(changed, hostile)
+        page.encode()
+        assert page.replace("\n", "").isprintable()
+        assert len(page.splitlines()) == len(before)
+        for line, other in zip(page.splitlines(), before, strict=True):
+            bars = re.findall(r"(?<!\\)(?:\\\\)*\|", line)
+            assert len(bars) == other.count("|")
+            assert line.startswith("#") == other.startswith("#")
+
+
+def test_terminals_are_told_nothing_raw(study, evidence):
+    changed, hostile = full_of(CONTROL, study, evidence)
+    said = [
+        describe_data(changed.header),
+        describe_final(changed.summary),
+        describe_misread(hostile.predictions),
+        describe_lead(changed, changed.stages[0]),
+        *stage_table(
+            changed.stages[0], changed.rows_of(changed.stages[0]), "holdout"
+        ).rows[0],
+        *overview_table(changed).rows[0],
+    ]
+    assert all(text.isprintable() for text in said)
+
+
 def test_an_old_folder_says_what_it_lacks(study):
     page = to_html(study, Evidence())
     assert "no learning curves (no curves.json)" in page
@@ -293,6 +354,26 @@ def test_writing_the_report_leaves_two_files(study, tiny_study, tmp_path, page):
     assert {p.name for p in folder.iterdir()} == {*before, "report.md", "report.html"}
     assert paths[0].read_text(encoding="utf-8") == markdown
     assert paths[1].read_text(encoding="utf-8") == page
+
+
+def test_a_page_elsewhere_is_written_and_never_replaces_what_is_no_file(
+    tiny_study, tmp_path, page
+):
+    aside, link = tmp_path / "aside.html", tmp_path / "link.html"
+    aside.write_text("before")
+    aside.chmod(0o600)
+    link.symlink_to(aside)
+    write_report(tiny_study, link)
+    assert link.is_symlink()
+    assert aside.read_text(encoding="utf-8") == page
+    assert stat.S_IMODE(aside.stat().st_mode) == 0o600
+    null = tmp_path / "null"
+    null.symlink_to("/dev/null")
+    write_report(tiny_study, null)
+    assert stat.S_ISCHR(os.stat(null).st_mode)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(OSError, match="not an ordinary file"):
+        write_report(tiny_study, tmp_path / "fifo")
 
 
 def test_page_elsewhere_leaves_the_folder_alone(tiny_study, tmp_path, page):

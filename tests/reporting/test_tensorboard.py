@@ -33,6 +33,7 @@ from skmnist import (
 )
 from skmnist.cli import main
 from skmnist.study import PRESETS, StudyConfig, read_study, run_study
+from skmnist.study._columns import MEASURED
 
 pytest.importorskip("tensorboard", reason="TensorBoard is not installed")
 
@@ -245,6 +246,44 @@ def test_a_study_is_logged_with_its_final_model(study_folder, tmp_path):
     assert len(curve) == study.summary.final.n_iter
 
 
+def test_all_parameters_of_a_study_are_logged(study_folder, tmp_path):
+    # As in a study of learning rates, or of whatever else.
+    folder = shutil.copytree(study_folder, tmp_path / "study")
+    more = {
+        "learning_rate": "0.002",
+        "learning_rate_schedule": "cosine",
+        "batch_normalization": "True",
+        "dropout": "0.25",
+        "patience": "3",
+    }
+    head, *lines = (folder / "results.csv").read_text().splitlines()
+    head = head.replace(",epochs,", f",epochs,{','.join(more)},")
+    lines = [
+        line.replace(",adam,2,", f",adam,2,{','.join(more.values())},")
+        for line in lines
+    ]
+    (folder / "results.csv").write_text("\n".join([head, *lines]) + "\n")
+    runs = log_study(folder, tmp_path / "log")
+    for row, run in zip(read_study(folder).rows, runs, strict=False):
+        logged = params_of(read_run(tmp_path / "log" / run.name)[1])
+        assert set(logged) == {"stage", *row.params}
+        assert logged["learning_rate"] == 0.002
+        assert logged["learning_rate_schedule"] == "cosine"
+        assert logged["batch_normalization"] is True
+        assert (logged["dropout"], logged["patience"]) == (0.25, 3)
+    experiment = read_run(tmp_path / "log")[1]["_hparams_/experiment"].experiment
+    assert set(more) < {info.name for info in experiment.hparam_infos}
+
+
+def test_measured_columns_have_the_titles_of_the_tables(study_folder, tmp_path):
+    log_study(study_folder, tmp_path)
+    experiment = read_run(tmp_path)[1]["_hparams_/experiment"].experiment
+    titles = {info.name.tag: info.display_name for info in experiment.metric_infos}
+    assert titles["accuracy"] == "held-out accuracy"
+    assert titles["n_iter"] == "epochs trained"
+    assert {column.name for column in MEASURED} <= set(titles)
+
+
 def test_an_unfinished_study_is_logged_as_far_as_it_came(study_folder, tmp_path):
     shutil.copytree(study_folder, tmp_path / "study")
     (tmp_path / "study" / "summary.json").unlink()
@@ -262,6 +301,10 @@ def test_the_command_says_how_to_see_the_log(study_folder, tmp_path, capfd):
     )
     assert main(["tensorboard", str(study_folder), str(log)]) == 2
     assert "is not empty" in capfd.readouterr().err
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    assert main(["tensorboard", str(study_folder), str(blocked / "log")]) == 2
+    assert "Not a directory" in capfd.readouterr().err
     assert main(["tensorboard", str(tmp_path), str(tmp_path / "new")]) == 2
     assert "holds no study" in capfd.readouterr().err
 
