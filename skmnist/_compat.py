@@ -3,9 +3,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import re
+from collections.abc import Callable
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context as _untyped_fit_context
 from sklearn.callback._transport import close_listener, open_listener, send
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
@@ -42,6 +44,16 @@ __all__ = [
     "standing_in",
     "sum_gradients_nowhere",
 ]
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator for `fit`; the method keeps its types."""
+    return _untyped_fit_context(
+        prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
 
 
 def sum_gradients_nowhere(optimizer):
