@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context as _untyped_fit_context
 from sklearn.callback._transport import close_listener, open_listener, send
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection._search import BaseSearchCV
@@ -50,6 +50,16 @@ __all__ = [
     "standing_in",
     "sum_gradients_nowhere",
 ]
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _fit_context(*, prefer_skip_nested_validation: bool) -> Callable[[Method], Method]:
+    """Return scikit-learn's decorator for `fit`; the method keeps its types."""
+    return _untyped_fit_context(
+        prefer_skip_nested_validation=prefer_skip_nested_validation
+    )
 
 
 def sum_gradients_nowhere(optimizer: keras.optimizers.Optimizer) -> None:

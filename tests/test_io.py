@@ -567,21 +567,21 @@ def test_the_name_of_a_folder_is_refused(tmp_path, monkeypatch, name):
 # Names
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "model",
-        ".hidden",
-        "dot.",
-        "a" * 255,
-        "ä" * 127,
-        "数" * 85,
-        "two\nlines",
-        os.fsdecode(b"\xff\xfe"),
-    ],
-    ids=ascii,
-)
-def test_any_name_can_be_written(tmp_path, name):
+NAMES = {
+    "no suffix": "model",
+    "hidden": ".hidden",
+    "empty suffix": "dot.",
+    "255 letters": "a" * 255,
+    "254 bytes": "ä" * 127,
+    "255 bytes": "数" * 85,
+    "new line": "two\nlines",
+    "no text": os.fsdecode(b"\xff\xfe"),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_any_name_can_be_written(tmp_path, kind):
+    name = NAMES[kind]
     write(tmp_path / name)
     write(tmp_path / name, "again")
     assert os.listdir(tmp_path) == [name]
@@ -714,7 +714,11 @@ def test_a_device_may_not_be_read():
         check_readable_file("/dev/zero")
 
 
-@pytest.mark.parametrize("name", ["absent", "file/below", "a\0b", "dangling"])
+@pytest.mark.parametrize(
+    "name",
+    ["absent", "file/below", "a\0b", "dangling"],
+    ids=["absent", "below a file", "with NUL", "dangling"],
+)
 def test_what_is_not_there(tmp_path, name):
     (tmp_path / "file").touch()
     (tmp_path / "dangling").symlink_to("absent")

@@ -340,7 +340,8 @@ def _read_all(
     pictures: tuple[str, ...],
 ) -> tuple[dict[str, "np.ndarray"], dict[str, str]]:
     """Return the digits that can be read, and why the others cannot."""
-    from ..preprocessing._digit import PictureError, read_digit
+    from ..preprocessing._binarize import PictureError
+    from ..preprocessing._digit import read_digit
 
     read, failed = {}, {}
     for file in dict.fromkeys(pictures):

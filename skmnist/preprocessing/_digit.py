@@ -214,7 +214,7 @@ def _found(grey: Grey) -> NDArray[np.bool_]:
 
 def _read_grey(path: str) -> Grey:
     """Read a file's grey values, from 0 to 1, in as many pixels as are needed."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     _check_file(path)
     try:
@@ -225,7 +225,7 @@ def _read_grey(path: str) -> Grey:
                 return _to_grey(image)
     except PermissionError:
         raise PictureError("may not be read: permission denied") from None
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise PictureError(
             "no picture that can be read; PNG, JPEG, TIFF, WebP, GIF and BMP can"
         ) from None

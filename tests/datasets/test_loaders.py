@@ -697,7 +697,11 @@ def test_npz_lacking_arrays_names_those_it_has(save):
     assert "holds ['images', 'y']" in message
 
 
-@pytest.mark.parametrize("content", [b"", b"plain text", b"PK\x03\x04 cut off"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"plain text", b"PK\x03\x04 cut off"],
+    ids=["empty", "text", "cut off"],
+)
 def test_npz_that_is_none(tmp_path, content):
     path = tmp_path / "own.npz"
     path.write_bytes(content)

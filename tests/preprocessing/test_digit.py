@@ -357,7 +357,9 @@ def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"7", b"GIF89a", b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n"]
+    "content",
+    [b"", b"7", b"GIF89a", b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n"],
+    ids=["empty", "byte", "GIF", "PDF", "PNG"],
 )
 def test_no_picture(content, tmp_path):
     path = tmp_path / "digit.png"

