@@ -17,38 +17,7 @@ from sklearn.datasets import load_digits
 
 import skmnist
 
-# Public names whose signatures lack types. To be emptied, and then removed.
-NOT_YET_TYPED = {
-    "Comparison",
-    "FirstLayerDisplay",
-    "FitCurveDisplay",
-    "GapDisplay",
-    "KerasMLPClassifier",
-    "MisreadDigitsDisplay",
-    "StageScoresDisplay",
-    "StagedSearchCV",
-    "ValidationEarlyStopping",
-    "best_score",
-    "compare",
-    "compare_candidates",
-    "corrected_resampled_t_test",
-    "holm",
-    "log_search",
-    "log_study",
-    "mcnemar_test",
-    "model_selection",
-    "neural_network",
-    "one_standard_error",
-    "prefer",
-    "record_scoring",
-    "report_stages",
-    "reporting",
-    "significantly_better",
-    "smallest",
-    "stats",
-    "study",
-    "within_gap",
-}
+NOT_YET_TYPED = set()
 
 ROOT = Path(skmnist.__file__).parents[1]
 EXAMPLE = Path(typing_example.__file__)
