@@ -16,16 +16,16 @@ from ._text import Table, as_code, in_markdown, markdown_table
 
 
 class Difference(NamedTuple):
-    """How far two final models are apart on the test set.
+    """The difference of two final models on the test set.
 
     Attributes
     ----------
     value : float
-        Test accuracy of the first model minus that of the second.
+        Test accuracy of the first model minus the one of the second.
     error : float
         Its standard error.
     p_value : float or None
-        Of the exact test of McNemar, two-sided; None where it is not known which
+        p-value of McNemar's exact test, two-sided; None where it is not known which
         samples the models misread.
     only_first, only_second : int or None
         Numbers of test samples that only one of them classifies correctly.
@@ -54,7 +54,7 @@ def compare_final(first: Study, second: Study, evidence: Pair) -> Difference:
     Returns
     -------
     difference : Difference
-        Paired, where both have kept their predictions of the same test set.
+        Paired, if both folders have the predictions for the same test set.
 
     Notes
     -----
@@ -89,7 +89,7 @@ def compare_final(first: Study, second: Study, evidence: Pair) -> Difference:
 def to_comparison(
     first: Study, second: Study, evidence: Pair, names: tuple[str, str]
 ) -> str:
-    """Write how two studies differ as a Markdown page.
+    """Write a Markdown page about the differences of two studies.
 
     Parameters
     ----------
@@ -103,8 +103,8 @@ def to_comparison(
     Returns
     -------
     page : str
-        Markdown: what differs in the configuration, stage by stage what each chose
-        and how accurate it is, and how far the final models are apart.
+        Markdown: what differs in the configuration, what each stage chose and how
+        accurate it is, and the difference of the final models.
     """
     differing = configuration_table(first, second, names)
     parts = [
@@ -116,8 +116,8 @@ def to_comparison(
         else "They have the same configuration, data and versions.",
         "## Stage by stage",
         markdown_table(stages_table(first, second)),
-        "± is one standard error of the accuracy that judged, over the samples that "
-        "judged; that of a difference takes the two for independent.",
+        "± is one standard error of an accuracy on the samples that judged. For a "
+        "difference it takes the two accuracies for independent.",
         "## Final models",
         describe_final_difference(first, second, evidence),
     ]
@@ -139,7 +139,7 @@ def configuration_table(first: Study, second: Study, names: tuple[str, str]) -> 
 
 
 def stages_table(first: Study, second: Study) -> Table:
-    """Show in Markdown the winners of two studies, and how far they are apart."""
+    """Show in Markdown the winners of two studies, and their differences."""
     names = dict.fromkeys(s.name for study in (first, second) for s in study.stages)
     rows = []
     for name in names:
@@ -149,7 +149,7 @@ def stages_table(first: Study, second: Study) -> Table:
 
 
 def describe_final_difference(first: Study, second: Study, evidence: Pair) -> str:
-    """Say in a few sentences how far two final models are apart."""
+    """Describe the difference of two final models in a few sentences."""
     if first.summary is None or second.summary is None:
         return "At least one of the studies is not finished."
     accuracies = [
@@ -171,8 +171,8 @@ def describe_final_difference(first: Study, second: Study, evidence: Pair) -> st
         )
         return f"{line} Taken {why}, that is {verdict}."
     return (
-        f"{line} {apart.only_first} samples only A reads right, {apart.only_second} "
-        f"only B (exact McNemar test: p = {apart.p_value:.2g})."
+        f"{line} {apart.only_first} samples only A classifies correctly, "
+        f"{apart.only_second} only B (exact McNemar test: p = {apart.p_value:.2g})."
     )
 
 

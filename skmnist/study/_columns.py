@@ -1,9 +1,9 @@
 """The columns of a study's candidates: the one list that everything reads.
 
-A new measured column is one field of `Candidate`, made by `_measured`: results.csv,
-JSON, the report page, report.md, TensorBoard and the terminal show it. A parameter
-needs nothing: it is a column as soon as a stage tries it. An entry in `PARAMETERS`
-says more about it.
+To measure something more, add one field to `Candidate` with `_measured`. Then
+results.csv, JSON, the report page, report.md, TensorBoard and the terminal show it. A
+parameter is a column as soon as a stage tries it. Its entry in `PARAMETERS` says which
+type it has.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -57,26 +57,25 @@ class Column:
     name : str
         Its name in results.csv.
     kind : type
-        ``str``, ``bool``, ``int`` or ``float``, perhaps with a rule; None for a
-        parameter of which nothing is known.
+        ``str``, ``bool``, ``int`` or ``float``, perhaps with a rule.
     role : {"place", "parameter", "measured", "mark"}
-        What the column is about: where a candidate stands, what was tried, what was
+        What the column says: where a candidate belongs, what was tried, what was
         measured, what was chosen.
     title : str
         Its heading in a table.
     unit : str, default=""
         A key of `UNITS`.
     source : str, default=None
-        The column of ``cv_results_`` that it is taken from.
+        The column of ``cv_results_`` that it comes from.
     rank : int, default=None
-        Tables show columns in this order, and none without a rank.
+        Tables show the columns with a rank, in this order.
     on_terminal : bool, default=True
-        Whether the tables on a terminal show it, where there is little room.
+        Whether tables on a terminal show it. There is little room.
     axis : str, default=""
-        What a figure with accuracy against this column calls it; there is no such
-        figure without a name.
+        Its name on the axis of a figure that shows accuracy against it. Without a
+        name there is no such figure.
     needed : bool, default=True
-        Whether a file must have it.
+        Whether a file must have the column.
     per_layer : bool, default=False
         Whether a parameter may have a value for each layer.
     """
@@ -143,15 +142,15 @@ PARAMETERS = (
 
 
 def _column(role, default=MISSING, **about):
-    """Return a field that says how its column is named and shown."""
+    """Return a field of `Candidate` with what is known about its column."""
     about = {"role": role, "needed": default is MISSING, **about}
     return field(default=default, metadata=about)
 
 
 def _measured(title, unit="", source=None, *, rank=100, **about):
-    """Return a field for something measured; by default all tables show it, last.
+    """Return a field for something measured. All tables show it, last by default.
 
-    A field that files of earlier studies do not have needs a ``default``.
+    Files of earlier studies lack a new field, so give it a ``default``.
     """
     return _column(
         "measured", title=title, unit=unit, source=source, rank=rank, **about
@@ -169,14 +168,12 @@ class Candidate(Record):
     stage : str
         Name of the stage.
     params : dict
-        Parameters by name, those of earlier stages too. Values are plain data: a
-        list where layers have values of their own.
+        All parameters by their names, chosen in earlier stages or tried in this one.
+        Values are plain data: a list where the layers have different values.
     validation_accuracy : float
-        Fraction of the rows that stopped the training that is classified correctly;
-        NaN without validation.
+        Accuracy on the validation rows, which stop the training; NaN without them.
     accuracy : float
-        Fraction of the rows that judge the candidates that is classified correctly;
-        NaN for a candidate that failed.
+        Accuracy on the rows that judge the candidates; NaN for one that failed.
     n_iter : float
         Epochs trained.
     best_iter : float
@@ -192,12 +189,12 @@ class Candidate(Record):
     incumbent : bool
         Whether the stage started from this candidate.
     standard_error : float, default=None
-        Standard error of the accuracy; None for a candidate that failed, and in
-        studies from before it was kept.
+        Standard error of the accuracy; None for a candidate that failed. Older
+        studies have none.
     p_value : float, default=None
-        The p-value of the difference from the stage's winner, by McNemar's test on
-        the rows that judge, adjusted after Holm. None for the winner, for a
-        candidate that failed, and in studies from before it was kept.
+        p-value of the difference from the stage's winner: McNemar's test on the rows
+        that judge, adjusted after Holm. None for the winner and for a candidate that
+        failed. Older studies have none.
     """
 
     dataset: str = _column("place", title="data")
@@ -287,7 +284,7 @@ def shown_columns(*, on_terminal: bool = False) -> list[Column]:
 
 
 def parameters_in_order(names: Iterable[str]) -> list[str]:
-    """Sort names of parameters: those of `PARAMETERS` in their order, then others.
+    """Sort names of parameters: first the names in `PARAMETERS`, then the others.
 
     Examples
     --------
@@ -338,8 +335,8 @@ def read_csv(text: str) -> list[Candidate]:
     Raises
     ------
     MisfitError
-        If a column is missing or twice there, a row has more or fewer cells than
-        the header, or a cell is not what its column needs.
+        If a column is missing or occurs twice, if a row has more or fewer cells than
+        the header, or if a cell does not fit its column.
     """
     return [_candidate(cells, f"line {n}") for n, cells in read_table(text, COLUMNS)]
 
@@ -352,7 +349,7 @@ def read_table(text: str, columns: Iterable[Column]) -> list[tuple[int, dict]]:
     text : str
         The content of the file.
     columns : iterable of Column
-        What is known; the file may have other columns too.
+        The known columns; the file may have others too.
 
     Returns
     -------
@@ -417,11 +414,11 @@ def read_cell(column: Column | None, text: str, where: str) -> Any:
     Parameters
     ----------
     column : Column or None
-        What is known about its column.
+        Its column; None for an unknown one.
     text : str
         The cell.
     where : str
-        What to call it in an error.
+        The name of the cell for an error.
 
     Returns
     -------
@@ -431,7 +428,7 @@ def read_cell(column: Column | None, text: str, where: str) -> Any:
     Raises
     ------
     MisfitError
-        If the cell does not hold what the column needs.
+        If the cell does not fit its column.
     """
     if not text:
         return "" if column is not None and column.role == "place" else None
@@ -463,7 +460,7 @@ def _type_of(kind):
 
 
 def _guess(text):
-    """Read a cell of a column of which nothing is known."""
+    """Read a cell of an unknown column."""
     for read in (_READ[bool], int, float):
         try:
             return read(text)

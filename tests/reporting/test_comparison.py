@@ -36,7 +36,7 @@ def reaching(study, accuracy):
 
 
 def reading(right):
-    """Return evidence of a model that reads some of the samples right."""
+    """Return evidence of a model that classifies some samples correctly."""
     true = np.zeros(len(right), int)
     predicted = np.where(right, 0, 1)
     empty = np.zeros(0, int)
@@ -48,7 +48,7 @@ def test_a_study_differs_in_nothing_from_itself(study, evidence):
     page = to_comparison(study, study, (evidence, evidence), NAMES)
     assert "They have the same configuration, data and versions." in page
     assert page.count("| +0.00 ± ") == len(study.stages)
-    assert "0 samples only A reads right, 0 only B" in page
+    assert "0 samples only A classifies correctly, 0 only B" in page
     assert "p = 1)" in page
 
 
@@ -75,7 +75,7 @@ def test_stages_are_matched_by_their_names(study, evidence):
 
 
 def test_paired_difference_and_its_test_by_hand(study):
-    # Of 20 samples 8 only the first reads right, 2 only the second, 5 both.
+    # Of 20 samples 8 are correct in the first only, 2 in the second only, 5 in both.
     first = np.repeat([True, False, True, False], [8, 2, 5, 5])
     second = np.repeat([False, True, True, False], [8, 2, 5, 5])
     finals = [reaching(study, right.mean()) for right in (first, second)]
