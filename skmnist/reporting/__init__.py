@@ -1,4 +1,4 @@
-"""What people read of a study: text, pages, TensorBoard."""
+"""Reports of a study: text, pages, TensorBoard."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 

@@ -47,7 +47,7 @@ def compare_final(first: Study, second: Study, evidence: Pair) -> Comparison | N
 def to_comparison(
     first: Study, second: Study, evidence: Pair, names: tuple[str, str]
 ) -> str:
-    """Write how two studies differ as a Markdown page.
+    """Write a Markdown page about the differences of two studies.
 
     Parameters
     ----------
@@ -61,8 +61,8 @@ def to_comparison(
     Returns
     -------
     page : str
-        Markdown: what differs in the configuration, stage by stage what each chose
-        and how accurate it is, and how far the final models are apart.
+        Markdown: what differs in the configuration, what each stage chose and how
+        accurate it is, and the difference of the final models.
     """
     differing = configuration_table(first, second, names)
     parts = [
@@ -112,7 +112,7 @@ def stages_table(first: Study, second: Study) -> Table:
 
 
 def describe_final_difference(first: Study, second: Study, evidence: Pair) -> str:
-    """Say in a few sentences how far two final models are apart."""
+    """Describe the difference of two final models in a few sentences."""
     if first.summary is None or second.summary is None:
         return "At least one of the studies is not finished."
     accuracies = [

@@ -1,4 +1,4 @@
-"""The report page: one HTML file that needs nothing from elsewhere."""
+"""The report page: one HTML file that needs no other files."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -40,13 +40,13 @@ from ._text import (
 )
 
 MARKDOWN, PAGE = "report.md", "report.html"
-# A larger matrix is no easier to read than the list of the most frequent mistakes.
+# Nobody can read a larger matrix; the most frequent mistakes are listed anyway.
 MOST_CLASSES = 30
 MOST_MISREAD = 100
 
 _JUDGES = {
-    "holdout": "a sixth of the training data, {n:,} samples that neither trained nor "
-    "stopped a candidate; the test set was read once, by the final model",
+    "holdout": "a sixth of the training data: {n:,} samples that took no part in the "
+    "training. The test set was used once, for the final model",
     "report": "the test set, {n:,} samples, as in the source report",
 }
 
@@ -54,21 +54,21 @@ _JUDGES = {
 def write_report(
     folder: str | os.PathLike[str], html: str | os.PathLike[str] | None = None
 ) -> tuple[str, list[Path]]:
-    """Write a study's report anew, for reading and for terminals.
+    """Write a study's report, as an HTML page and as Markdown.
 
     Parameters
     ----------
     folder : path-like
         The folder of a study, finished or not.
     html : path-like, default=None
-        Where to write the page instead; then nothing is written into the folder.
+        Write only the page, to this file, and nothing into the folder.
 
     Returns
     -------
     markdown : str
-        The report for terminals.
+        The content of ``report.md``.
     paths : list of pathlib.Path
-        The files written: ``report.md`` and ``report.html`` in the folder, or `html`.
+        The written files: ``report.md`` and ``report.html`` in the folder, or `html`.
 
     Raises
     ------
@@ -102,8 +102,8 @@ def to_html(study: Study, evidence: Evidence) -> str:
     Returns
     -------
     page : str
-        HTML with all styles, scripts and figures inside. Without matplotlib the page
-        has no figures, and says so.
+        HTML that contains all styles, scripts and figures. Without matplotlib the
+        page has no figures, and says so.
     """
     draw = _Drawer()
     content = {
@@ -146,21 +146,21 @@ def _template() -> Template:
 
 
 def _printable(value: Any) -> Any:
-    """Write control characters as escapes; a space that does not break may stay."""
+    """Write control characters as escapes, but keep non-breaking spaces."""
     if isinstance(value, Markup) or not isinstance(value, str):
         return value
     return "\u00a0".join(map(visible, value.split("\u00a0")))
 
 
 class _Drawer:
-    """Calls a function that draws; without matplotlib it returns nothing."""
+    """Calls functions that draw; without matplotlib the result is empty."""
 
     def __init__(self):
         self.hint = ""
 
     def __call__(self, function: Callable[..., str], *args: Any) -> Markup:
         try:
-            # SVG of our own.
+            # Our own SVG: the template must not escape it.
             return Markup(function(*args))
         except NoMatplotlibError as error:
             self.hint = str(error)
@@ -220,7 +220,7 @@ def _has_numbers(study, column):
 
 
 def _searched(study: Study, stage: StudyStage) -> str:
-    """Say in a line which values a stage tried."""
+    """List the values that a stage tried, in one line."""
     rows = study.rows_of(stage)
     parts = []
     for name in stage.tried:
@@ -230,10 +230,10 @@ def _searched(study: Study, stage: StudyStage) -> str:
 
 
 def _heat_map(stage: StudyStage, rows: list[Candidate]) -> dict[str, Any] | None:
-    """Return accuracies by the two parameters of a stage; None for other stages.
+    """Return the accuracies of a stage with two parameters as a matrix; else None.
 
-    Each cell has its text, whether it was chosen, and where it lies between the
-    lowest (0) and the highest (1) accuracy.
+    Each cell has a text, a share between 0 for the lowest and 1 for the highest
+    accuracy, and whether the stage chose it.
     """
     if len(stage.tried) != 2:
         return None
@@ -265,7 +265,7 @@ def _heat_map(stage: StudyStage, rows: list[Candidate]) -> dict[str, Any] | None
 
 
 def _final(study: Study, evidence: Evidence, draw: _Drawer) -> dict[str, Any] | None:
-    """Return what the page shows of the final model; None before there is one."""
+    """Return what the page shows of the final model; None for an unfinished study."""
     if study.summary is None:
         return None
     summary, final = study.summary, study.summary.final
@@ -289,7 +289,7 @@ def _final(study: Study, evidence: Evidence, draw: _Drawer) -> dict[str, Any] | 
 
 
 def _confusion(predictions: Predictions | None) -> dict[str, Any] | None:
-    """Return the confusion matrix with a share for the shade of each cell."""
+    """Return the confusion matrix, with the shade of each cell as a share."""
     if predictions is None:
         return None
     both = np.concatenate([predictions.true, predictions.predicted])
@@ -318,7 +318,7 @@ def _confusion(predictions: Predictions | None) -> dict[str, Any] | None:
 
 
 def _misread(predictions: Predictions | None, draw: _Drawer) -> dict[str, Any] | None:
-    """Return the sheet of misread pictures, those the model was most sure of first."""
+    """Return the misread pictures, the highest probability first."""
     if predictions is None:
         return None
     frame = MisreadDigitsDisplay.from_predictions(predictions).frame()
@@ -338,7 +338,7 @@ def _misread(predictions: Predictions | None, draw: _Drawer) -> dict[str, Any] |
 
 
 def _missing(study: Study, evidence: Evidence) -> list[str]:
-    """Say what a folder does not have, and how to get it."""
+    """List what a folder does not have."""
     absent = []
     if study.summary is None:
         absent.append("the study is not finished")
@@ -346,7 +346,7 @@ def _missing(study: Study, evidence: Evidence) -> list[str]:
         absent.append("there are no learning curves (no curves.json)")
     if evidence.predictions is None and study.summary is not None:
         absent.append(
-            "there are no predictions of the test set (no predictions.npz), hence no "
-            "confusion matrix and no misread digits"
+            "there are no predictions of the test set (no predictions.npz), so there "
+            "is no confusion matrix, and there are no misread digits"
         )
     return absent

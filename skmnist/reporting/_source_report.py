@@ -21,7 +21,7 @@ from ._text import (
     markdown_table,
 )
 
-# What the report's rows state about a candidate, under the same name as ours.
+# Parameters of the report's rows that have the same names as ours.
 _SHARED = (
     "depth",
     "widths",
@@ -130,7 +130,7 @@ def to_reproduction(study: Study) -> str:
     Returns
     -------
     page : str
-        Markdown: a table for each stage, and how far the two are apart.
+        Markdown: a table for each stage, and the average differences.
 
     Raises
     ------
@@ -140,8 +140,8 @@ def to_reproduction(study: Study) -> str:
     reported = reported_rows()
     if not _are_reported(study):
         raise ValueError(
-            "the study's candidates are not those of the source report; run one "
-            "with --preset as-reported"
+            "the study has other candidates than the source report; run one with "
+            "--preset as-reported"
         )
     header = study.header
     parts = [
@@ -163,7 +163,7 @@ def _are_reported(study):
 
 
 def describe_distances(study: Study) -> str:
-    """Say how far a study is from the report; nothing where it is another study.
+    """Say how far a study is from the report.
 
     Parameters
     ----------
@@ -172,6 +172,7 @@ def describe_distances(study: Study) -> str:
     Returns
     -------
     sentence : str
+        Empty for a study that did not follow the report.
     """
     same = study.header.data.name == "mnist" and _are_reported(study)
     followed = study.header.config.preset == "as-reported"
@@ -195,7 +196,7 @@ def reproduction_table(
     Returns
     -------
     table : Table
-        Parameters, then reported and measured accuracies in percent.
+        Parameters, then reported and measured accuracies in percent, and epochs.
     """
     columns = [
         *map(in_markdown, stage.tried),
@@ -224,7 +225,7 @@ def reproduction_table(
 
 
 def _distances(rows, reported):
-    """Say how far measured and reported accuracies are apart, on average."""
+    """Say how far measured accuracies are from the reported ones, on average."""
     pairs = list(zip(rows, reported, strict=True))
     test = [r.accuracy - t.reported_test_accuracy for r, t in pairs]
     gaps = [
@@ -255,9 +256,9 @@ def reported_columns(study: Study, stage: StudyStage) -> Extra:
     Returns
     -------
     columns : dict of str to list of str
-        The reported test accuracy and the difference to it, empty where the report
-        has no such candidate. There are no columns where the report has none of the
-        candidates, or where the data are others.
+        The reported test accuracy, and the difference from it. A cell is empty if the
+        report has no such candidate. There are no columns if the report has no
+        candidate of the stage, or if the data are not MNIST.
     """
     if study.header.data.name != "mnist":
         return {}
@@ -277,7 +278,7 @@ def reported_columns(study: Study, stage: StudyStage) -> Extra:
 
 
 def _reported_as(row):
-    """Return the report's row of a candidate in the same stage, or None."""
+    """Return the report's row of a candidate in the same stage; else None."""
     for theirs in reported_rows():
         wanted = {
             **{name: getattr(theirs, name) for name in _SHARED},
@@ -294,6 +295,6 @@ def _reported_as(row):
 
 
 def _layers(value):
-    """Write one value for equal layers, as in ``400`` for ``400 400``."""
+    """Return a single value for equal layers, 400 for 400 and 400."""
     values = set(value) if isinstance(value, list) else {value}
     return value if len(values) > 1 else values.pop()

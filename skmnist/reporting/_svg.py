@@ -1,4 +1,4 @@
-"""The figures of the report page, as text: SVG that needs nothing from elsewhere."""
+"""The figures of the report page as SVG, which needs no other files."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -30,9 +30,9 @@ from ..visualization._search import GapDisplay, StageScoresDisplay
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Stands for the colour of the page's text, which is dark or light.
+# Replaced by the colour of the page's text, which is dark or light.
 _INK = "#010203"
-# Inches of 72 units: a phone shows a unit as a pixel, a desk as one and a half.
+# In inches. A phone shows 72 pixels of an inch, a desktop half as many more.
 _WIDTH = 5.0
 _STYLE = {
     "axes.edgecolor": _INK,
@@ -80,7 +80,7 @@ def stage_figure(study: Study, stage: StudyStage) -> str:
 
 
 def curve_figure(curve: FitCurve, name: str) -> str:
-    """Draw the learning curve of a fit: accuracy above, loss below.
+    """Draw the learning curve of a fit: the accuracy, and the loss below it.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def curve_figure(curve: FitCurve, name: str) -> str:
 
 
 def gap_figure(study: Study, max_gap: float) -> str:
-    """Draw validation against judged accuracy, with the line of too large a gap.
+    """Draw validation accuracy against accuracy, with a line for the largest gap.
 
     Parameters
     ----------
@@ -135,13 +135,13 @@ def gap_figure(study: Study, max_gap: float) -> str:
 
 
 def cost_figure(study: Study, column: Column) -> str:
-    """Draw accuracy against what a candidate costs.
+    """Draw the accuracy of all candidates against a cost.
 
     Parameters
     ----------
     study : Study
     column : Column
-        What is on the other axis; a column with an `axis`.
+        The cost on the other axis; a column with an `axis`.
 
     Returns
     -------
@@ -170,7 +170,7 @@ def cost_figure(study: Study, column: Column) -> str:
 
 
 def path_figure(study: Study) -> str:
-    """Draw the search's path: what each stage tried, chose, and started from.
+    """Draw the path of the search: candidates and winner of each stage.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def path_figure(study: Study) -> str:
 
 
 def png_uri(picture: NDArray[np.uint8]) -> str:
-    """Write a picture as the data URI of a PNG: 255 in black, 0 in white.
+    """Return a picture as the data URI of a PNG: 255 is black, 0 is white.
 
     Parameters
     ----------
@@ -233,11 +233,10 @@ def png_uri(picture: NDArray[np.uint8]) -> str:
 
 
 def _svg(draw: Callable[["Figure"], None], said: str, height: float) -> str:
-    """Draw a figure and return its SVG, to stand inside a page beside others."""
+    """Draw a figure and return its SVG, for a page with several of them."""
     style, said = import_matplotlib("style"), visible(said)
     new_figure = import_matplotlib("figure").Figure
-    # The salt keeps the names inside one SVG apart from those inside another, and
-    # equal in two runs.
+    # With a salt, two figures of a page share no names, and two runs give the same.
     with style.context(["default", {**_STYLE, "svg.hashsalt": said}]):
         figure = new_figure(figsize=(_WIDTH, height), layout="constrained")
         draw(figure)
@@ -246,7 +245,7 @@ def _svg(draw: Callable[["Figure"], None], said: str, height: float) -> str:
         figure.savefig(text, format="svg", transparent=True, metadata=nothing)
     svg = text.getvalue()
     svg = svg[svg.index("<svg") :]
-    # Nobody refers to the groups, whose names are the same in every figure.
+    # Groups have the same names in every figure. Nothing refers to them.
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", svg, count=1)
     svg = svg.replace(_INK, "currentColor")
@@ -256,16 +255,16 @@ def _svg(draw: Callable[["Figure"], None], said: str, height: float) -> str:
 def _focus(
     values: NDArray[np.floating], error: float, least: ArrayLike = ()
 ) -> tuple[float, float]:
-    """Return limits of an axis that hold most values, where a few lie far away.
+    """Return limits of an axis that leave out a few values far from the others.
 
     Parameters
     ----------
     values : ndarray of float
-        All that could be shown.
+        All values.
     error : float
-        Differences up to some of these are no reason to leave a value out.
+        A standard error; a value within a few of them is not left out.
     least : array-like of float, default=()
-        What has to be shown.
+        Values that are always inside.
     """
     values = values[~np.isnan(values)]
     low, high = np.quantile(values, [0.25, 0.75])
@@ -281,7 +280,7 @@ def _typical_error(study):
 
 
 def _note_outside(ax, outside):
-    """Say in the corner how many points the axes leave out."""
+    """Write in a corner how many points lie outside the axes."""
     count = int(np.count_nonzero(outside))
     if count:
         text = f"{count} outside"
@@ -290,7 +289,7 @@ def _note_outside(ax, outside):
 
 
 def _in_percent(axis):
-    """Label an axis of accuracies in percent, with no more decimals than it takes."""
+    """Label an axis of accuracies in percent, with as few decimals as possible."""
     ticker = import_matplotlib("ticker")
     axis.set_major_locator(ticker.MaxNLocator(nbins=4, steps=[1, 2, 2.5, 5, 10]))
     form = ticker.FuncFormatter(lambda value, _: f"{round(100 * value, 6):g} %")
@@ -298,7 +297,7 @@ def _in_percent(axis):
 
 
 def _cost_axis(ax, cost):
-    """Label an axis with plain numbers, as 5,000; logarithmic where they span a lot."""
+    """Label an axis with numbers such as 5,000; logarithmic for a wide range."""
     ticker = import_matplotlib("ticker")
 
     def plain(value, _):

@@ -1,4 +1,4 @@
-"""A search as runs of TensorBoard's HParams plugin, to be browsed there."""
+"""Write a search as runs of TensorBoard's HParams plugin."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..model_selection import StagedSearchCV
 
-# The runs that Keras' own callback puts curves in, and what it calls them there.
+# The runs and names that Keras' own callback uses for learning curves.
 _CURVES = {
     "train": {"loss": "epoch_loss", "accuracy": "epoch_accuracy"},
     "validation": {"val_loss": "epoch_loss", "val_accuracy": "epoch_accuracy"},
@@ -46,7 +46,7 @@ class LoggedRun(NamedTuple):
     params : dict
         Its parameters by their names, and its stage.
     scores : dict of str to float
-        What was measured, without what is NaN.
+        Scores and other measured values; NaN is left out.
     step : int
         Number of its stage, counted from 1.
     winner : bool
@@ -66,11 +66,11 @@ def log_search(
 ) -> list[LoggedRun]:
     """Write a fitted search's candidates as runs of the HParams plugin.
 
-    One run for each candidate, with its parameters and mean scores; the run
-    ``winners`` has the scores of each stage's winner, the stages as steps. The
-    curves of a best estimator that has any are in ``best/train`` and
-    ``best/validation``, under the names of Keras' own callback. Needs TensorBoard:
-    ``pip install "skmnist[tensorboard]"``.
+    Each candidate is a run with its parameters and mean scores. The run ``winners``
+    has the scores of each stage's winner, with a step for each stage. If the best
+    estimator has learning curves, they are in ``best/train`` and
+    ``best/validation``, with the names that Keras' own callback uses. This needs
+    TensorBoard: ``pip install "skmnist[tensorboard]"``.
 
     Parameters
     ----------
@@ -82,12 +82,12 @@ def log_search(
     Returns
     -------
     runs : list of LoggedRun
-        What was written.
+        The written runs.
 
     Raises
     ------
     FileExistsError
-        If there is something in the folder already.
+        If the folder is not empty.
     ImportError
         If TensorBoard is not installed.
     sklearn.exceptions.NotFittedError
@@ -127,9 +127,9 @@ def log_study(
 ) -> list[LoggedRun]:
     """Write a study's candidates as runs of the HParams plugin.
 
-    As `log_search`, from the files of a study, finished or not: all parameters that
-    its candidates have, and all that was measured. The run ``final`` is the final
-    model, judged by the test set, with its curves. No network is built for it.
+    As `log_search`, from the files of a study, finished or not. Each candidate has
+    all its parameters and all measured columns. The run ``final`` is the final model,
+    judged by the test set, with its learning curve. No network is built.
 
     Parameters
     ----------
@@ -141,14 +141,14 @@ def log_study(
     Returns
     -------
     runs : list of LoggedRun
-        What was written.
+        The written runs.
 
     Raises
     ------
     skmnist.study.StudyFolderError
         If there is no study in the folder, or a damaged one.
     FileExistsError
-        If there is something in `logdir` already.
+        If `logdir` is not empty.
     ImportError
         If TensorBoard is not installed.
     """
@@ -252,7 +252,7 @@ def _write(logdir, runs, curves, titles=None):
 
 
 def _write_curves(folder, history):
-    """Write the curves of a fit as Keras' own callback does."""
+    """Write the learning curve of a fit as Keras' own callback does."""
     for part, tags in _CURVES.items():
         if not tags.keys() & history.keys():
             continue
@@ -273,7 +273,7 @@ def _import_tensorboard():
 
 @contextlib.contextmanager
 def _events(folder: Path) -> Iterator[Any]:
-    """Open an event file; neither a default writer nor a graph is touched."""
+    """Open an event file, without changing TensorFlow's default writer or graph."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -281,7 +281,7 @@ def _events(folder: Path) -> Iterator[Any]:
     writer = EventFileWriter(str(folder))
 
     def add(summary, step=0):
-        # TensorFlow and TensorBoard have a class each for the same message.
+        # TensorFlow and TensorBoard each have a class for the same message.
         summary = Summary.FromString(summary.SerializeToString())
         writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
 
@@ -292,7 +292,7 @@ def _events(folder: Path) -> Iterator[Any]:
 
 
 def _experiment(columns, runs, titles):
-    """Describe which parameters and which scores there are."""
+    """Return the message that lists all parameters and scores."""
     from tensorboard.plugins.hparams import api
 
     names = dict.fromkeys(name for params in columns for name in params)
@@ -319,7 +319,7 @@ def _add_session(add, run, params):
     from tensorboard.plugins.hparams.api_pb2 import STATUS_FAILURE, STATUS_SUCCESS
     from tensorboard.plugins.hparams.summary import session_end_pb
 
-    # Two stages may try the same parameters; they stay two rows.
+    # With an id, two runs with the same parameters stay two rows.
     add(api.hparams_pb(params, trial_id=run.name))
     _add_scalars(add, run.scores, run.step)
     add(session_end_pb(STATUS_SUCCESS if run.scores else STATUS_FAILURE))

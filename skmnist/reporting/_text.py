@@ -1,4 +1,4 @@
-"""What a study found, as tables and sentences; no Keras, no drawing."""
+"""Tables and sentences about a study."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -27,8 +27,8 @@ from ..study._storage import Study
 from ..study._uncertainty import Lead, lead_of, n_tied, standard_error
 
 OPTIMISTIC = (
-    "Candidates were judged by the test set, as the source report did; its "
-    "accuracies are therefore optimistic."
+    "The test set judged the candidates, as in the source report. So the accuracies "
+    "are optimistic."
 )
 
 WHAT_P_IS = (
@@ -39,7 +39,7 @@ WHAT_P_IS = (
     "the results too; p does not include that."
 )
 
-# Text in which nothing means anything in Markdown, or in the HTML in it.
+# Text without a meaning in Markdown, or in the HTML in it.
 _HARMLESS = re.compile(r"(?:[^\\`*_{}\[\]<>#|~&]|(?<=\w)_(?=\w))*")
 
 
@@ -66,12 +66,12 @@ Extra = dict[str, list[str]]
 
 
 def in_markdown(text: str) -> str:
-    r"""Write text such that Markdown shows it as it is; leave it alone if it does.
+    r"""Escape text if Markdown would not show it as it is.
 
     Parameters
     ----------
     text : str
-        Anything that comes from files or data.
+        Text from files or data.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def in_markdown(text: str) -> str:
 
 
 def as_code(text: str) -> str:
-    """Write text as code in Markdown; escaped, where code would not hide all of it."""
+    """Write text as code in Markdown, or escape it if it could break out of it."""
     text = visible(text)
     return escape_markdown(text) if re.search(r"[`<>&|]", text) else f"`{text}`"
 
@@ -102,7 +102,7 @@ def stage_table(
     columns: Sequence[Column] | None = None,
     write: Callable[[str], str] = visible,
 ) -> Table:
-    """Show a stage as the source report shows its own.
+    """Show a stage in a table, as the source report does.
 
     Parameters
     ----------
@@ -111,19 +111,19 @@ def stage_table(
     rows : list of Candidate
         Its candidates.
     protocol : {"holdout", "report"}
-        Names the accuracy that judged.
+        What judged the candidates; names the accuracy.
     extra : dict of str to list of str, default=None
-        Further columns, each with a cell for each row; they come before the gap.
+        More columns, with a cell for each row. They come before the gap.
     columns : list of Column, default=None
-        The measured columns to show; None for those that a terminal has room for.
+        The measured columns to show; None for the ones that fit on a terminal.
     write : callable, default=visible
-        Writes a text from files or data: `in_markdown` for Markdown.
+        Function that makes text from files or data safe to show; `in_markdown` for
+        Markdown.
 
     Returns
     -------
     table : Table
-        Parameters that the stage tried, accuracies in percent, epochs trained,
-        seconds, and number of parameters.
+        The parameters that the stage tried, then what was measured.
     """
     columns = shown_columns(on_terminal=True) if columns is None else columns
     judges = judged_by(protocol)
@@ -154,7 +154,7 @@ def page_columns(study: Study) -> list[Column]:
     Returns
     -------
     columns : list of Column
-        Without those that were not kept yet when the study was made.
+        Columns that an older study does not have are left out.
     """
     there = {"standard_error", *(["p_value"] if has_p_values(study) else [])}
     return [
@@ -167,7 +167,7 @@ def page_columns(study: Study) -> list[Column]:
 
 
 def page_rows(study: Study, stage: StudyStage) -> list[Candidate]:
-    """Return the candidates of a stage, each with its standard error.
+    """Return the candidates of a stage with their standard errors.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def page_rows(study: Study, stage: StudyStage) -> list[Candidate]:
     Returns
     -------
     rows : list of Candidate
-        The standard error is there in a study from before it was kept, too.
+        Older studies have kept no standard errors: they are computed.
     """
     return [
         replace(row, standard_error=standard_error(study, row))
@@ -187,7 +187,7 @@ def page_rows(study: Study, stage: StudyStage) -> list[Candidate]:
 
 
 def has_p_values(study: Study) -> bool:
-    """Return whether a study has kept p-values, which came with standard errors."""
+    """Return whether a study has kept p-values; it then has standard errors too."""
     return any(row.standard_error is not None for row in study.rows)
 
 
@@ -199,7 +199,8 @@ def overview_table(study: Study, write: Callable[[str], str] = visible) -> Table
     study : Study
         A study, finished or not.
     write : callable, default=visible
-        Writes a text from files or data: `in_markdown` for Markdown.
+        Function that makes text from files or data safe to show; `in_markdown` for
+        Markdown.
 
     Returns
     -------
@@ -280,7 +281,7 @@ def to_markdown(study: Study, evidence: Evidence | None = None) -> str:
     study : Study
         A study, finished or not.
     evidence : Evidence, default=None
-        What its folder has besides, see `skmnist.study.read_evidence`; adds what
+        What its folder has besides, from `skmnist.study.read_evidence`. It adds what
         the final model misreads.
 
     Returns
@@ -321,7 +322,7 @@ def page_table(
     extra: Extra | None = None,
     write: Callable[[str], str] = visible,
 ) -> Table:
-    """Show a stage with all columns that a page has room for; see `stage_table`."""
+    """Show a stage with all columns of a page, see `stage_table`."""
     rows, protocol = page_rows(study, stage), study.header.config.protocol
     columns = page_columns(study)
     return stage_table(stage, rows, protocol, extra, columns=columns, write=write)
@@ -338,7 +339,7 @@ def describe_config(header: StudyHeader) -> str:
 
 
 def describe_misread(predictions: Predictions, most: int = 5) -> str:
-    """Say in a line how many test samples were misread, and as what."""
+    """Say in a line how many test samples were misread, and how."""
     wrong = predictions.true != predictions.predicted
     pairs = zip(predictions.true[wrong], predictions.predicted[wrong], strict=True)
     frequent = Counter((str(a), str(b)) for a, b in pairs).most_common(most)
@@ -353,7 +354,7 @@ def markdown_table(table: Table) -> str:
     Parameters
     ----------
     table : Table
-        Its cells may hold Markdown.
+        Its cells are Markdown.
 
     Returns
     -------
@@ -404,7 +405,7 @@ def _verdict(study: Study, stage: StudyStage, lead: Lead) -> str:
 def describe_errors(header: StudyHeader) -> str:
     """Say what the standard errors of a study are."""
     return (
-        f"Each candidate was judged by {header.n_judging:,} {header.judged_by} "
-        "samples; the standard errors are those of a proportion of so many. What "
-        "another seed would change comes on top."
+        f"{header.n_judging:,} {header.judged_by} samples judged each candidate, and "
+        "the standard errors are for so many samples. They do not include what another "
+        "seed would change."
     )

@@ -41,10 +41,10 @@ class Predictions:
     probability : ndarray of float of shape (n_test,)
         The probability that it gave to its prediction.
     rows : ndarray of int of shape (n_pictures,)
-        The misread rows with a picture; those with the highest probability first.
+        The misread rows with a picture, the highest probability first.
     pictures : uint8 ndarray of shape (n_pictures, height, width)
-        Their pictures, 255 for the largest value in the test set; no pictures where
-        the rows are none.
+        Their pictures. 255 is the largest value in the test set. Empty where the
+        rows of the data are no pictures.
     """
 
     true: NDArray[Any]
@@ -76,12 +76,12 @@ class Evidence:
 
 @dataclass(frozen=True)
 class InspectedFit:
-    """What a study looks at in each fit, in the process that made it.
+    """What a study records of each fit, in the process that made it.
 
     Parameters
     ----------
     right : ndarray of bool of shape (n_samples,)
-        Whether each row that judges is classified correctly.
+        Whether each row that judges the candidates is classified correctly.
     curve : FitCurve
         The learning curve.
     """
@@ -113,7 +113,7 @@ def fit_curve(classifier: "KerasMLPClassifier") -> FitCurve:
 def inspect_fit(
     classifier: "KerasMLPClassifier", X: NDArray[Any], y: NDArray[Any]
 ) -> InspectedFit:
-    """Look at a candidate's fit where it was made, for `StagedSearchCV(inspect=...)`.
+    """Record what a study keeps of a fit; for `StagedSearchCV(inspect=...)`.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def predict_test_set(classifier: "KerasMLPClassifier", data: "Bunch") -> Predict
     Returns
     -------
     predictions : Predictions
-        With pictures of the misread rows, the first `MOST_PICTURES`.
+        With pictures of at most `MOST_PICTURES` misread rows.
     """
     X, y = data.data[data.test], data.target[data.test]
     return predict_pictures(classifier, X, y, picture_shape(data), most=MOST_PICTURES)
@@ -158,7 +158,7 @@ def predict_pictures(
     *,
     most: int | None = None,
 ) -> Predictions:
-    """Predict pictures with a fitted classifier, and keep those that it misreads.
+    """Predict pictures with a fitted classifier, and keep the misread ones.
 
     Parameters
     ----------
@@ -169,9 +169,9 @@ def predict_pictures(
     y : ndarray of shape (n_samples,)
         Their labels.
     shape : tuple of (int, int) or None
-        Height and width of a picture; None where the rows are none.
+        Height and width of a picture; None where the rows are no pictures.
     most : int, default=None
-        Number of pictures to keep at most; None for all that are misread.
+        Largest number of pictures to keep; None keeps all that are misread.
 
     Returns
     -------
@@ -188,17 +188,18 @@ def predict_pictures(
 
 
 def picture_shape(data: "Bunch") -> tuple[int, int] | None:
-    """Return the height and width of a data set's pictures; None if they are none.
+    """Return the height and width of a data set's pictures.
 
     Parameters
     ----------
     data : Bunch
-        Its `feature_names` are ``pixel_<row>_<column>``, or ``pixel_<number>`` where
-        the pictures came as rows: these are taken to be square.
+        Its `feature_names` are ``pixel_<row>_<column>``, or ``pixel_<number>`` for
+        pictures that came as rows. The latter are taken to be square.
 
     Returns
     -------
     shape : tuple of (int, int) or None
+        None where the rows are no pictures.
 
     Examples
     --------
@@ -236,12 +237,12 @@ def read_evidence(folder: str | os.PathLike[str]) -> Evidence:
     Returns
     -------
     evidence : Evidence
-        None in the place of what an older study does not have.
+        Parts that an older study does not have are empty or None.
 
     Raises
     ------
     StudyFolderError
-        If a file is damaged.
+        If a file is damaged: the message names it, and what is wrong.
     """
     folder = Path(folder)
     curves = read_file(folder / CURVES, Curves) or Curves.empty()

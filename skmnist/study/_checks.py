@@ -1,4 +1,4 @@
-"""Values from files and from users, checked against the types of a record."""
+"""Check values from files and from users against the types of a record."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -23,8 +23,8 @@ from typing import (
 
 _BRIEF = reprlib.Repr()
 _BRIEF.maxlevel, _BRIEF.maxlist, _BRIEF.maxdict, _BRIEF.maxstring = 2, 3, 3, 50
-# Beyond these a number is damage: a whole number that a float cannot hold exactly,
-# seconds that are more than thirty years.
+# A larger number means damage: floats cannot hold every larger whole number exactly,
+# and so many seconds are more than thirty years.
 LARGEST, LONGEST = 2**53, 1e9
 
 
@@ -33,7 +33,7 @@ class Said(str):
 
 
 class MisfitError(ValueError):
-    """A value is not what a field needs.
+    """A value does not fit its field.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class MisfitError(ValueError):
     found : object
         The value, or what there is, as `Said`.
     expected : str
-        What the field needs, in words.
+        What fits, in words.
     """
 
     def __init__(self, name: str, found: Any, expected: str) -> None:
@@ -72,9 +72,9 @@ class Rule(NamedTuple):
     Attributes
     ----------
     expected : str
-        In words, the type included.
+        What is allowed, in words, with the type.
     allows : callable
-        ``allows(value)``; whether a value of the type is right.
+        ``allows(value)`` returns whether a value of the type is allowed.
     """
 
     expected: str
@@ -118,7 +118,7 @@ MaybeAmount = Annotated[float, Rule("a number from 0, or nan", _missing_or(0, LA
 
 
 def checked(kind: Any, value: Any, name: str) -> Any:
-    """Return a value as a type has it.
+    """Return a value, converted to a type, or raise an error.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def checked(kind: Any, value: Any, name: str) -> Any:
     Raises
     ------
     MisfitError
-        If the value is of another type, or its rule does not allow it.
+        If the value has another type, or if its rule does not allow it.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def _union(kind, value, name):
         try:
             return checked(one, value, name)
         except MisfitError as error:
-            # It is of this type, and something inside it is wrong.
+            # The value has this type, but something inside it is wrong.
             if error.name != name:
                 raise
     raise MisfitError(name, value, described(kind))
@@ -266,7 +266,7 @@ def types_of(cls: type) -> dict[str, Any]:
 
 
 class Record:
-    """What the records of a study share: they become plain data, and come from it."""
+    """Base of the records of a study: dataclasses that files hold as plain data."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the record as plain data, as a file has it.
@@ -295,9 +295,9 @@ def read_record(cls: type[Record], plain: Any, name: str = "") -> Any:
     cls : type
         A dataclass that is a `Record`.
     plain : object
-        What a file has. Keys that the record does not know are left out.
+        The content of a file, or a part of it. Unknown keys are left out.
     name : str, default=""
-        Where the data stand in the file.
+        The place of the data in the file.
 
     Returns
     -------
@@ -307,8 +307,8 @@ def read_record(cls: type[Record], plain: Any, name: str = "") -> Any:
     Raises
     ------
     MisfitError
-        If `plain` is no dict, a field without a default is missing, or a value does
-        not fit its field.
+        If `plain` is no dict, if a field without a default is missing, or if a value
+        does not fit its field.
     """
     if not isinstance(plain, dict):
         raise MisfitError(name or "the content", plain, "a dict")

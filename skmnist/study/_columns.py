@@ -61,10 +61,9 @@ class Column:
     name : str
         Its name in results.csv.
     kind : type
-        ``str``, ``bool``, ``int`` or ``float``, perhaps with a rule; None for a
-        parameter of which nothing is known.
+        ``str``, ``bool``, ``int`` or ``float``, perhaps with a rule.
     role : {"place", "parameter", "measured", "mark"}
-        What the column is about: where a candidate stands, what was tried, what was
+        What the column says: where a candidate belongs, what was tried, what was
         measured, what was chosen.
     title : str
         Its heading in a table.
@@ -77,14 +76,14 @@ class Column:
         `skmnist.record_scoring` does not record it; the name of the column must not be
         one that it records.
     rank : int, default=None
-        Tables show columns in this order, and none without a rank.
+        Tables show the columns with a rank, in this order.
     on_terminal : bool, default=True
-        Whether the tables on a terminal show it, where there is little room.
+        Whether tables on a terminal show it. There is little room.
     axis : str, default=""
-        What a figure with accuracy against this column calls it; there is no such
-        figure without a name.
+        Its name on the axis of a figure that shows accuracy against it. Without a
+        name there is no such figure.
     needed : bool, default=True
-        Whether a file must have it.
+        Whether a file must have the column.
     per_layer : bool, default=False
         Whether a parameter may have a value for each layer.
     """
@@ -157,15 +156,15 @@ PARAMETERS = (
 
 
 def _column(role, default=MISSING, **about):
-    """Return a field that says how its column is named and shown."""
+    """Return a field of `Candidate` with what is known about its column."""
     about = {"role": role, "needed": default is MISSING, **about}
     return field(default=default, metadata=about)
 
 
 def _measured(title, unit="", source=None, *, rank=100, **about):
-    """Return a field for something measured; by default all tables show it, last.
+    """Return a field for something measured. All tables show it, last by default.
 
-    A field that files of earlier studies do not have needs a ``default``.
+    Files of earlier studies lack a new field, so give it a ``default``.
     """
     return _column(
         "measured", title=title, unit=unit, source=source, rank=rank, **about
@@ -183,14 +182,12 @@ class Candidate(Record):
     stage : str
         Name of the stage.
     params : dict
-        Parameters by name, those of earlier stages too. Values are plain data: a
-        list where layers have values of their own.
+        All parameters by their names, chosen in earlier stages or tried in this one.
+        Values are plain data: a list where the layers have different values.
     validation_accuracy : float
-        Fraction of the rows that stopped the training that is classified correctly;
-        NaN without validation.
+        Accuracy on the validation rows, which stop the training; NaN without them.
     accuracy : float
-        Fraction of the rows that judge the candidates that is classified correctly;
-        NaN for a candidate that failed.
+        Accuracy on the rows that judge the candidates; NaN for one that failed.
     n_iter : float
         Epochs trained.
     best_iter : float
@@ -206,8 +203,8 @@ class Candidate(Record):
     incumbent : bool
         Whether the stage started from this candidate.
     standard_error : float, default=None
-        Standard error of the accuracy; None for a candidate that failed, and in
-        studies from before it was kept.
+        Standard error of the accuracy; None for a candidate that failed. Older
+        studies have none.
     p_value : float, default=None
         The p-value of the difference from the stage's winner, by McNemar's test on
         the rows that judge, adjusted after Holm; see `skmnist.stats.stage_verdict`.
@@ -317,7 +314,7 @@ def shown_columns(*, on_terminal: bool = False) -> list[Column]:
 
 
 def parameters_in_order(names: Iterable[str]) -> list[str]:
-    """Sort names of parameters: those of `PARAMETERS` in their order, then others.
+    """Sort names of parameters: first the names in `PARAMETERS`, then the others.
 
     Examples
     --------
@@ -368,8 +365,8 @@ def read_csv(text: str) -> list[Candidate]:
     Raises
     ------
     MisfitError
-        If a column is missing or twice there, a row has more or fewer cells than
-        the header, or a cell is not what its column needs.
+        If a column is missing or occurs twice, if a row has more or fewer cells than
+        the header, or if a cell does not fit its column.
     """
     return [_candidate(cells, f"line {n}") for n, cells in read_table(text, COLUMNS)]
 
@@ -382,7 +379,7 @@ def read_table(text: str, columns: Iterable[Column]) -> list[tuple[int, dict]]:
     text : str
         The content of the file.
     columns : iterable of Column
-        What is known; the file may have other columns too.
+        The known columns; the file may have others too.
 
     Returns
     -------
@@ -447,11 +444,11 @@ def read_cell(column: Column | None, text: str, where: str) -> Any:
     Parameters
     ----------
     column : Column or None
-        What is known about its column.
+        Its column; None for an unknown one.
     text : str
         The cell.
     where : str
-        What to call it in an error.
+        The name of the cell for an error.
 
     Returns
     -------
@@ -461,7 +458,7 @@ def read_cell(column: Column | None, text: str, where: str) -> Any:
     Raises
     ------
     MisfitError
-        If the cell does not hold what the column needs.
+        If the cell does not fit its column.
     """
     if not text:
         return "" if column is not None and column.role == "place" else None
@@ -493,7 +490,7 @@ def _type_of(kind):
 
 
 def _guess(text):
-    """Read a cell of a column of which nothing is known."""
+    """Read a cell of an unknown column."""
     for read in (_READ[bool], int, float):
         try:
             return read(text)

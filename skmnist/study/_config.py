@@ -23,7 +23,7 @@ JUDGING_PART = 1 / 6
 
 
 class ConfigError(ValueError):
-    """A parameter of a study that cannot be.
+    """A parameter of a study has a value that is not allowed.
 
     Parameters
     ----------
@@ -51,33 +51,34 @@ class StudyConfig(Record):
     data : str or path-like, default=None
         Folder with the MNIST files.
     preset : str, default="report"
-        Which stages, a name in `PRESETS`.
+        Which stages to run, a name in `PRESETS`.
     protocol : {"holdout", "report"}, default="holdout"
-        What judges a candidate: a part of the training data that neither
-        trained nor stopped it, or the test set, as the source report did. The
-        test set makes the results optimistic.
+        What judges a candidate. "holdout" is a part of the training data that the
+        candidate neither trained nor stopped with. "report" is the test set, as in
+        the source report; it makes the results optimistic.
     n_jobs : int, default=1
         Fits that run at once, on this machine; -1 for one on each core.
     backend : {"loky", "dask"}, default="loky"
-        Where they run: in processes of this machine, or on the workers of a Dask
-        cluster, a fit on each.
+        Where the fits run: in processes of this machine, or on the workers of a
+        Dask cluster, one fit on each.
     scheduler : str, default=None
         Address of the cluster's scheduler, as in ``"tcp://host:8786"``.
     time_budget : float, default=None
         Seconds after which no fit of the search starts.
     n_iter : int or dict of str to int, default=None
-        Most candidates that are drawn from a stage's grid; a dict names stages.
+        Draw at most so many candidates from each stage's grid; a dict gives numbers
+        for some stages by their names.
     seed : int, default=0
-        Seed of the folds, of every fit, and of candidates that are drawn; below
-        2**32.
+        Seed of the folds, of every fit, and of drawn candidates; from 0 to
+        2**32 - 1.
     epochs : int, default=20
-        Most epochs of a fit.
+        Largest number of epochs of a fit.
 
     Raises
     ------
     ValueError
-        If a parameter is of another type or out of its range, or names a preset or
-        a stage that does not exist.
+        If a parameter has another type, is out of its range, or names a preset or a
+        stage that does not exist.
 
     Examples
     --------
@@ -114,7 +115,7 @@ got 'hold-out'
         self._check_names()
 
     def _check_names(self) -> None:
-        """Raise ConfigError for names that only the other parameters explain."""
+        """Raise ConfigError for values that do not fit the other parameters."""
         from ._presets import PRESETS
 
         if self.preset not in PRESETS:
@@ -134,7 +135,7 @@ got 'hold-out'
     def _recorded(cls, values: dict[str, Any]) -> Self:
         """Make the configuration that a study recorded.
 
-        The preset may be one that only the script of that study knew.
+        Its preset may be one that another script has added to `PRESETS`.
         """
         config = object.__new__(cls)
         for name in types_of(cls):

@@ -1,8 +1,10 @@
-"""What `skmnist study` can search: the report's experiment, and one for accuracy."""
+"""The presets of `skmnist study`: the report's experiment, and one for accuracy."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from scipy.stats import loguniform, uniform
 
@@ -16,26 +18,27 @@ from ._source_experiment import (
     report_stages,
 )
 
-# The stages whose candidates distort images.
+# Stages that distort images.
 IMAGE_STAGES = ("augmentation",)
 LIGHT = Distortions(rotation=5.0, shift=0.02, scale=0.05, shear=0.05)
 STRONG = Distortions(15.0, 0.08, 0.15, 0.2, elastic_strength=0.05)
 
 
-def accuracy_base_params(epochs=20):
+def accuracy_base_params(epochs: int = 20) -> dict[str, Any]:
     """Return the parameters before the first stage of `accuracy_stages`.
 
     Parameters
     ----------
     epochs : int, default=20
-        Epochs of a fit, before the last stage asks for more.
+        Epochs of a fit, before the last stage tries more.
 
     Returns
     -------
     params : dict
-        The network that the report ends with. A schedule does its best at its end:
-        so nothing stops the training before, the epoch of the highest validation
-        accuracy is kept, and the final network trains on the validation data too.
+        Parameters of the network that the report ends with. A schedule of the
+        learning rate works best when it runs to its end. So no training stops early;
+        the epoch with the highest validation accuracy is kept, and the final network
+        trains on the validation data too.
 
     Examples
     --------
@@ -63,36 +66,36 @@ def accuracy_base_params(epochs=20):
         "validation_split": 0.1,
         "early_stopping": True,
         "monitor": "val_accuracy",
-        # No training is this long: none is cut short.
+        # Longer than any training: so none stops early.
         "patience": 10_000,
         "min_train_loss": None,
         "epochs": epochs,
     }
 
 
-def accuracy_stages():
+def accuracy_stages() -> list[Stage]:
     """List stages that search for accuracy: how a network learns, not its shape.
 
     Returns
     -------
     stages : list of Stage
         For a `StagedSearchCV` on a `KerasMLPClassifier` with the parameters of
-        `accuracy_base_params`: 31 candidates, not counting incumbents. Leave out
-        the `IMAGE_STAGES` for data that are no square images.
+        `accuracy_base_params`. They have 31 candidates, without incumbents. Leave
+        out the stage ``augmentation`` for data that are no square images.
 
     Notes
     -----
     1. ``learning_rate``: eight draws of the rate, with its schedule and warm-up.
-    2. ``normalization``: with and without batch normalization, at the same and at
-       three times the learning rate, which it usually allows.
+    2. ``normalization``: with and without batch normalization, at the learning rate
+       so far and at three times that rate, which normalization usually allows.
     3. ``regularization``: ten draws of weight decay with label smoothing, of dropout
-       of inputs and hidden layers, or of all.
+       of inputs and hidden layers, or of both.
     4. ``augmentation``: four strengths of distortions, from light to strong.
-    5. ``fine_tuning``: four draws of the learning rate, for what was chosen since.
-    6. ``duration``: two and four times the epochs; the fewest that are at most
-       0.05 % less accurate.
+    5. ``fine_tuning``: four draws of the learning rate, near the one so far.
+    6. ``duration``: two and four times the epochs. It chooses the fewest epochs that
+       are at most 0.05 % less accurate than the best.
 
-    All but the last choose the most accurate candidate.
+    All other stages choose the most accurate candidate.
 
     Examples
     --------
@@ -122,24 +125,25 @@ def accuracy_stages():
     ]
 
 
-def normalizations(chosen):
+def normalizations(chosen: dict[str, Any]) -> dict[str, list]:
     """List networks with and without normalization, at two learning rates."""
     rate = chosen["learning_rate"]
     return {"batch_normalization": [False, True], "learning_rate": [rate, 3 * rate]}
 
 
-def nearby_rates(chosen):
-    """Return a distribution of learning rates around the one that was chosen."""
+def nearby_rates(chosen: dict[str, Any]) -> dict[str, Any]:
+    """Return a distribution of learning rates around the chosen one."""
     rate = chosen["learning_rate"]
     return {"learning_rate": loguniform(rate / 3, rate * 3)}
 
 
-def longer_trainings(chosen):
-    """List the epochs that were chosen, twice and four times as many."""
+def longer_trainings(chosen: dict[str, Any]) -> dict[str, list]:
+    """List the chosen number of epochs, twice and four times as many."""
     return {"epochs": [times * chosen["epochs"] for times in (1, 2, 4)]}
 
 
-PRESETS = {
+# Stages by the name of a preset. A script may add its own.
+PRESETS: dict[str, Callable[[], list[Stage]]] = {
     "report": report_stages,
     "quick": quick_stages,
     "as-reported": as_reported_stages,
@@ -147,7 +151,7 @@ PRESETS = {
 }
 
 
-def base_params(preset, epochs):
+def base_params(preset: str, epochs: int) -> dict[str, Any]:
     """Return the parameters before a preset's first stage.
 
     Parameters
@@ -155,7 +159,7 @@ def base_params(preset, epochs):
     preset : str
         A name in `PRESETS`.
     epochs : int
-        Most epochs of a fit.
+        Largest number of epochs of a fit.
 
     Returns
     -------
@@ -167,8 +171,8 @@ def base_params(preset, epochs):
     return {**report_base_params(), "epochs": epochs}
 
 
-def final_params(preset):
-    """Return what else the final network of a preset is trained with."""
+def final_params(preset: str) -> dict[str, Any]:
+    """Return more parameters of a preset's final network."""
     return {"refit_on_all": True} if preset == "accuracy" else {}
 
 
@@ -184,12 +188,13 @@ def stages_for(
     n_features : int
         Features of the data.
     n_iter : int or dict of str to int, default=None
-        Most candidates that are drawn from a stage's grid; a dict names stages.
+        Draw at most so many candidates from each stage's grid; a dict gives numbers
+        for some stages by their names.
 
     Returns
     -------
     stages : list of Stage
-        The stages of the preset, without those that need other data.
+        The stages of the preset that suit the data.
 
     Examples
     --------
@@ -230,7 +235,7 @@ TITLES = {
 
 
 def title_of(name: str) -> str:
-    """Return the heading of a stage; its name, where it has none.
+    """Return the heading of a stage. A stage without one keeps its name.
 
     Examples
     --------

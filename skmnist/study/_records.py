@@ -1,4 +1,4 @@
-"""What a study's files hold, as records: one for each kind of content."""
+"""The content of a study's files as records."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -25,7 +25,7 @@ from ._config import JUDGING_PART, StudyConfig, judged_by
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
-# The form of study.json; one is added where an older version could not read it.
+# Version of the form of study.json. Raise it when older versions cannot read it.
 SCHEMA = 1
 _Schema = Annotated[
     int, Rule(f"a whole number from 1 to {SCHEMA}", lambda v: 1 <= v <= SCHEMA)
@@ -42,13 +42,13 @@ class StudyData(Record):
     name : str
         Their name.
     note : str
-        What a reader must know about them, such as why they stand in for others.
+        What a reader must know about them, for example that they replace others.
     fingerprint : str
         SHA-256 of the content.
     n_train, n_test : int
-        Rows to train with, and to judge the final model.
+        Number of training rows and of test rows.
     n_features : int
-        Columns.
+        Number of columns.
     """
 
     name: str
@@ -73,7 +73,7 @@ class StudyData(Record):
 
 @dataclass(frozen=True)
 class StudyHeader(Record):
-    """The content of ``study.json``: what is done, with what.
+    """The content of ``study.json``: configuration, data, versions.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class StudyHeader(Record):
     data : StudyData
         The data.
     stages : list of str
-        Names of all its stages; empty in studies from before these were kept.
+        Names of all its stages; empty in older studies.
     optimistic : bool
         Whether the test set judges the candidates.
     threads_per_fit : int
@@ -153,11 +153,11 @@ class FinalModel(Record):
     Parameters
     ----------
     test_accuracy : float
-        Fraction of the test set that it classifies correctly.
+        Accuracy on the test set.
     standard_error : float
-        Standard error of that fraction.
+        Standard error of the test accuracy.
     validation_accuracy : float or None
-        Fraction of its validation rows; None without validation.
+        Accuracy on the validation rows; None without validation.
     n_iter : int
         Epochs trained.
     best_iter : int
@@ -201,9 +201,9 @@ class StudySummary(Record):
     n_candidates : int
         Candidates of all stages.
     n_fits : int
-        Fits, with that of the final model.
+        Fits, the final model included.
     seconds : float
-        Seconds that the study took, when it last ran.
+        Seconds that the last run of the study took.
     """
 
     data: StudyData
@@ -234,7 +234,7 @@ class StudyTrial(Record):
     Parameters
     ----------
     finished : str
-        When, in ISO format with the time zone.
+        When the fit was finished, in ISO format with the time zone.
     stage : str
         Name of the stage.
     candidate : int
@@ -242,9 +242,9 @@ class StudyTrial(Record):
     split : int
         Number of the split.
     first : int
-        Number of the first of the candidates that are evaluated together.
+        Number of the first candidate among those that run together.
     n_together : int
-        Fits of all of them.
+        Number of fits that run together.
     params : dict
         Parameters of the candidate.
     scores : dict of str to float or None
@@ -289,8 +289,8 @@ class FitCurve(Record):
     Parameters
     ----------
     loss, val_loss, accuracy, val_accuracy : list of float or None
-        A number for each epoch, of the training and of the validation rows; None
-        where it was not measured.
+        Loss and accuracy on the training and the validation rows, a number for each
+        epoch; None where it was not measured.
     best_iter : int
         The epoch whose weights are kept, counted from 1.
     stop_reason : str
@@ -335,7 +335,7 @@ class Curves(Record):
     stages : dict of str to FitCurve
         The learning curve of each stage's winner by the stage's name.
     final : FitCurve or None
-        That of the final model; None while there is none.
+        The learning curve of the final model; None before there is one.
     """
 
     stages: dict[str, FitCurve]

@@ -86,24 +86,24 @@ _PACKAGES = (
 )
 
 
-def pin_threads(n_jobs, threads=None):
-    """Give each fit its share of the cores, before TensorFlow starts.
+def pin_threads(n_jobs: int, threads: int | None = None) -> int:
+    """Set the number of threads of each fit, before TensorFlow starts.
 
-    The sums inside a matrix product depend on the number of threads, and with
-    them the last bits of every weight; so a study pins the number and records
-    it. TensorFlow reads the environment once; loky's own limits do not bind it.
+    The last bits of every weight depend on the number of threads. So a study sets
+    this number and records it. TensorFlow reads it once from the environment; it does
+    not respect the limits that loky sets.
 
     Parameters
     ----------
     n_jobs : int
         Fits that run at once, as joblib counts them.
     threads : int, default=None
-        Threads of a study that goes on; None for an equal share of the cores.
+        Number of threads of a study that goes on; None shares the cores equally.
 
     Returns
     -------
     threads : int
-        Threads of each fit. A number that the caller's environment sets stays.
+        Number of threads of each fit. A number in the environment takes precedence.
     """
     share = max(1, (joblib.cpu_count() or 1) // joblib.effective_n_jobs(n_jobs))
     if "tensorflow" in sys.modules and "TF_NUM_INTRAOP_THREADS" not in os.environ:
@@ -116,7 +116,7 @@ def pin_threads(n_jobs, threads=None):
 
 @dataclass(frozen=True)
 class _Listeners:
-    """Whom a study tells what happens."""
+    """What a study calls as it goes on."""
 
     on_data: Callable[[StudyHeader], None] | None
     on_stage: Callable[[StudyStage, list[Candidate]], None] | None
@@ -138,8 +138,8 @@ def run_study(
     config : StudyConfig
         What to do.
     out : path-like
-        Folder to write: new or empty, or with the same study, which then goes on
-        where it was.
+        Folder to write. It is new or empty, or holds the same study, which then goes
+        on where it was.
     on_data : callable, default=None
         ``on_data(header)``, called once the data are there, with a `StudyHeader`.
     on_stage : callable, default=None
@@ -156,14 +156,22 @@ def run_study(
     Raises
     ------
     StudyFolderError
-        If the folder is taken by something else, or by a process that runs the
-        study now, or if it holds a damaged study.
+        If the folder holds something else, another study or a damaged one, or if
+        another process runs the study now.
     skmnist.datasets.DataError
         If the data are not what they should be.
     skmnist.model_selection._executors.ClusterError
-        If the cluster's workers would give other results, or none answers.
+        If no worker of the cluster answers, or if workers would give other results.
     TimeoutError
         If the time is over before the first stage is finished.
+
+    Examples
+    --------
+    >>> from skmnist.study import StudyConfig, run_study
+    >>> config = StudyConfig(dataset="digits", preset="quick", epochs=3)
+    >>> study = run_study(config, "my-study")  # doctest: +SKIP
+    >>> study.summary.final.test_accuracy  # doctest: +SKIP
+    0.9083
     """
     started = time.perf_counter()
     out = claim_folder(out)
@@ -212,14 +220,14 @@ def _workers(header):
 
 
 class _Runner:
-    """A study that runs: its stages, its final model, and what is written of them."""
+    """A study that runs: it searches, trains the final model and writes the files."""
 
     def __init__(self, out, header, data, trials, listeners):
         self.out, self.header, self.data = out, header, data
         self.trials, self.listeners = trials, listeners
         # Fits that an earlier run has finished are taken from there.
         self.classifier = _classifier(header.config, memory=str(out.resolve()))
-        # What candidates have where they do not try something else.
+        # The parameters of a candidate that tries nothing.
         base = base_params(header.config.preset, header.config.epochs)
         columns = {column.name for column in PARAMETERS}
         self.params = {n: plain(v) for n, v in base.items() if n in columns}
@@ -230,7 +238,7 @@ class _Runner:
         self.inspected: dict[int, InspectedFit | None] = {}
 
     def run(self) -> Study:
-        """Run the stages and the final model; return the study, not yet timed."""
+        """Run the stages and train the final model; the seconds are not set yet."""
         config, data = self.header.config, self.data
         search = _search(config, self.classifier, data)
         search.set_params(on_stage_end=self._on_stage, on_trial_end=self._on_trial)
@@ -259,7 +267,8 @@ class _Runner:
         self.stages.append(_stage(result))
         self.rows.extend(new)
         self.curves[result.name] = self.inspected[result.winner].curve
-        if len(self.rows) >= self.n_kept:  # what an earlier run wrote stays until then
+        # An earlier run may have come further: its files stay until then.
+        if len(self.rows) >= self.n_kept:
             write_rows(self.out / ROWS, self.rows)
             write_json(self.out / STAGES, self.stages)
             write_json(self.out / CURVES, Curves(self.curves, None))
@@ -267,7 +276,7 @@ class _Runner:
             self.listeners.on_stage(self.stages[-1], new)
 
     def _know_parameters(self, candidates):
-        """Give all candidates the parameters that a stage is the first to try."""
+        """Add parameters that no stage has tried before to all candidates."""
         defaults = self.classifier.get_params()
         names = dict.fromkeys(name for params in candidates for name in params)
         new = {n: plain(defaults[n]) for n in names if n not in self.params}
@@ -292,15 +301,15 @@ def stage_rows(
     cv_results : dict
         All rows so far.
     base : dict
-        The parameters that candidates are to have, with the values of those that do
-        not try others.
+        The parameters that each candidate has, with their values where the candidate
+        does not try others.
     dataset : str
         Name of the data.
 
     Returns
     -------
     rows : list of Candidate
-        Without their standard errors, see `with_significance`.
+        Their standard errors are still missing, see `with_significance`.
     """
     rows = []
     for i in result.indices:
@@ -322,14 +331,14 @@ def stage_rows(
 def with_significance(
     rows: list[Candidate], inspected: list[InspectedFit | None]
 ) -> list[Candidate]:
-    """Return the candidates of a stage with how sure their accuracies are.
+    """Add standard errors and p-values to the candidates of a stage.
 
     Parameters
     ----------
     rows : list of Candidate
         From `stage_rows`.
     inspected : list of InspectedFit or None
-        What `inspect_fit` has found of each candidate; None for one that failed.
+        What `inspect_fit` has found for each candidate; None for one that failed.
 
     Returns
     -------

@@ -1,12 +1,10 @@
-"""The experiment of the report "MNIST Deep Learning" as data: its eight stages.
-
-Not named after `report_stages`: a package's module and function of one name would
-hide each other.
-"""
+"""The experiment of the report "MNIST Deep Learning" as data: its eight stages."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..model_selection._rules import best_score, prefer, smallest, within_gap
 from ..model_selection._stage import Stage
@@ -34,14 +32,18 @@ PAIRS = (
 SLOPES = (0.0, 0.25, -0.25, 0.5, -0.5, 0.75, -0.75)
 
 
-def report_base_params():
+# A parameter with one value for all layers, or one for each.
+PerLayer = int | str | Sequence[int] | Sequence[str]
+
+
+def report_base_params() -> dict[str, Any]:
     """Return the parameters before the first stage, for `KerasMLPClassifier`.
 
     Returns
     -------
     params : dict
-        The report's network without any tuning. Its "None" initializers are the
-        defaults of Keras, Glorot's uniform one in every layer.
+        Parameters of the report's network before any tuning. Where the report names
+        no initializers, these are Keras' default: Glorot's uniform one.
 
     Examples
     --------
@@ -64,32 +66,33 @@ def report_base_params():
     }
 
 
-def report_stages():
+def report_stages() -> list[Stage]:
     """List the eight stages of the report.
 
     Returns
     -------
     stages : list of Stage
         For a `StagedSearchCV` with ``scoring=record_scoring()`` on a
-        `KerasMLPClassifier` with the parameters of `report_base_params`. Along
-        the report's own path they have 48 candidates.
+        `KerasMLPClassifier` with the parameters of `report_base_params`. With the
+        report's own choices they have 48 candidates.
 
     Notes
     -----
-    1. ``depth_width``: as long as a further layer is a significant gain.
-    2. ``activations``: all pairs of three; in deeper networks the layers between
-       the first and the last have the activation of the first.
-    3. ``node_distribution``: the same number of nodes, shifted towards the first
-       or the last layer; in deeper networks along a straight line.
+    1. ``depth_width``: sizes of the network; a layer more as long as it is a
+       significant gain.
+    2. ``activations``: all pairs of three activations, for the first and the last
+       layer. In deeper networks the layers between have that of the first.
+    3. ``node_distribution``: the same number of nodes, more of them in the first or
+       in the last layer; in deeper networks along a straight line.
     4. ``batch_size``: the smallest that is at most 0.1 % less accurate.
-    5. ``validation_split``: the least overfitting at the cost of 0.15 % at most.
-    6. ``initializers``: He's for ReLU is recommended, and chosen unless it is
-       worse by more than one standard error of an accuracy on 10,000 images.
+    5. ``validation_split``: the smallest gap that costs at most 0.15 % of accuracy.
+    6. ``initializers``: He's initializer, recommended for ReLU, unless it is worse
+       by more than one standard error of an accuracy on 10,000 images.
     7. ``optimizer``: the most accurate.
-    8. ``epochs``: the chosen network once more, until training stops early.
+    8. ``epochs``: the chosen network once more, until the training stops early.
 
-    The first three stages choose the most accurate network that does not
-    overfit by more than 1 %.
+    The first three stages choose the most accurate network whose validation accuracy
+    exceeds its accuracy by at most 1 %.
 
     Examples
     --------
@@ -112,13 +115,13 @@ def report_stages():
     )
 
 
-def quick_stages():
-    """List the same eight stages with few candidates, small enough for a first try.
+def quick_stages() -> list[Stage]:
+    """List the same eight stages with few candidates, for a first try.
 
     Returns
     -------
     stages : list of Stage
-        As `report_stages`, with 19 candidates at most, not counting incumbents.
+        As `report_stages`, with at most 19 candidates, without incumbents.
     """
     shapes = {"depth": [1, 2], "widths": [32, 64]}
     return _stages(
@@ -146,7 +149,7 @@ REPORTED_CHOICES = {
 
 @dataclass(frozen=True)
 class ReportedChoice:
-    """A rule that chooses what the report chose, whatever the scores say.
+    """A rule that makes the report's choice and ignores the scores.
 
     Parameters
     ----------
@@ -156,7 +159,7 @@ class ReportedChoice:
 
     stage: str
 
-    def __call__(self, cv_results):
+    def __call__(self, cv_results: Mapping[str, Any]) -> int:
         """Return the row with the report's choice."""
         wanted = REPORTED_CHOICES[self.stage].items()
         for row, params in enumerate(cv_results["params"]):
@@ -165,13 +168,14 @@ class ReportedChoice:
         raise ValueError(f"the report's choice {dict(wanted)} is not among the rows")
 
 
-def as_reported_stages():
-    """List the report's stages such that all 48 candidates are the report's own.
+def as_reported_stages() -> list[Stage]:
+    """List the report's stages with the report's own choices.
 
     Returns
     -------
     stages : list of Stage
-        As `report_stages`, but each stage goes on with what the report chose.
+        As `report_stages`, but each stage starts from what the report chose: so the
+        48 candidates are the report's.
     """
     return [
         replace(stage, rule=ReportedChoice(stage.name), grow=None)
@@ -207,16 +211,19 @@ def _stages(
     ]
 
 
-def activation_pairs(chosen, pairs=PAIRS):
-    """List activations for the depth chosen.
+def activation_pairs(
+    chosen: Mapping[str, Any], pairs: Sequence[tuple[str, str]] = PAIRS
+) -> dict[str, list]:
+    """List activations for the chosen depth.
 
     Parameters
     ----------
     chosen : dict
         The parameters so far.
     pairs : sequence of (str, str), default=PAIRS
-        Activations of the first and of the last hidden layer. The layers between
-        have the first one's; a single layer takes the pairs of equal names.
+        Activations of the first and of the last hidden layer. Layers between them
+        have the activation of the first. A single layer tries the pairs of two equal
+        names.
 
     Returns
     -------
@@ -239,21 +246,23 @@ def activation_pairs(chosen, pairs=PAIRS):
     return {"activations": [_spell(names, chosen["activations"]) for names in layers]}
 
 
-def node_distributions(chosen, slopes=SLOPES):
-    """List widths with the total that was chosen, from equal to very unequal.
+def node_distributions(
+    chosen: Mapping[str, Any], slopes: Sequence[float] = SLOPES
+) -> dict[str, list]:
+    """List widths with the chosen total, from equal to very unequal.
 
     Parameters
     ----------
     chosen : dict
         The parameters so far.
     slopes : sequence of float, default=SLOPES
-        How much wider than the mean the last layer is, as a fraction of the
-        mean; the first layer is as much narrower.
+        How much wider the last layer is than the mean, as a fraction of the mean.
+        The first layer is narrower by as much.
 
     Returns
     -------
     grid : dict
-        Candidates for `widths`, without repetitions.
+        Different candidates for `widths`.
 
     Examples
     --------
@@ -267,18 +276,18 @@ def node_distributions(chosen, slopes=SLOPES):
     return {"widths": list(dict.fromkeys(found))}
 
 
-def quick_pairs(chosen):
+def quick_pairs(chosen: Mapping[str, Any]) -> dict[str, list]:
     """List three of the nine `activation_pairs`."""
     return activation_pairs(chosen, [PAIRS[0], PAIRS[2], PAIRS[7]])
 
 
-def quick_distributions(chosen):
+def quick_distributions(chosen: Mapping[str, Any]) -> dict[str, list]:
     """List the three least unequal of the `node_distributions`."""
     return node_distributions(chosen, SLOPES[:3])
 
 
-def initializer_choices(chosen):
-    """List the initializers of Keras and those recommended for the activations.
+def initializer_choices(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """List Keras' default initializers, and the ones recommended for the activations.
 
     Parameters
     ----------
@@ -288,8 +297,9 @@ def initializer_choices(chosen):
     Returns
     -------
     grid : dict
-        Recommended are He's normal one for ReLU and Glorot's uniform one for
-        other layers and the output. Without a ReLU the two are the same.
+        Candidates for `initializers`. He's normal initializer is recommended for
+        ReLU, Glorot's uniform one for other layers and for the output. Without a ReLU
+        there is one candidate only.
 
     Examples
     --------
@@ -312,18 +322,18 @@ def initializer_choices(chosen):
     }
 
 
-def has_he_normal(initializers):
-    """Tell whether He's initializer is among those of the layers."""
+def has_he_normal(initializers: PerLayer) -> bool:
+    """Return whether a layer has He's normal initializer."""
     return "he_normal" in initializers
 
 
-def same_epochs(chosen):
-    """Return the number of epochs that was chosen as the only candidate."""
+def same_epochs(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """Return the chosen number of epochs as the only candidate."""
     return {"epochs": [chosen["epochs"]]}
 
 
 def _per_layer(value, depth):
-    """Return one value per layer."""
+    """Return a value for each layer."""
     # Not at import: only a running search, which has loaded TensorFlow, calls this.
     from ..neural_network._spec import per_layer
 
@@ -331,9 +341,10 @@ def _per_layer(value, depth):
 
 
 def _spell(values, current):
-    """Write one value per layer as the incumbent does, so that it is recognized.
+    """Write values of the layers as the incumbent does, if they are equal to its.
 
-    Otherwise equal values are written as a single one.
+    So the incumbent is recognized among the candidates. Otherwise equal values become
+    a single one.
     """
     if _per_layer(current, len(values)) == values:
         return tuple(current) if isinstance(current, list) else current
@@ -341,7 +352,7 @@ def _spell(values, current):
 
 
 def _ramp(total, depth, slope):
-    """Distribute nodes along a straight line, at least one to each layer."""
+    """Distribute nodes along a straight line, at least one for each layer."""
     if slope < 0:
         return _ramp(total, depth, -slope)[::-1]
     steps = (

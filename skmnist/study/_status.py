@@ -19,17 +19,17 @@ JUDGING = "accuracy"
 
 @dataclass(frozen=True)
 class RunningStage(Record):
-    """The stage of a study that is running, or where it was stopped.
+    """The stage that runs now, or in which the study was stopped.
 
     Parameters
     ----------
     stage : str
         Its name.
     n_done, n_together : int
-        Fits that are finished, and all that are evaluated together.
+        Number of finished fits, and of all fits that run together.
     seconds_left : int or None
-        How long the others take at the pace of those before; None where there is no
-        pace yet.
+        Seconds until the others are finished, if they take as long as the first
+        ones; None after fewer than two fits.
     """
 
     stage: str
@@ -51,7 +51,7 @@ class BestTrial(Record):
     params : dict
         Its parameters.
     score : float
-        Its accuracy; for several splits that of the best one.
+        Its accuracy; with several splits, the accuracy of the best split.
     """
 
     stage: str
@@ -69,9 +69,9 @@ class StudyStatus(Record):
     folder : str
         Its folder.
     state : {"running", "stopped", "finished"}
-        What it does now.
+        What the study does now.
     holder : str or None
-        Process and machine that run it; None if there is none.
+        Process and machine that run it; None if it does not run.
     data : str
         Name of the data.
     stages : list of str
@@ -79,15 +79,15 @@ class StudyStatus(Record):
     n_stages_done : int
         Stages that are done.
     current : RunningStage or None
-        The stage that is running; None between two stages and of a finished study.
+        The stage that runs now; None between two stages and after the last one.
     n_trials, n_failed : int
-        Fits that are finished, and those of them that failed.
+        Number of finished fits, and how many of them failed.
     best : BestTrial or None
         The best trial so far.
     test_accuracy : float or None
         Test accuracy of the final model; None until there is one.
     not_tried : list of str
-        Stages for which a finished study had no time.
+        Stages that a finished study had no time for.
     """
 
     folder: str
@@ -178,7 +178,7 @@ def describe_status(status: StudyStatus) -> str:
 
 
 def _current(trials: list[StudyTrial], done: list[str]) -> RunningStage | None:
-    """Describe the stage whose trials came last, unless it is done."""
+    """Describe the stage of the last trials, unless it is done."""
     if not trials or trials[-1].stage in done:
         return None
     last = trials[-1]
@@ -189,11 +189,11 @@ def _current(trials: list[StudyTrial], done: list[str]) -> RunningStage | None:
 
 
 def _seconds_left(group, n_left):
-    """Return how long a stage takes if it goes on at the pace it had."""
+    """Return the seconds that the other fits of a stage take at the same pace."""
     times = [trial.time for trial in group]
     if len(times) < 2:
         return None
-    # The times at which trials end do not say how long the first one took.
+    # Nothing says when the first trial began: so it does not count for the pace.
     pace = (max(times) - min(times)).total_seconds() / (len(times) - 1)
     return round(n_left * pace)
 

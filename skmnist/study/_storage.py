@@ -28,8 +28,8 @@ HEADER, ROWS = "study.json", "results.csv"
 STAGES, SUMMARY = "stages.json", "summary.json"
 LOCK = ".lock"
 LOOKS = 5
-# What the results of a study do not depend on: where its fits run and how many at
-# once, the time it is given, where the data were found, and why others stand in.
+# The results of a study do not depend on these: where its fits run, how many run at
+# once, the time limit, the folder of the data, and the note about them.
 MAY_DIFFER = (
     "config.n_jobs",
     "config.backend",
@@ -46,7 +46,7 @@ class StudyFolderError(ValueError):
     Parameters
     ----------
     message : str
-        What is wrong. It becomes one line, without control characters.
+        What is wrong. It is made one line without control characters.
     """
 
     def __init__(self, message: str) -> None:
@@ -108,8 +108,8 @@ class Study:
         Returns
         -------
         columns : dict of str to list
-            The columns of ``results.csv``, parameters among them, with a value for
-            each candidate. `pandas.DataFrame` takes it as it is.
+            The columns of ``results.csv`` with the parameters, and a value for each
+            candidate. `pandas.DataFrame` takes it as it is.
         """
         return frame_of(self.rows)
 
@@ -131,7 +131,9 @@ class Study:
 
 
 def claim_folder(out: str | os.PathLike[str]) -> Path:
-    """Raise an error if a folder holds something else than a study; create nothing.
+    """Raise StudyFolderError if a folder holds something else than a study.
+
+    Nothing is created.
 
     Parameters
     ----------
@@ -156,7 +158,7 @@ def claim_folder(out: str | os.PathLike[str]) -> Path:
 
 
 def fresh_folder(out: str | os.PathLike[str]) -> Path:
-    """Name a folder that does not exist, for a study that starts over.
+    """Return the name of a new folder, for a study that starts over.
 
     Parameters
     ----------
@@ -166,7 +168,7 @@ def fresh_folder(out: str | os.PathLike[str]) -> Path:
     Returns
     -------
     out : pathlib.Path
-        The same, or with the first free number behind it.
+        `out`, if there is no such folder; else `out` with the first free number.
 
     Examples
     --------
@@ -185,7 +187,7 @@ def fresh_folder(out: str | os.PathLike[str]) -> Path:
 def hold_folder(out: Path) -> Iterator[None]:
     """Keep other processes from running a study in the same folder.
 
-    What killed processes left of unfinished files is removed first.
+    Unfinished files that killed processes have left are removed.
 
     Parameters
     ----------
@@ -199,7 +201,7 @@ def hold_folder(out: Path) -> Iterator[None]:
     """
     out.mkdir(parents=True, exist_ok=True)
     with open(out / LOCK, "a") as lock:
-        # The system lets go of it, however the process ends.
+        # The system releases the lock, however the process ends.
         if not _lock(lock):
             raise StudyFolderError(
                 f"{out}: another process runs this study ({holder(out)}); wait for it, "
@@ -213,7 +215,7 @@ def hold_folder(out: Path) -> Iterator[None]:
 
 
 def _lock(lock):
-    """Lock a file; a process that only looks at it lets go of it at once."""
+    """Lock a file; wait a moment for a process that only looks at it."""
     for _ in range(LOOKS):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -247,7 +249,7 @@ def holder(out: str | os.PathLike[str]) -> str | None:
 
 
 def check_same(out: Path, header: StudyHeader) -> None:
-    """Check that a folder's study is the one that is to go on.
+    """Raise StudyFolderError unless a folder holds the same study.
 
     Parameters
     ----------
@@ -259,7 +261,7 @@ def check_same(out: Path, header: StudyHeader) -> None:
     Raises
     ------
     StudyFolderError
-        If they differ in anything that a result depends on; names what.
+        If something differs that results depend on; the message says what.
     """
     there, here = (flat(one.as_dict()) for one in (read_study(out).header, header))
     differing = [
@@ -294,13 +296,20 @@ def read_study(folder: str | os.PathLike[str]) -> Study:
     Returns
     -------
     study : Study
-        What it holds so far.
+        Its content so far.
 
     Raises
     ------
     StudyFolderError
-        If there is no study in it, or a file is damaged: the message names the file,
-        the field, what was found and what was expected.
+        If there is no study in it, or if a file is damaged. The message names the
+        file, the field, what was found and what was expected.
+
+    Examples
+    --------
+    >>> from skmnist.study import read_study
+    >>> study = read_study("my-study")  # doctest: +SKIP
+    >>> [row.accuracy for row in study.rows if row.winner]  # doctest: +SKIP
+    [0.9808, 0.9814]
     """
     folder = Path(folder)
     header = read_header(folder)
@@ -343,8 +352,8 @@ def _read_stages(path):
 def _of_stages(rows, header, stages):
     """Return the rows of the stages that are done.
 
-    A process may be killed after it has written a stage's rows and before it has
-    written the stage: then the rows are left out.
+    The rows of a stage are written before the stage itself. A process may be killed
+    in between: then these rows are left out.
     """
     done = [stage.name for stage in stages]
     for i, row in enumerate(rows, 2):
@@ -355,7 +364,7 @@ def _of_stages(rows, header, stages):
 
 
 def _check_winners(rows, stages):
-    """Raise MisfitError unless each stage has one winner, with all that it tried."""
+    """Raise MisfitError unless each stage has one winner, and what it tried."""
     for stage in stages:
         among = [row for row in rows if row.stage == stage.name]
         winners = [row for row in among if row.winner]
@@ -373,12 +382,12 @@ def _check_winners(rows, stages):
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Raise StudyFolderError with the name of the file that does not fit.
+    """Turn a MisfitError into a StudyFolderError that names the file.
 
     Parameters
     ----------
     path : pathlib.Path
-        The file that is read in the block.
+        The file that the block reads.
     """
     try:
         yield
@@ -405,7 +414,7 @@ def read_text(path: Path, errors: str = "strict") -> str | None:
     Raises
     ------
     MisfitError
-        If it cannot be read, is no ordinary file, or is no text.
+        If it cannot be read, if it is no ordinary file, or if it is no text.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -485,8 +494,8 @@ def plain(value: Any) -> Any:
     Returns
     -------
     value : None, bool, int, float, str or list
-        Sequences and arrays become lists, NumPy's scalars Python's, anything else
-        the text that describes it.
+        Sequences and arrays become lists, and NumPy's scalars become Python's.
+        Anything else becomes text, by ``str``.
     """
     if isinstance(value, np.generic):
         return value.item()

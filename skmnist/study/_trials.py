@@ -1,4 +1,4 @@
-"""The trials of a study: a file with one line for each, written as they finish."""
+"""The trials of a study: a file with one line for each finished fit."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -24,12 +24,11 @@ FILE = "trials.jsonl"
 
 
 class TrialFile:
-    """The file, open for more lines; a context manager.
+    """The file of trials, open for more lines; a context manager.
 
-    A line is written with one call, and is on the disk before the next fit is waited
-    for. A last line that was cut off is removed when the file is opened: its trial
-    is written again when the study goes on. A trial that is in the file already is
-    not written again.
+    Each line is written with one call, and is on the disk when `add` returns. A last
+    line that was cut off is removed when the file is opened: the study writes it
+    again when it goes on. A trial that is in the file is not written twice.
 
     Parameters
     ----------
@@ -54,7 +53,7 @@ class TrialFile:
         os.close(self._file)
 
     def _heal(self):
-        """Cut off what was written of a line that never was complete."""
+        """Remove a last line that is not complete."""
         content = self.path.read_bytes() if self.path.is_file() else b""
         complete = content.rfind(b"\n") + 1
         if complete < len(content):
@@ -62,7 +61,7 @@ class TrialFile:
             os.fsync(self._file)
 
     def add(self, trial: "Trial") -> None:
-        """Write a trial, unless it is there.
+        """Write a trial, unless it is in the file.
 
         Parameters
         ----------
@@ -89,7 +88,7 @@ class TrialFile:
 
 
 def trial_record(trial: "Trial", finished: datetime) -> StudyTrial:
-    """Return what a line of the file has of a trial.
+    """Return what the file keeps of a trial.
 
     Parameters
     ----------
@@ -101,7 +100,7 @@ def trial_record(trial: "Trial", finished: datetime) -> StudyTrial:
     Returns
     -------
     record : StudyTrial
-        Of an error the last line only; None for a score that is no number.
+        With the last line of an error. A score that is no number is None.
     """
     found = {f.name: getattr(trial, f.name, None) for f in fields(StudyTrial)}
     if trial.error is not None:
@@ -133,7 +132,7 @@ def read_trials(path: str | os.PathLike[str]) -> list[StudyTrial]:
     Raises
     ------
     StudyFolderError
-        If there is something else than a file that can be read.
+        If the file cannot be read, or is no ordinary file.
     """
     path = Path(path)
     with naming(path):
@@ -151,7 +150,7 @@ def read_trials(path: str | os.PathLike[str]) -> list[StudyTrial]:
 
 
 def _identity(trial):
-    """Return what makes a line one that is there already."""
+    """Return what two lines of the same trial have in common."""
     params = json.dumps(trial.params, sort_keys=True)
     place = trial.stage, trial.candidate, trial.split
     return (*place, params, trial.error is None)

@@ -1,4 +1,4 @@
-"""How far the accuracies of a study may be off: standard errors, leads."""
+"""How exact the accuracies of a study are: standard errors, leads."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -24,14 +24,14 @@ def standard_error(study: Study, row: Candidate) -> float:
     Returns
     -------
     standard_error : float
-        The standard error of a proportion, ``sqrt(p * (1 - p) / n)`` over the `n`
-        samples that judged; NaN where there is no accuracy.
+        ``sqrt(p * (1 - p) / n)`` for an accuracy `p` on the `n` samples that judged;
+        NaN for a candidate that failed.
     """
     return float(binomial_standard_error(row.accuracy, study.header.n_judging))
 
 
 class Lead(NamedTuple):
-    """How far a stage's winner is before the best of the other candidates.
+    """How much more accurate a stage's winner is than the best other candidate.
 
     The test is the one that the study made for its table, see
     `skmnist.stats.stage_verdict`; nothing is tested again.

@@ -1,4 +1,4 @@
-"""Displays: computed as plain columns, drawn when you ask."""
+"""Displays of fits and searches: columns of numbers, and how to draw them."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 

@@ -1,36 +1,45 @@
-"""The displays of pictures: what a network looks for, and what it misreads."""
+"""The displays of pictures: the weights of a network, and what it misreads."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from typing import TYPE_CHECKING, Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import last_step
 from .._format import visible
 from ..augmentation._distortions import square_side
-from ..study._artifacts import predict_pictures
+from ..study._artifacts import Predictions, predict_pictures
 from ._matplotlib import axes_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+    from matplotlib.figure import Figure
+    from sklearn.base import BaseEstimator
 
 
 class FirstLayerDisplay:
     """Weights of the first layer as pictures, one for each unit.
 
-    What a unit sums up: it is excited by ink where its weights are positive, and
-    calmed where they are negative.
+    Ink at a pixel with a positive weight excites the unit; ink at a pixel with a
+    negative weight calms it.
 
     Parameters
     ----------
     weights : ndarray of shape (n_features, n_units)
         Weights of the first layer, as in ``coefs_[0]``.
     picture_shape : tuple of (int, int), default=None
-        Height and width of a picture; None where it is square.
+        Height and width of a picture; None for square pictures.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn; after `plot`.
+        The axes with the drawing; there after `plot`.
     figure_ : matplotlib.figure.Figure
-        The figure of the axes; after `plot`.
+        The figure of these axes; there after `plot`.
 
     Examples
     --------
@@ -41,20 +50,30 @@ class FirstLayerDisplay:
     [[0.0, 1.0], [0.0, 0.0]]
     """
 
-    def __init__(self, *, weights, picture_shape=None):
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(
+        self, *, weights: ArrayLike, picture_shape: tuple[int, int] | None = None
+    ) -> None:
         self.weights = weights
         self.picture_shape = picture_shape
 
     @classmethod
-    def from_estimator(cls, estimator, *, picture_shape=None):
-        """Take the first layer of a fitted network.
+    def from_estimator(
+        cls,
+        estimator: "BaseEstimator",
+        *,
+        picture_shape: tuple[int, int] | None = None,
+    ) -> Self:
+        """Make a display of the first layer of a fitted network.
 
         Parameters
         ----------
         estimator : KerasMLPClassifier or MLPClassifier, or a pipeline or search
-            A fitted one; anything with `coefs_`, a list of arrays.
+            A fitted one. Any estimator with `coefs_`, a list of arrays, will do.
         picture_shape : tuple of (int, int), default=None
-            Height and width of a picture; None where it is square.
+            Height and width of a picture; None for square pictures.
 
         Returns
         -------
@@ -65,37 +84,44 @@ class FirstLayerDisplay:
         weights = last_step(estimator).coefs_[0]
         return cls(weights=weights, picture_shape=picture_shape)
 
-    def frame(self):
-        """Return the pictures, with one row for each unit.
+    def frame(self) -> dict[str, NDArray[Any]]:
+        """Return the pictures as columns, with one row for each unit.
 
         Returns
         -------
         columns : dict of str to ndarray
-            ``unit``, of shape (n_units,), ``norm``, the length of the unit's weights,
+            ``unit``, of shape (n_units,); ``norm``, the length of the unit's weights;
             and ``weights``, of shape (n_units, height, width).
 
         Raises
         ------
         ValueError
-            If the features are no picture of that shape.
+            If the number of features does not fit the shape.
         """
         pictures = to_pictures(np.asarray(self.weights).T, self.picture_shape)
         norms = np.linalg.norm(self.weights, axis=0)
         return {"unit": np.arange(len(pictures)), "norm": norms, "weights": pictures}
 
-    def plot(self, ax=None, *, n_columns=10, most=100, cmap="RdBu_r"):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        n_columns: int = 10,
+        most: int = 100,
+        cmap: "str | Colormap" = "RdBu_r",
+    ) -> Self:
         """Draw the units with the largest weights, side by side.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None for a new figure.
+            The axes to draw in; None makes a new figure.
         n_columns : int, default=10
             Pictures in a row.
         most : int, default=100
-            Number of units to draw.
+            Largest number of units to draw.
         cmap : str or Colormap, default="RdBu_r"
-            Its middle stands for 0; the scale is the same for all units.
+            Colours; the middle is 0. All units have the same scale.
 
         Returns
         -------
@@ -115,32 +141,32 @@ class FirstLayerDisplay:
 
 
 class MisreadDigitsDisplay:
-    """The pictures that a classifier misreads, those it is most sure of first.
+    """The pictures that a classifier misreads, the highest probability first.
 
     Parameters
     ----------
     rows : ndarray of shape (n_misread,)
-        Their rows in the data that were read.
+        Their rows in the data.
     true : ndarray of shape (n_misread,)
-        Their labels.
+        The true labels.
     predicted : ndarray of shape (n_misread,)
-        What they were taken for.
+        The predicted labels.
     probability : ndarray of shape (n_misread,)
-        The probability that the classifier gave to its answer.
+        The probability that the classifier gave to its prediction.
     pictures : ndarray of shape (n_misread, height, width)
-        What they look like; uint8, where they come from an estimator, with 255 for
-        the largest value among all that it read.
+        The pictures. From an estimator they are uint8, and 255 is the largest value
+        in the data.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn; after `plot`.
+        The axes with the drawing; there after `plot`.
     figure_ : matplotlib.figure.Figure
-        The figure of the axes; after `plot`.
+        The figure of these axes; there after `plot`.
 
     See Also
     --------
-    sklearn.metrics.ConfusionMatrixDisplay : How often which is taken for which.
+    sklearn.metrics.ConfusionMatrixDisplay : How often classes are confused.
 
     Examples
     --------
@@ -154,7 +180,18 @@ class MisreadDigitsDisplay:
     ([3], [1], [7])
     """
 
-    def __init__(self, *, rows, true, predicted, probability, pictures):
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(
+        self,
+        *,
+        rows: NDArray[np.integer],
+        true: NDArray[Any],
+        predicted: NDArray[Any],
+        probability: NDArray[np.floating],
+        pictures: NDArray[Any],
+    ) -> None:
         self.rows = rows
         self.true = true
         self.predicted = predicted
@@ -162,8 +199,15 @@ class MisreadDigitsDisplay:
         self.pictures = pictures
 
     @classmethod
-    def from_estimator(cls, estimator, X, y, *, picture_shape=None):
-        """Have a classifier read pictures, and keep those it misreads.
+    def from_estimator(
+        cls,
+        estimator: "BaseEstimator",
+        X: ArrayLike,
+        y: ArrayLike,
+        *,
+        picture_shape: tuple[int, int] | None = None,
+    ) -> Self:
+        """Predict pictures with a classifier, and keep the misread ones.
 
         Parameters
         ----------
@@ -174,7 +218,7 @@ class MisreadDigitsDisplay:
         y : array-like of shape (n_samples,)
             Their labels.
         picture_shape : tuple of (int, int), default=None
-            Height and width of a picture; None where it is square.
+            Height and width of a picture; None for square pictures.
 
         Returns
         -------
@@ -187,13 +231,13 @@ class MisreadDigitsDisplay:
         return cls.from_predictions(predict_pictures(estimator, X, y, shape))
 
     @classmethod
-    def from_predictions(cls, predictions):
-        """Take what was misread, as by the final model of a study.
+    def from_predictions(cls, predictions: Predictions) -> Self:
+        """Make a display of predictions, such as those of a study's final model.
 
         Parameters
         ----------
-        predictions : skmnist.study._artifacts.Predictions
-            As `skmnist.study.read_evidence` returns them.
+        predictions : skmnist.study.Predictions
+            Predictions, as in the result of `skmnist.study.read_evidence`.
 
         Returns
         -------
@@ -209,8 +253,8 @@ class MisreadDigitsDisplay:
             pictures=predictions.pictures,
         )
 
-    def frame(self):
-        """Return the pictures and how they were read, with one row for each.
+    def frame(self) -> dict[str, NDArray[Any]]:
+        """Return the pictures and labels as columns, with one row for each.
 
         Returns
         -------
@@ -226,17 +270,19 @@ class MisreadDigitsDisplay:
             "picture": np.asarray(self.pictures),
         }
 
-    def plot(self, ax=None, *, n_columns=8, most=40):
-        """Draw the pictures, and below each what it is and what it was read as.
+    def plot(
+        self, ax: "Axes | None" = None, *, n_columns: int = 8, most: int = 40
+    ) -> Self:
+        """Draw the pictures, each with its true and its predicted label.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None for a new figure.
+            The axes to draw in; None makes a new figure.
         n_columns : int, default=8
             Pictures in a row.
         most : int, default=40
-            Number of pictures to draw.
+            Largest number of pictures to draw.
 
         Returns
         -------
@@ -250,7 +296,7 @@ class MisreadDigitsDisplay:
         self.ax_.set_axis_off()
         if not n_drawn:
             return self
-        # A third of a picture below each for its two labels.
+        # Leave a third of a picture below each one for its two labels.
         pictures = np.pad(frame["picture"], ((0, 0), (0, height // 3 + 1), (0, 0)))
         self.ax_.imshow(mosaic(pictures, n_columns, margin=0), cmap="gray_r")
         labels = zip(frame["true"], frame["predicted"], strict=True)
@@ -263,21 +309,23 @@ class MisreadDigitsDisplay:
                 horizontalalignment="center",
                 verticalalignment="top",
                 fontsize="small",
-                color="black",  # on the sheet's own white, whatever the style
+                color="black",  # the sheet is white in every style
                 parse_math=False,
             )
         return self
 
 
-def to_pictures(rows, shape=None):
-    """Bring rows of pixels to pictures.
+def to_pictures(
+    rows: NDArray[Any], shape: tuple[int, int] | None = None
+) -> NDArray[Any]:
+    """Turn rows of pixels into pictures.
 
     Parameters
     ----------
     rows : ndarray of shape (n, n_features)
         The rows.
     shape : tuple of (int, int), default=None
-        Height and width; None where they are equal.
+        Height and width; None for square pictures.
 
     Returns
     -------
@@ -286,7 +334,7 @@ def to_pictures(rows, shape=None):
     Raises
     ------
     ValueError
-        If the features are not that many.
+        If the number of features does not fit the shape.
     """
     n_features = rows.shape[1]
     side = square_side(n_features)
@@ -297,8 +345,8 @@ def to_pictures(rows, shape=None):
     return rows.reshape(-1, height, width)
 
 
-def mosaic(pictures, n_columns, margin):
-    """Put pictures side by side, with a line of `margin` between them.
+def mosaic(pictures: NDArray[Any], n_columns: int, margin: float) -> NDArray[Any]:
+    """Put pictures side by side, with lines between them.
 
     Parameters
     ----------
@@ -307,7 +355,7 @@ def mosaic(pictures, n_columns, margin):
     n_columns : int
         Pictures in a row.
     margin : float
-        What lies between them, and in the places that are left.
+        The value of the lines, and of places without a picture.
 
     Returns
     -------

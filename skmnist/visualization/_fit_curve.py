@@ -2,38 +2,46 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from typing import TYPE_CHECKING, Any, Literal, Self
+
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._compat import last_step
 from ._matplotlib import BLUE, GREY, VERMILION, axes_of, legend_above
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from sklearn.base import BaseEstimator
+
 
 class FitCurveDisplay:
     """Learning curve of one fit: training and validation, epoch by epoch.
 
-    Not to be confused with scikit-learn's `LearningCurveDisplay`, whose axis is the
-    number of training samples.
+    scikit-learn's `LearningCurveDisplay` is something else: its axis is the number of
+    training samples.
 
     Parameters
     ----------
     history : dict of str to list of float
-        ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy``, each with a number
-        for each epoch, as in the ``history_`` of a `KerasMLPClassifier`; some may be
-        missing.
+        ``loss``, ``accuracy``, ``val_loss`` and ``val_accuracy``, with a number for
+        each epoch, as in the ``history_`` of a `KerasMLPClassifier`. All but the loss
+        may be missing.
     best_iter : int
         The epoch whose weights are kept, counted from 1.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn; after `plot`.
+        The axes with the drawing; there after `plot`.
     figure_ : matplotlib.figure.Figure
-        The figure of the axes; after `plot`.
+        The figure of these axes; there after `plot`.
 
     See Also
     --------
-    StageScoresDisplay : The candidates of a search beside one another.
+    StageScoresDisplay : The scores of a search's candidates.
 
     Examples
     --------
@@ -46,17 +54,20 @@ class FitCurveDisplay:
     array([1, 2, 3])
     """
 
-    def __init__(self, *, history, best_iter):
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(self, *, history: dict[str, list[float]], best_iter: int) -> None:
         self.history = history
         self.best_iter = best_iter
 
     @classmethod
-    def from_estimator(cls, estimator):
-        """Take the curves of a fitted classifier.
+    def from_estimator(cls, estimator: "BaseEstimator") -> Self:
+        """Make a display of a fitted classifier.
 
         Parameters
         ----------
-        estimator : KerasMLPClassifier, or a pipeline or search that has one
+        estimator : KerasMLPClassifier, or a pipeline or search with one
             A fitted one.
 
         Returns
@@ -69,7 +80,7 @@ class FitCurveDisplay:
         sklearn.exceptions.NotFittedError
             If it is not fitted.
         TypeError
-            If it keeps no curves.
+            If it has no `history_`.
         """
         check_is_fitted(estimator)
         classifier = last_step(estimator)
@@ -77,26 +88,31 @@ class FitCurveDisplay:
             raise TypeError(f"a fit's curves are in history_; {classifier!r} has none")
         return cls(history=classifier.history_, best_iter=classifier.best_iter_)
 
-    def frame(self):
+    def frame(self) -> dict[str, NDArray[Any]]:
         """Return the curves as columns, with one row for each epoch.
 
         Returns
         -------
         columns : dict of str to ndarray of shape (n_epochs,)
-            ``epoch``, counted from 1, ``best``, true for the epoch whose weights are
-            kept, and the curves. `pandas.DataFrame` takes it as it is.
+            ``epoch``, counted from 1; ``best``, true for the epoch whose weights are
+            kept; and the curves. `pandas.DataFrame` takes it as it is.
         """
         epochs = np.arange(1, len(self.history["loss"]) + 1)
         curves = {name: np.array(curve) for name, curve in self.history.items()}
         return {"epoch": epochs, "best": epochs == self.best_iter, **curves}
 
-    def plot(self, ax=None, *, metric="accuracy"):
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        *,
+        metric: Literal["accuracy", "loss"] = "accuracy",
+    ) -> Self:
         """Draw one of the metrics.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None for a new figure.
+            The axes to draw in; None makes a new figure.
         metric : {"accuracy", "loss"}, default="accuracy"
             What to draw.
 
@@ -104,6 +120,11 @@ class FitCurveDisplay:
         -------
         display : FitCurveDisplay
             This one, with `ax_` and `figure_`.
+
+        Raises
+        ------
+        ValueError
+            If there is no curve of the metric.
         """
         frame = self.frame()
         if metric not in frame:

@@ -2,9 +2,12 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+from collections.abc import Sequence
 from textwrap import fill
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from .._format import candidate_names, visible
@@ -16,8 +19,19 @@ from ..model_selection._results import (
     split_scores,
     take_rows,
 )
+from ..study._records import StudyStage
+from ..study._storage import Study
 from ..study._uncertainty import standard_error
 from ._matplotlib import BLUE, GREY, VERMILION, axes_of, legend_above
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+
+    from ..model_selection import StagedSearchCV
+
+    Search = StagedSearchCV | GridSearchCV | RandomizedSearchCV
 
 
 class StageScoresDisplay:
@@ -26,36 +40,37 @@ class StageScoresDisplay:
     Parameters
     ----------
     candidates : list of str of length n_candidates
-        What each candidate is.
+        A name for each candidate.
     scores : array-like of float of shape (n_candidates,)
         Mean test scores.
     standard_errors : array-like of float of shape (n_candidates,)
-        Of these scores; NaN where there is none.
+        Standard errors of these scores; NaN where there is none.
     winner : int
-        Position of the candidate that was chosen.
+        Position of the chosen candidate.
     parameter : str, default=""
-        The only parameter that differs among them, if the candidates are its values.
+        The only parameter that differs among the candidates, if there is only one.
+        The names are then its values.
     incumbent : int, default=None
-        Position of the one that the stage started from, if it took part.
+        Position of the candidate that the stage started from; None if it did not
+        take part.
     name : str, default=""
         Name of the stage.
     metric : str, default="score"
-        What the scores are.
+        Name of the scores.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn; after `plot`.
+        The axes with the drawing; there after `plot`.
     figure_ : matplotlib.figure.Figure
-        The figure of the axes; after `plot`.
+        The figure of these axes; there after `plot`.
 
     Notes
     -----
-    The standard error is that of a mean over `k` splits, ``std(ddof=1) / sqrt(k)``;
-    for one split that of a proportion, ``sqrt(p * (1 - p) / n_test)``, which needs
-    the column ``n_test`` of `record_scoring`. It says how far the score may be off
-    because the test samples are few. What another seed of the training changes
-    comes on top.
+    With `k` splits the standard error is ``std(ddof=1) / sqrt(k)``. With one split it
+    is ``sqrt(p * (1 - p) / n_test)``, which needs the column ``n_test`` of
+    `record_scoring`. It says how far the score may be off because there are only so
+    many test samples. It does not include what another seed would change.
 
     Examples
     --------
@@ -70,18 +85,21 @@ class StageScoresDisplay:
     ['1', '2', '3']
     """
 
+    ax_: "Axes"
+    figure_: "Figure"
+
     def __init__(  # noqa: PLR0913
         self,
         *,
-        candidates,
-        scores,
-        standard_errors,
-        winner,
-        parameter="",
-        incumbent=None,
-        name="",
-        metric="score",
-    ):
+        candidates: Sequence[str],
+        scores: ArrayLike,
+        standard_errors: ArrayLike,
+        winner: int,
+        parameter: str = "",
+        incumbent: int | None = None,
+        name: str = "",
+        metric: str = "score",
+    ) -> None:
         self.candidates = candidates
         self.scores = scores
         self.standard_errors = standard_errors
@@ -92,13 +110,13 @@ class StageScoresDisplay:
         self.metric = metric
 
     @classmethod
-    def from_search(cls, search, stage=None):
-        """Take a stage of a fitted search.
+    def from_search(cls, search: "Search", stage: str | None = None) -> Self:
+        """Make a display of a stage of a fitted search.
 
         Parameters
         ----------
         search : StagedSearchCV, or another search of scikit-learn
-            A fitted one; one without stages is a single stage.
+            A fitted one. A search without stages is taken as a single stage.
         stage : str, default=None
             Name of a stage; None for the last one.
 
@@ -127,14 +145,14 @@ class StageScoresDisplay:
         )
 
     @classmethod
-    def from_study(cls, study, stage):
-        """Take a stage of a study.
+    def from_study(cls, study: Study, stage: StudyStage) -> Self:
+        """Make a display of a stage of a study.
 
         Parameters
         ----------
         study : skmnist.study.Study
-            As `skmnist.study.read_study` returns it.
-        stage : dict
+            A study, from `skmnist.study.read_study`.
+        stage : skmnist.study.StudyStage
             One of its stages.
 
         Returns
@@ -158,7 +176,7 @@ class StageScoresDisplay:
             metric="accuracy",
         )
 
-    def frame(self):
+    def frame(self) -> dict[str, NDArray[Any]]:
         """Return the stage as columns, with one row for each candidate.
 
         Returns
@@ -176,13 +194,13 @@ class StageScoresDisplay:
             "incumbent": places == (-1 if self.incumbent is None else self.incumbent),
         }
 
-    def plot(self, ax=None):
-        """Draw the scores, a line each, with one standard error to either side.
+    def plot(self, ax: "Axes | None" = None) -> Self:
+        """Draw a line for each candidate: its score, ± one standard error.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None for a new figure.
+            The axes to draw in; None makes a new figure.
 
         Returns
         -------
@@ -219,10 +237,10 @@ class StageScoresDisplay:
 
 
 class GapDisplay:
-    """Validation accuracy against the score, with the line of too large a gap.
+    """Validation accuracy against the score, with a line for the largest gap.
 
-    A candidate above the line overfits to its own validation part, or has a
-    validation part that the training could see.
+    A candidate above the line overfits to its validation rows, or was trained on some
+    of them.
 
     Parameters
     ----------
@@ -231,20 +249,20 @@ class GapDisplay:
     validation_scores : array-like of float of shape (n_candidates,)
         Validation accuracies; NaN where there is none.
     winners : array-like of bool of shape (n_candidates,)
-        Which candidates were chosen in their stage.
+        Whether each candidate was chosen in its stage.
     max_gap : float, default=0.01
-        Largest tolerable difference.
+        Largest difference that is not too large.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where it was drawn; after `plot`.
+        The axes with the drawing; there after `plot`.
     figure_ : matplotlib.figure.Figure
-        The figure of the axes; after `plot`.
+        The figure of these axes; there after `plot`.
 
     See Also
     --------
-    within_gap : The selection rule with that line.
+    within_gap : The selection rule that uses the same line.
 
     Examples
     --------
@@ -255,15 +273,25 @@ class GapDisplay:
     [False, True]
     """
 
-    def __init__(self, *, scores, validation_scores, winners, max_gap=0.01):
+    ax_: "Axes"
+    figure_: "Figure"
+
+    def __init__(
+        self,
+        *,
+        scores: ArrayLike,
+        validation_scores: ArrayLike,
+        winners: ArrayLike,
+        max_gap: float = 0.01,
+    ) -> None:
         self.scores = scores
         self.validation_scores = validation_scores
         self.winners = winners
         self.max_gap = max_gap
 
     @classmethod
-    def from_search(cls, search, *, max_gap=0.01):
-        """Take all candidates of a fitted search.
+    def from_search(cls, search: "Search", *, max_gap: float = 0.01) -> Self:
+        """Make a display of all candidates of a fitted search.
 
         Parameters
         ----------
@@ -271,7 +299,7 @@ class GapDisplay:
             A fitted one, with ``scoring=record_scoring()`` or
             ``return_train_score=True``.
         max_gap : float, default=0.01
-            Largest tolerable difference.
+            Largest difference that is not too large.
 
         Returns
         -------
@@ -281,7 +309,7 @@ class GapDisplay:
         check_is_fitted(search, "cv_results_")
         rows = list(range(len(search.cv_results_["params"])))
         table = take_rows(search.cv_results_, rows, _metric(search))
-        gaps(table)  # complains where there is no validation accuracy
+        gaps(table)  # raises an error if there is no validation accuracy
         name = next(name for name in VALIDATION_COLUMNS if name in table)
         stages = getattr(search, "stages_", None)
         winners = {s.winner for s in stages} if stages else {search.best_index_}
@@ -293,15 +321,15 @@ class GapDisplay:
         )
 
     @classmethod
-    def from_study(cls, study, *, max_gap=0.01):
-        """Take all candidates of a study.
+    def from_study(cls, study: Study, *, max_gap: float = 0.01) -> Self:
+        """Make a display of all candidates of a study.
 
         Parameters
         ----------
         study : skmnist.study.Study
-            As `skmnist.study.read_study` returns it.
+            A study, from `skmnist.study.read_study`.
         max_gap : float, default=0.01
-            Largest tolerable difference.
+            Largest difference that is not too large.
 
         Returns
         -------
@@ -317,7 +345,7 @@ class GapDisplay:
             max_gap=max_gap,
         )
 
-    def frame(self):
+    def frame(self) -> dict[str, NDArray[Any]]:
         """Return the accuracies as columns, with one row for each candidate.
 
         Returns
@@ -336,13 +364,13 @@ class GapDisplay:
             "winner": np.asarray(self.winners, dtype=bool),
         }
 
-    def plot(self, ax=None):
+    def plot(self, ax: "Axes | None" = None) -> Self:
         """Draw the candidates and the line.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw; None for a new figure.
+            The axes to draw in; None makes a new figure.
 
         Returns
         -------
@@ -357,7 +385,7 @@ class GapDisplay:
         ):
             points = (frame["score"][among], frame["validation_score"][among])
             self.ax_.scatter(*points, c=color, marker=marker, label=label, alpha=0.8)
-        # Through a point among the candidates, so that the axes stay where these are.
+        # Through a point among the candidates, so that the axes show only these.
         at = np.nanmedian(frame["score"])
         line = {"slope": 1, "color": GREY, "linewidth": 1}
         self.ax_.axline((at, at), **line, linestyle=":", label="no gap")
@@ -369,7 +397,7 @@ class GapDisplay:
 
 
 def _stage_of(search, name):
-    """Find a stage's rows, winner, incumbent, name and tried parameters."""
+    """Return a stage's rows, winner, incumbent, name and tried parameters."""
     stages = getattr(search, "stages_", None)
     if stages is None:
         rows = list(range(len(search.cv_results_["params"])))
@@ -384,13 +412,13 @@ def _stage_of(search, name):
 
 
 def _metric(search):
-    """Name the metric that decided."""
+    """Return the name of the metric that decided."""
     refit = search.refit if isinstance(search.refit, str) else "score"
     return getattr(search, "metric_", refit)
 
 
 def _standard_errors(table):
-    """Estimate the standard error of each row's mean score; NaN where it cannot."""
+    """Return the standard error of each row's mean score; NaN if unknown."""
     scores = mean_scores(table)
     splits = np.array([split_scores(table, row) for row in range(len(scores))])
     if splits.shape[1] > 1:

@@ -37,7 +37,7 @@ def reaching(study, accuracy):
 
 
 def reading(right):
-    """Return evidence of a model that reads some of the samples right."""
+    """Return evidence of a model that classifies some samples correctly."""
     true = np.zeros(len(right), int)
     predicted = np.where(right, 0, 1)
     empty = np.zeros(0, int)
