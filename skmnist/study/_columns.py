@@ -192,9 +192,9 @@ class Candidate(Record):
         Standard error of the accuracy; None for a candidate that failed. Older
         studies have none.
     p_value : float, default=None
-        p-value of the difference from the stage's winner: McNemar's test on the rows
-        that judge, adjusted after Holm. None for the winner and for a candidate that
-        failed. Older studies have none.
+        The p-value of the difference from the stage's winner: McNemar's test on the
+        rows that judge, adjusted after Holm. None for the winner and for a candidate
+        that failed. Older studies have none.
     """
 
     dataset: str = _column("place", title="data")

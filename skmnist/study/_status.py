@@ -4,6 +4,7 @@
 
 import os
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -207,9 +208,9 @@ def _left(seconds):
 
 def _best(trials: list[StudyTrial]) -> BestTrial | None:
     """Return the trial with the highest score; of a candidate, its best split."""
-    scored = [t for t in trials if t.scores.get(JUDGING) is not None]
+    found = [(trial.scores.get(JUDGING), trial) for trial in trials]
+    scored = [(score, trial) for score, trial in found if score is not None]
     if not scored:
         return None
-    best = max(scored, key=lambda trial: trial.scores[JUDGING])
-    score = best.scores[JUDGING]
+    score, best = max(scored, key=itemgetter(0))
     return BestTrial(best.stage, best.candidate, best.params, score)
