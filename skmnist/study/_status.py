@@ -169,7 +169,7 @@ def describe_status(status: StudyStatus) -> str:
             f"{_left(current.seconds_left)}"
         )
     if best := status.best:
-        given = ", ".join(f"{n}={as_text(v)}" for n, v in best.params.items())
+        given = ", ".join(f"{n}={as_text(v) or v}" for n, v in best.params.items())
         lines.append(f"Best so far: {best.score:.2%} with {given}")
     if status.test_accuracy is not None:
         lines.append(f"Test accuracy of the final model: {status.test_accuracy:.2%}")
