@@ -121,7 +121,7 @@ def train(params, data):
 
 
 def right(classifier, data):
-    """Tell of each test row whether it is read right."""
+    """Return whether each test row is classified correctly."""
     return classifier.predict(data.data[data.test]) == data.target[data.test]
 
 

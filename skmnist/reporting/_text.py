@@ -46,14 +46,14 @@ _HARMLESS = re.compile(r"(?:[^\\`*_{}\[\]<>#|~&]|(?<=\w)_(?=\w))*")
 class Table(NamedTuple):
     """A table ready to be drawn.
 
-    Attributes
+    Parameters
     ----------
     columns : list of str
         Headings.
     rows : list of list of str
         Cells.
     winner : int or None
-        The row that was chosen.
+        The chosen row.
     """
 
     columns: list[str]
@@ -359,6 +359,7 @@ def markdown_table(table: Table) -> str:
     Returns
     -------
     text : str
+        A line for the headings, one for the rule below them, and one for each row.
     """
     lines = [table.columns, ["---"] * len(table.columns)]
     for i, row in enumerate(table.rows):

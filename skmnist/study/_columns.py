@@ -206,10 +206,9 @@ class Candidate(Record):
         Standard error of the accuracy; None for a candidate that failed. Older
         studies have none.
     p_value : float, default=None
-        The p-value of the difference from the stage's winner, by McNemar's test on
-        the rows that judge, adjusted after Holm; see `skmnist.stats.stage_verdict`.
-        None for the winner, for a candidate that failed, and in studies from before
-        it was kept.
+        The p-value of the difference from the stage's winner: McNemar's test on the
+        rows that judge, adjusted after Holm, see `skmnist.stats.stage_verdict`. None
+        for the winner and for a candidate that failed. Older studies have none.
     difference_error : float, default=None
         Standard error of the same difference, by the same test; None likewise.
     """

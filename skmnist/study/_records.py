@@ -71,7 +71,7 @@ class StudyData(Record):
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudyHeader(Record):
     """The content of ``study.json``: configuration, data, versions.
 
@@ -96,7 +96,7 @@ class StudyHeader(Record):
     schema: _Schema
     config: StudyConfig
     data: StudyData
-    stages: list[str] = field(default_factory=list, kw_only=True)
+    stages: list[str] = field(default_factory=list)
     optimistic: bool
     threads_per_fit: Threads
     versions: dict[str, str]
@@ -180,7 +180,7 @@ class FinalModel(Record):
     seconds: Seconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StudySummary(Record):
     """The content of ``summary.json``: what a finished study found and cost.
 
@@ -211,7 +211,7 @@ class StudySummary(Record):
     best_params: dict[str, Parameter]
     winners: dict[str, str]
     final: FinalModel
-    not_tried: list[str] = field(default_factory=list, kw_only=True)
+    not_tried: list[str] = field(default_factory=list)
     n_candidates: Count
     n_fits: Count
     seconds: Seconds
@@ -282,7 +282,7 @@ class StudyTrial(Record):
         return datetime.fromisoformat(self.finished).astimezone(UTC)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FitCurve(Record):
     """The learning curve of a fit, as ``curves.json`` has it.
 
@@ -298,9 +298,9 @@ class FitCurve(Record):
     """
 
     loss: list[float]
-    val_loss: list[float] | None = field(default=None, kw_only=True)
-    accuracy: list[float] | None = field(default=None, kw_only=True)
-    val_accuracy: list[float] | None = field(default=None, kw_only=True)
+    val_loss: list[float] | None = None
+    accuracy: list[float] | None = None
+    val_accuracy: list[float] | None = None
     best_iter: Positive
     stop_reason: str
 
@@ -311,7 +311,13 @@ class FitCurve(Record):
         return {name: curve for name, curve in found.items() if curve is not None}
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the curve as plain data, without the curves that are missing."""
+        """Return the curve as plain data, as the file has it.
+
+        Returns
+        -------
+        plain : dict
+            Without the curves that were not measured.
+        """
         missing = set(_CURVES) - set(self.history)
         return {n: v for n, v in asdict(self).items() if n not in missing}
 

@@ -157,7 +157,8 @@ def run_study(
     ------
     StudyFolderError
         If the folder holds something else, another study or a damaged one, or if
-        another process runs the study now.
+        another process runs the study now. Also if the folder is removed or renamed
+        while the study runs.
     skmnist.datasets.DataError
         If the data are not what they should be.
     skmnist.model_selection._executors.ClusterError
@@ -185,13 +186,13 @@ def run_study(
     if going_on:
         check_same(out, header)
     listeners = _Listeners(on_data, on_stage, callbacks)
-    with hold_folder(out):
+    with hold_folder(out) as held:
         if not going_on:
             write_json(out / HEADER, header)
         if on_data is not None:
             on_data(header)
         with _workers(header), TrialFile(out / TRIALS) as trials:
-            study = _Runner(out, header, data, trials, listeners).run()
+            study = _Runner(held, header, data, trials, listeners).run()
         seconds = time.perf_counter() - started
         study = replace(study, summary=replace(study.summary, seconds=seconds))
         write_json(out / SUMMARY, study.summary)
@@ -222,16 +223,17 @@ def _workers(header):
 class _Runner:
     """A study that runs: it searches, trains the final model and writes the files."""
 
-    def __init__(self, out, header, data, trials, listeners):
-        self.out, self.header, self.data = out, header, data
+    def __init__(self, held, header, data, trials, listeners):
+        self.held, self.out = held, held.out
+        self.header, self.data = header, data
         self.trials, self.listeners = trials, listeners
         # Fits that an earlier run has finished are taken from there.
-        self.classifier = _classifier(header.config, memory=str(out.resolve()))
+        self.classifier = _classifier(header.config, memory=str(self.out.resolve()))
         # The parameters of a candidate that tries nothing.
         base = base_params(header.config.preset, header.config.epochs)
         columns = {column.name for column in PARAMETERS}
         self.params = {n: plain(v) for n, v in base.items() if n in columns}
-        self.n_kept = len(read_study(out).rows)
+        self.n_kept = len(read_study(self.out).rows)
         self.rows: list[Candidate] = []
         self.stages: list[StudyStage] = []
         self.curves: dict[str, FitCurve] = {}
@@ -246,6 +248,7 @@ class _Runner:
             search.set_callbacks(*self.listeners.callbacks)
         judged = data.train if config.protocol == "holdout" else slice(None)
         search.fit(data.data[judged], data.target[judged])
+        self.held.check()
         best = {**search.best_params_, **final_params(config.preset)}
         final = _final_model(self.classifier, best, data)
         final.save(self.out / "model.skmnist")
@@ -257,6 +260,7 @@ class _Runner:
     def _on_trial(self, trial: Trial) -> None:
         if trial.split == 0:
             self.inspected[trial.candidate] = trial.inspected
+        self.held.check()
         self.trials.add(trial)
 
     def _on_stage(self, result: StageResult, cv_results: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@
 
 import os
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Literal
 
@@ -168,7 +169,7 @@ def describe_status(status: StudyStatus) -> str:
             f"{_left(current.seconds_left)}"
         )
     if best := status.best:
-        given = ", ".join(f"{n}={as_text(v)}" for n, v in best.params.items())
+        given = ", ".join(f"{n}={as_text(v) or v}" for n, v in best.params.items())
         lines.append(f"Best so far: {best.score:.2%} with {given}")
     if status.test_accuracy is not None:
         lines.append(f"Test accuracy of the final model: {status.test_accuracy:.2%}")
@@ -207,9 +208,9 @@ def _left(seconds):
 
 def _best(trials: list[StudyTrial]) -> BestTrial | None:
     """Return the trial with the highest score; of a candidate, its best split."""
-    scored = [t for t in trials if t.scores.get(JUDGING) is not None]
+    found = [(trial.scores.get(JUDGING), trial) for trial in trials]
+    scored = [(score, trial) for score, trial in found if score is not None]
     if not scored:
         return None
-    best = max(scored, key=lambda trial: trial.scores[JUDGING])
-    score = best.scores[JUDGING]
+    score, best = max(scored, key=itemgetter(0))
     return BestTrial(best.stage, best.candidate, best.params, score)

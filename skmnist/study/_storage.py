@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
+import errno
 import fcntl
 import itertools
 import json
@@ -14,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from platform import node
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -85,6 +86,7 @@ class Study:
         Returns
         -------
         rows : list of Candidate
+            In the order in which the stage listed them.
         """
         return [row for row in self.rows if row.stage == stage.name]
 
@@ -99,6 +101,7 @@ class Study:
         Returns
         -------
         row : Candidate
+            The winner.
         """
         return next(row for row in self.rows_of(stage) if row.winner)
 
@@ -183,8 +186,37 @@ def fresh_folder(out: str | os.PathLike[str]) -> Path:
     return next(path for path in numbered if not path.exists())
 
 
+class HeldFolder:
+    """A folder that this process has locked.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The folder.
+    lock : file object
+        Its lock, open.
+    """
+
+    def __init__(self, out: Path, lock: TextIO) -> None:
+        self.out, self._lock = out, lock
+
+    def check(self) -> None:
+        """Raise StudyFolderError if the folder or its lock was removed or renamed.
+
+        Another process could then run the same study in a folder of that name.
+        """
+        own = os.fstat(self._lock.fileno())
+        with contextlib.suppress(OSError):
+            if os.path.samestat(own, os.lstat(self.out / LOCK)):
+                return
+        raise StudyFolderError(
+            f"{self.out}: the folder or its file {LOCK} was removed or renamed while "
+            "the study ran, so the study ends"
+        )
+
+
 @contextlib.contextmanager
-def hold_folder(out: Path) -> Iterator[None]:
+def hold_folder(out: Path) -> Iterator[HeldFolder]:
     """Keep other processes from running a study in the same folder.
 
     Unfinished files that killed processes have left are removed.
@@ -194,13 +226,18 @@ def hold_folder(out: Path) -> Iterator[None]:
     out : pathlib.Path
         The folder; made if there is none.
 
+    Yields
+    ------
+    held : HeldFolder
+        The locked folder.
+
     Raises
     ------
     StudyFolderError
         If another process runs a study there.
     """
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / LOCK, "a") as lock:
+    with _open_lock(out, os.O_RDWR | os.O_CREAT) as lock:
         # The system releases the lock, however the process ends.
         if not _lock(lock):
             raise StudyFolderError(
@@ -211,7 +248,23 @@ def hold_folder(out: Path) -> Iterator[None]:
         lock.write(f"process {os.getpid()} on {node()}\n")
         lock.flush()
         sweep_temporary_files(out)
-        yield
+        yield HeldFolder(out, lock)
+
+
+def _open_lock(out, flags):
+    """Open the lock of a folder; a link is not followed, and nothing is waited for."""
+    mode = "w" if flags & os.O_CREAT else "r"
+
+    def opener(path, _):
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+
+    try:
+        return open(out / LOCK, mode, errors="replace", opener=opener)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            message = f"{out}: its file {LOCK} is a link; remove it"
+            raise StudyFolderError(message) from error
+        raise
 
 
 def _lock(lock):
@@ -236,15 +289,20 @@ def holder(out: str | os.PathLike[str]) -> str | None:
     -------
     holder : str or None
         Its process and machine; None if there is none.
+
+    Raises
+    ------
+    StudyFolderError
+        If the lock is a link.
     """
-    try:
-        with open(Path(out) / LOCK) as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return lock.read().strip() or "a process"
-    except FileNotFoundError:
-        pass
+    with (
+        contextlib.suppress(FileNotFoundError),
+        _open_lock(Path(out), os.O_RDONLY) as lock,
+    ):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock.read(200).strip() or "a process"
     return None
 
 
@@ -475,10 +533,10 @@ def write_rows(path: Path, rows: Sequence[Candidate]) -> None:
         file.write(write_csv(rows).encode())
 
 
-def write_json(path: Path, content: Record | list[Record]) -> None:
+def write_json(path: Path, content: Record | Sequence[Record]) -> None:
     """Write a record, or several, as JSON."""
-    several = isinstance(content, list)
-    plain = [one.as_dict() for one in content] if several else content.as_dict()
+    single = isinstance(content, Record)
+    plain = content.as_dict() if single else [one.as_dict() for one in content]
     with atomic_write(path) as file:
         file.write(json.dumps(plain, indent=2) + "\n")
 

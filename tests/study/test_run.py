@@ -1,6 +1,7 @@
 """A study and its folder: what is written, read back, and refused."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from skmnist import (
     KerasMLPClassifier,
     Stage,
+    _io,
     best_score,
     load_digits_28x28,
     mcnemar_test,
@@ -31,8 +33,10 @@ from skmnist.study._storage import (
     claim_folder,
     fresh_folder,
     hold_folder,
+    holder,
     read_study,
 )
+from skmnist.study._trials import FILE, read_trials
 
 
 def tiny_stages():
@@ -145,7 +149,7 @@ def test_a_failed_candidate_has_no_significance():
         )
         for accuracy in (0.5, nan)
     ]
-    curve = FitCurve([1.0], 1, "over")
+    curve = FitCurve(loss=[1.0], best_iter=1, stop_reason="over")
     inspected = [InspectedFit(np.array([True, False]), curve), None]
     rows = with_significance(rows, inspected)
     assert rows[1].p_value is rows[1].standard_error is None
@@ -293,6 +297,42 @@ def test_a_study_that_runs_elsewhere_is_refused(finished, config):
         process.kill()
     with hold_folder(out):
         pass
+
+
+@pytest.mark.parametrize("change", ["rename", "remove", "unlock"])
+def test_a_study_ends_when_its_folder_is_gone(config, tmp_path, change):
+    out = tmp_path / "study"
+
+    def lose(stage, rows):
+        if change == "rename":
+            out.rename(tmp_path / "moved")
+        elif change == "remove":
+            shutil.rmtree(out)
+        else:
+            (out / ".lock").unlink()
+
+    with pytest.raises(StudyFolderError, match="was removed or renamed while"):
+        run_study(config, out, on_stage=lose)
+    assert len(read_trials(tmp_path / "moved" / FILE)) in (0, 2)
+
+
+def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / ".lock").symlink_to(tmp_path / "thesis.txt")
+    for look in (holder, lambda out: hold_folder(out).__enter__()):
+        with pytest.raises(StudyFolderError, match=r"\.lock is a link; remove it"):
+            look(tmp_path / "study")
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    name = f".results.csv.{_io._host()}-{process.pid}-abc.tmp"
+    (tmp_path / name).write_text("half a")
+    with hold_folder(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_a_fresh_folder_is_one_that_does_not_exist(tmp_path):

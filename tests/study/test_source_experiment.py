@@ -115,7 +115,7 @@ STAGES = {stage.name: stage for stage in report_stages()}
 
 
 def table_of(name):
-    """Bring a table of the report into the form of ``cv_results_``."""
+    """Convert a table of the report to the form of ``cv_results_``."""
     rows, _ = REPORT[name]
     params, validation, test = zip(*rows, strict=True)
     table = {
