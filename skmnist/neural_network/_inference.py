@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from scipy.special import expit, softmax
 
-from ._tensors import read_variables, share_memory
+from ._tensors import addresses, read_variables
 
 # Rows that pass through the network at once. All chunks share the buffers of their
 # layers: fresh memory for each layer of all rows takes longer than the products.
@@ -69,22 +69,22 @@ class KeptLayers:
 
     def _copy(self):
         # Look first: a change while the layers are copied is then found next time.
-        seen = self._look()
-        return network_layers(self._network), *seen
+        weights = read_variables(self._weights())
+        seen = self._activations(), addresses(weights)
+        # With `weights` held, no other values can come to these addresses.
+        return network_layers(self._network), seen, weights
 
     def _has_changed(self):
-        _, old_activations, old_weights = self._kept
-        activations, weights = self._look()
-        return activations != old_activations or not share_memory(weights, old_weights)
+        weights = read_variables(self._weights())
+        return (self._activations(), addresses(weights)) != self._kept[1]
 
-    def _look(self):
-        """Return what the arrays depend on: activations and weights."""
-        layers = self._network.layers
+    def _weights(self):
         kinds = keras.layers.Dense | keras.layers.BatchNormalization
-        trained = [layer for layer in layers if isinstance(layer, kinds)]
-        weights = [variable for layer in trained for variable in layer.variables]
-        activations = [getattr(layer, "activation", None) for layer in layers]
-        return activations, read_variables(weights)
+        layers = [x for x in self._network.layers if isinstance(x, kinds)]
+        return [variable for layer in layers for variable in layer.variables]
+
+    def _activations(self):
+        return [getattr(layer, "activation", None) for layer in self._network.layers]
 
 
 def network_layers(network: keras.Sequential) -> list[Layer]:

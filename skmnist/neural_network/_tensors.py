@@ -64,9 +64,9 @@ def as_tensor(array, dtype):
 
 
 def read_variables(variables):
-    """Read variables without copying them.
+    """Return the present values of variables as arrays, without copying them.
 
-    A tensor never changes. While you hold it, TensorFlow writes new values of its
+    The arrays never change. While you hold one, TensorFlow writes new values of its
     variable to other memory.
 
     Parameters
@@ -76,40 +76,21 @@ def read_variables(variables):
 
     Returns
     -------
-    tensors : list of tf.Tensor
-        Their present values.
+    arrays : list of ndarray
+        Read-only. Copies, if the variables are in the memory of a GPU.
     """
-    handles = [variable.value for variable in variables]
-    return [
-        tf.raw_ops.ReadVariableOp(resource=v.handle, dtype=v.dtype) for v in handles
-    ]
+    read = tf.raw_ops.ReadVariableOp
+    handles = [(v.handle, v.dtype) for v in (variable.value for variable in variables)]
+    return [np.asarray(read(resource=h, dtype=dtype)) for h, dtype in handles]
 
 
-def share_memory(ones, others):
-    """Return whether tensors lie at the same places in memory, pair by pair.
+def addresses(arrays):
+    """Return where arrays begin in memory.
 
-    Tensors that do are equal. Others may be equal too, but comparing their values
-    would take longer.
-
-    Parameters
-    ----------
-    ones, others : list of tf.Tensor
-        The tensors.
-
-    Returns
-    -------
-    share : bool
-        False if the lists differ in length, or if the tensors are not in the memory
-        of the processor.
+    Hold the arrays while you compare addresses: a freed array leaves its place to
+    another. Two arrays of `read_variables` at one place are the same values.
     """
-    # No copies, except of what a GPU holds. All arrays live until the comparison is
-    # done: a freed one would leave its place to another.
-    ones, others = (list(map(np.asarray, tensors)) for tensors in (ones, others))
-    return [_address(a) for a in ones] == [_address(a) for a in others]
-
-
-def _address(array):
-    return array.__array_interface__["data"][0]
+    return [array.__array_interface__["data"][0] for array in arrays]
 
 
 def empty_variables(variables):
