@@ -161,17 +161,12 @@ def _fit_and_save(out, options, quiet, as_json):
     from ..datasets._loaders import load_dataset
     from ..reporting._text import describe_data
     from ..stats._standard_error import binomial_standard_error
+    from ..study._records import StudyData
 
     data = load_dataset(options["dataset"], options["data"])
-    described = {
-        "name": data.name,
-        "note": data.note,
-        "n_train": data.train.stop,
-        "n_test": len(data.target) - data.train.stop,
-        "n_features": data.data.shape[1],
-    }
+    about = StudyData.of(data)
     if not quiet:
-        click.echo(describe_data({"data": described}), err=as_json)
+        click.echo(describe_data(about), err=as_json)
     if data.name == "digits":
         data.data = _placed_like_mnist(data.data)
     classifier = _classifier(options, data.train.stop)
@@ -182,9 +177,9 @@ def _fit_and_save(out, options, quiet, as_json):
     classifier.save(out)
     return {
         "model": str(out),
-        "data": described,
+        "data": about.as_dict(),
         "test_accuracy": accuracy,
-        "standard_error": float(binomial_standard_error(accuracy, described["n_test"])),
+        "standard_error": float(binomial_standard_error(accuracy, about.n_test)),
         "n_parameters": classifier.n_parameters_,
         "n_iter": classifier.n_iter_,
         "stop_reason": classifier.stop_reason_,

@@ -343,7 +343,7 @@ def _run(config, out, screen):
     counter = iter(range(1, 1000))
 
     def on_data(header):
-        screen.print(describe_data(header), markup=False)
+        screen.print(describe_data(header.data), markup=False)
         if header.optimistic:
             screen.print(OPTIMISTIC, markup=False)
 

@@ -108,7 +108,7 @@ def to_html(study: Study, evidence: Evidence) -> str:
         "study": study,
         "header": study.header,
         "summary": study.summary,
-        "data": describe_data(study.header).removeprefix("Data: "),
+        "data": describe_data(study.header.data).removeprefix("Data: "),
         "judges": _JUDGES[study.header.config.protocol].format(
             n=study.header.n_judging
         ),

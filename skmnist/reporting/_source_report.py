@@ -144,7 +144,10 @@ def to_reproduction(study: Study) -> str:
             "--preset as-reported"
         )
     header = study.header
-    parts = [in_markdown(describe_data(header)), in_markdown(describe_versions(header))]
+    parts = [
+        in_markdown(describe_data(header.data)),
+        in_markdown(describe_versions(header)),
+    ]
     for number, stage in enumerate(study.stages, 1):
         theirs = [row for row in reported if row.stage == stage.name]
         parts += [

@@ -21,7 +21,7 @@ from ..study._artifacts import Evidence, Predictions
 from ..study._columns import BY_NAME, Candidate, Column, shown_columns
 from ..study._config import judged_by
 from ..study._presets import title_of
-from ..study._records import StudyHeader, StudyStage, StudySummary
+from ..study._records import StudyData, StudyHeader, StudyStage, StudySummary
 from ..study._storage import Study
 from ..study._uncertainty import lead_of, standard_error
 
@@ -223,9 +223,8 @@ def overview_table(study: Study, write: Callable[[str], str] = visible) -> Table
     return Table([*columns, "before the best other"], rows, None)
 
 
-def describe_data(header: StudyHeader) -> str:
-    """Say in one line which data a study is about."""
-    data = header.data
+def describe_data(data: StudyData) -> str:
+    """Say in one line which data they are."""
     line = (
         f"Data: {data.name}, {data.n_train:,} training and {data.n_test:,} test "
         f"samples of {data.n_features} features"
@@ -276,7 +275,7 @@ def to_markdown(study: Study, evidence: Evidence | None = None) -> str:
     """
     parts = [
         "# A staged search of a multilayer perceptron",
-        escape_markdown(describe_data(study.header)),
+        escape_markdown(describe_data(study.header.data)),
         describe_config(study.header),
     ]
     if study.header.optimistic:

@@ -5,7 +5,7 @@
 import math
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from ._checks import (
     Count,
@@ -21,6 +21,9 @@ from ._checks import (
     Threads,
 )
 from ._config import JUDGING_PART, StudyConfig, judged_by
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
 
 # Version of the form of study.json. Raise it when older versions cannot read it.
 SCHEMA = 1
@@ -54,6 +57,29 @@ class StudyData(Record):
     n_train: Positive
     n_test: Positive
     n_features: Positive
+
+    @classmethod
+    def of(cls, data: "Bunch") -> Self:
+        """Describe a data set.
+
+        Parameters
+        ----------
+        data : Bunch
+            A data set, from `skmnist.datasets.load_dataset`.
+
+        Returns
+        -------
+        about : StudyData
+            Its description.
+        """
+        return cls(
+            name=data.name,
+            note=data.note,
+            fingerprint=data.fingerprint,
+            n_train=data.train.stop,
+            n_test=len(data.target) - data.train.stop,
+            n_features=data.data.shape[1],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

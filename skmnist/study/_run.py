@@ -391,16 +391,8 @@ def _final_model(classifier, best_params, data):
 
 
 def _header(config: StudyConfig, data: "Bunch", threads: int) -> StudyHeader:
-    n_features = data.data.shape[1]
-    stages = stages_for(config.preset, n_features, config.n_iter)
-    about = StudyData(
-        name=data.name,
-        note=data.note,
-        fingerprint=data.fingerprint,
-        n_train=data.train.stop,
-        n_test=len(data.target) - data.train.stop,
-        n_features=n_features,
-    )
+    about = StudyData.of(data)
+    stages = stages_for(config.preset, about.n_features, config.n_iter)
     return StudyHeader(
         schema=SCHEMA,
         config=config,

@@ -245,8 +245,8 @@ def test_page_of_the_report_protocol_says_that_it_is_optimistic():
 
 
 def test_note_on_stand_in_data_is_on_the_first_line():
-    header = replace(HEADER, data=replace(DATA, note="The digits stand in."))
-    assert describe_data(header).endswith("The digits stand in.")
+    data = replace(DATA, note="The digits stand in.")
+    assert describe_data(data).endswith("The digits stand in.")
 
 
 def test_final_line_names_the_data():
