@@ -60,7 +60,18 @@ class StudyData(Record):
 
     @classmethod
     def of(cls, data: "Bunch") -> Self:
-        """Describe a data set that `skmnist.datasets.load_dataset` has loaded."""
+        """Describe a data set.
+
+        Parameters
+        ----------
+        data : Bunch
+            A data set, from `skmnist.datasets.load_dataset`.
+
+        Returns
+        -------
+        about : StudyData
+            Its description.
+        """
         return cls(
             name=data.name,
             note=data.note,

@@ -264,7 +264,7 @@ def test_text_cannot_break_markdown(study, evidence):
 def test_terminals_are_told_nothing_raw(study, evidence):
     changed, hostile = full_of(CONTROL, study, evidence)
     said = [
-        describe_data(changed.header),
+        describe_data(changed.header.data),
         describe_final(changed.summary),
         describe_misread(hostile.predictions),
         describe_lead(changed, changed.stages[0]),
