@@ -134,8 +134,8 @@ DECISIONS = (
         "epochs",
         "Seven epochs",
         "the validation loss began to rise there. But the network seems to have "
-        "trained on these validation images. Below, *first rise* stops at the first rise on "
-        "images that the network did not train on.",
+        "trained on these validation images. Below, *first rise* stops at the first "
+        "rise on images that the network did not train on.",
         {
             "7 epochs": {**INITIALIZED, **UNSTOPPED, "epochs": 7},
             "first rise": INITIALIZED,

@@ -49,7 +49,7 @@ report`), because the report did so. Their accuracies are therefore optimistic.
 
 In the first study, every stage starts from the *report's* choice, so all 48 candidates
 are the report's own. In the second study, rules choose the winners. Winners are in
-bold. In the first table they are the report's winners.
+bold; in the first study they are the report's winners.
 
 # All 48 rows: the report and our measurements
 """
