@@ -147,8 +147,8 @@ between machines adds the time to send the data once to each worker.
     "caching": """\
 The report's network with batches of 64, in turns: without `memory=`, with an empty
 folder, and with a folder that has the fit. The folder is in the system's temporary
-folder. The key of a fit is a SHA-256 digest of everything that it depends on. Its cost
-is about that of reading the data.
+folder. The key of a fit is a SHA-256 digest of everything that it depends on. It costs
+as much as reading the data.
 """,
     "memory": """\
 The resident set of one process after each of many fits on the 8x8 digits, with several
