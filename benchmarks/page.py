@@ -30,151 +30,151 @@ VERDICTS = {True: "met", False: "**not met**", None: "not measured"}
 INTRODUCTION = """\
 # Performance
 
-How fast `KerasMLPClassifier` is beside plain scikeras, Keras' own
-`SKLearnClassifier`, scikit-learn's `MLPClassifier`, skorch on torch, and the bare
-matrix products. All figures come from
+This page compares the speed of `KerasMLPClassifier` with its peers: plain scikeras,
+Keras' `SKLearnClassifier`, scikit-learn's `MLPClassifier`, skorch on torch, and bare
+matrix products. To make this page, run
 
     make bench
 
-which runs `benchmarks/` and writes this page from `docs/results/performance/`,
-where every single sample is. Timings depend on the machine and on what else runs on
-it; each section names both. What counts are the ratios: within a run, everybody is
-measured in turns, every other round in reverse, and a ratio is the median of the
-ratios of measurements that stand next to each other. Other figures are medians,
-with the quartiles in brackets.
+It runs `benchmarks/` and writes this page from `docs/results/performance/`, which has
+every single sample. Timings depend on the machine and its other work; each section
+names both. So compare the ratios. Within a run, the libraries are measured in turns,
+and every second round has the reverse order. A ratio is the median of the ratios of
+neighbouring measurements. Other figures are medians, with the quartiles in brackets.
 
-Everybody trains the same network in float32 with Adam at the same learning rate, the
-same batches and epochs, and without early stopping. Only ours computes the training
-accuracy of each epoch besides the loss. Each process does one library's work; the
-time of importing it is left out. The libraries choose their number of threads
-themselves, unless a section says otherwise.
+All libraries train the same network in float32 with Adam, with the same learning rate,
+batches and epochs, and without early stopping. Only ours also computes the training
+accuracy of each epoch. Each process runs one library; its import time does not count.
+The libraries choose their number of threads, unless a section says otherwise.
 """
 
 METHODS = {
     "fit": """\
-Every fit has a process of its own, so that building, tracing and compiling are in
-"whole fit". The processes take turns at the end of every epoch, in each library's own
-hook (Keras' and skorch's `on_epoch_end`, the line that `MLPClassifier` prints), where
-they wait for the others; a whole fit is the sum of its turns. "One epoch" is the median
-from the second one on. A "~" marks a peer that ended after three epochs: there the
-missing ones count as its median epoch.
+Every fit runs in its own process, so "whole fit" includes building, tracing and
+compiling. The processes take turns. At the end of every epoch a process waits for the
+others, in a hook of its library: `on_epoch_end` of Keras and skorch, or the line that
+`MLPClassifier` prints. A whole fit is the sum of its turns. "One epoch" is the median
+of all epochs but the first. "~" marks a library that trained only three epochs; each
+missing epoch counts as its median epoch.
 
-"Matrix products" is the least a network can cost: NumPy in float32, on all cores, the
-gather of the rows, three products forward, three for the gradients of the weights,
-two for those of the inputs; no activations, no biases, no optimizer. NumPy's BLAS and
-TensorFlow's matrix products are different libraries, so this bound is that of one of
-them. Accuracy, on 6,000 rows that were not trained on, shows that all do the same
-work; it is that of the longest fits.
+"Matrix products" is a lower bound for the time of a network: NumPy in float32 on all
+cores. It has the gather of the rows, three products forward, three products for the
+gradients of the weights and two for the gradients of the inputs. It has no activations,
+biases or optimizer. NumPy's BLAS and TensorFlow use different libraries for matrix
+products, so this is the bound of NumPy's library only. The accuracy on 6,000 rows that
+were not used for training shows that all libraries do the same work. It is from the
+longest fits.
 
-Why ours is not nearer to the products: an update also reads and writes the weights and
-Adam's two states, 17 MB for 593,210 weights, more than the processor's private caches
-hold. On two cores of Intel Xeon with AVX-512, and at a batch of 64, XLA's loop over the
-products alone took as long as NumPy's, 0.98 ms an update; Adam by itself took 0.38 ms,
-in three passes, since XLA's loops write one array each; the gather of the rows 0.03 ms.
-Together, where each pushes the others' numbers out of the caches, they took 1.8 ms. And
-a second core brings little: products of 64 rows were 1.3 times as fast on two threads
-as on one.
+Why is ours slower than the products? An update also reads and writes the weights and
+Adam's two states: 17 MB for 593,210 weights. This is more than the processor's private
+caches hold. We measured it on two cores of Intel Xeon with AVX-512, with batches of 64.
+XLA's loop over the products alone took as long as NumPy's loop: 0.98 ms per update.
+Adam alone took 0.38 ms. It needs three passes, because each of XLA's loops writes one
+array. The gather of the rows took 0.03 ms. Together they took 1.8 ms, because each
+pushes the data of the others out of the caches. A second core helps little: products of
+64 rows were 1.3 times as fast on two threads as on one.
 
-What was tried, there or on two cores of AMD EPYC, and brought nothing beyond the noise:
-oneDNN, XNNPACK and YNNPACK for XLA's products, fast math, XLA's other scheduler, wider
-vectors, products on one thread each, gathering the rows outside of XLA in blocks of 2
-to 32 MB, the same loop written without Keras, and weights in two to twelve blocks of
-columns, so that Adam might find a block in the cache. TensorFlow's graph with oneDNN's
-products and its own Adam in one pass was slower: 1.29 and 0.56 ms. An epoch written by
-hand in Numba took 1.6 s where XLA's took 1.75 to 1.85 in the same minutes: two threads
-that each have half of the units of every layer and wait for each other by spinning,
-single-threaded products of BLAS, Adam in one pass. That is 12 % for a second engine to
-keep in step with Keras, and is not in the package.
+We tried the following there or on two cores of AMD EPYC. Nothing in this list was
+faster beyond the noise: oneDNN, XNNPACK and YNNPACK for XLA's products; fast math;
+XLA's other scheduler; wider vectors; one thread for each product; a gather of the rows
+outside of XLA in blocks of 2 to 32 MB; the same loop without Keras; weights in two to
+twelve blocks of columns, so that Adam can find a block in the cache. TensorFlow's graph
+with oneDNN's products and its one-pass Adam was slower: 1.29 and 0.56 ms. A
+hand-written epoch in Numba took 1.6 s. XLA's epoch took 1.75 to 1.85 s in the same
+minutes. The Numba epoch has two threads that wait for each other by spinning. Each
+thread has half of the units of every layer, with single-threaded BLAS products and
+one-pass Adam. It gains 12 %, but a second engine would have to follow every change of
+Keras. So it is not in the package.
 
-Of the first fit of a network, some 0.6 s are XLA's compiling. TensorFlow can keep what
-it has compiled for other processes, if told so before it starts, by
+XLA's compiling takes about 0.6 s of the first fit of a network. TensorFlow can keep
+compiled programs for other processes. To turn this on, set
 `TF_XLA_FLAGS="--tf_xla_persistent_cache_directory=DIR
---tf_xla_persistent_cache_device_types=CPU"`: a first fit of one epoch on 20,000 rows
-then took 1.42 s in a later process, and 1.99 and 2.08 s without. The package leaves
-that to its users: nobody clears such a folder.
+--tf_xla_persistent_cache_device_types=CPU"` before it starts. A first fit of one epoch
+on 20,000 rows then took 1.42 s in a later process; without it, 1.99 and 2.08 s. The
+package does not set this, because nothing would ever clear the folder.
 
-These are figures of scripts written for the purpose and not kept: one or two processes
-of each, one after another and not in turns, so they can tell a third from nothing, and
-hardly a tenth.
+The figures in the last three paragraphs are from scripts that were not kept. Each ran
+in one or two processes, one after the other and not in turns. They can show a
+difference of a third, but hardly a difference of a tenth.
 
-A target that would need an epoch faster than the products (a multiple of a peer that
-itself is nearly as fast as they are) cannot be met by doing the same arithmetic.
+Some targets need an epoch faster than the products: a multiple of a library that is
+itself nearly as fast as the products. You cannot meet them with the same arithmetic.
 """,
     "distortions": """\
 The report's network with and without `augmentation=`, which draws a new distortion for
-every image in every epoch, inside the compiled epoch. Processes of their own, in turns
-at the end of every epoch.
+every image in every epoch, inside the compiled epoch. Each fit runs in its own process.
+The processes take turns at the end of every epoch.
 """,
     "grid": """\
 `GridSearchCV` with `cv=3`, `n_jobs=1` and `refit=False` on scikit-learn's 8x8 digits,
 20 epochs. The first grid has widths (50,), (100,) or (100, 50), ReLU or tanh, batches
-of 32 or 64, and five learning rates. It goes through one search for each twelfth, in
-turns; the seconds are sums. The second grid has 60 different architectures, so that
-no network can use what another one has compiled. `MLPClassifier` has to train its 20
-epochs as well (`tol=0`). Slow peers are timed on the first part of a grid and on
-others drawn with a fixed seed; ratios are those of the same candidates. Keras'
-`SKLearnClassifier` loses its `fit_kwargs` when it is cloned, so the search passes them
-to `fit`.
+of 32 or 64, and five learning rates. It is split into twelve searches, in turns; the
+seconds are sums. The second grid has 60 different architectures, so no network can
+reuse a compiled program. `MLPClassifier` trains all 20 epochs, too (`tol=0`). Slow
+libraries run only the first part of a grid and some random parts with a fixed seed;
+ratios compare the same candidates. Keras' `SKLearnClassifier` loses its `fit_kwargs`
+when it is cloned, so the search passes them to `fit`.
 """,
     "study": """\
-Ours is the command `skmnist study --dataset mnist --preset report --protocol holdout`
-with all it does: start, loading, checking, search, the final model, the report. Memory
-is that of all its processes, a page that several share counted once; in the sum of the
-resident sets it is counted in each. Against it stand the same candidates through stock
-`GridSearchCV` over plain scikeras: same split, same 20 epochs at most, Keras'
-`EarlyStopping(patience=1, restore_best_weights=True)` on Keras' own validation split;
-plus the final model. Imports are left out there, and its memory is what it held after
-a fit.
+Ours is the command `skmnist study --dataset mnist --preset report --protocol holdout`.
+Its time includes everything: start, loading, checks, search, final model and report.
+Its memory is the sum over all its processes, with shared pages counted once. (The sum
+of the resident sets counts them in each process.) The other side runs the same
+candidates and the final model through scikit-learn's `GridSearchCV` over plain
+scikeras. It has the same split, at most 20 epochs, and Keras'
+`EarlyStopping(patience=1, restore_best_weights=True)` on Keras' validation split. Its
+time does not include imports. Its memory is measured after a fit.
 
-A worker has, beside TensorFlow and what the networks leave behind, the rows of its fold
-and, copied from them, those that train: some 0.3 GB each for MNIST. So it is the
-second worker that costs the memory which `--n-jobs 2` has more.
+Each worker holds TensorFlow, the remains of earlier networks, the rows of its fold, and
+a copy of the rows that train. The rows and the copy take some 0.3 GB per worker for
+MNIST. So `--n-jobs 2` needs more memory because of its second worker.
 """,
     "jobs": """\
-Fits of the report's network on 20,000 rows, side by side in joblib's processes or one
-after another. Threads are set in the environment before TensorFlow starts. Every
-process has trained the network once before the clock starts. joblib hands the data to
-its processes memory-mapped; each reports what it was given.
+Fits of the report's network on 20,000 rows, at once in joblib's processes or one after
+the other. The environment sets the number of threads before TensorFlow starts. Every
+process trains the network once before the measurement. joblib passes the data to its
+processes by memory mapping; each process reports the kind of array that it got.
 """,
     "cluster": """\
-One stage of a staged search, the report's network on 20,000 rows, each fit on one
-thread, in fresh processes. The first time there are processes to start, TensorFlow to
-load, 63 MB of data to send and a program to compile in each; the second time there
-are not. What a fit costs its worker beside the fit is the time of the stage, times the
-workers, divided by the fits, less the time of one: scoring, taking the rows of the
-fold, waiting for the last one. All workers are on one machine here: a network between
-them adds its own time for the data, once to each.
+One stage of a staged search with the report's network on 20,000 rows, one thread per
+fit, in new processes. The first run starts the processes, loads TensorFlow, sends 63 MB
+of data and compiles a program in each process. The second run does none of this.
+"Beside the fits" is the extra time per fit: the time of the stage, times the workers,
+divided by the fits, minus the time of one fit. It is for scoring, taking the rows of
+the fold, and waiting for the last fit. All workers are on one machine here. A network
+between machines adds the time to send the data once to each worker.
 """,
     "caching": """\
-The report's network, batches of 64, with `memory=` in a folder of the system's: fits in
-turns without it, into an empty folder, and from the folder that has the fit. Everything
-a fit depends on is digested by SHA-256, which costs as much as reading the data.
+The report's network with batches of 64, in turns: without `memory=`, with an empty
+folder, and with a folder that has the fit. The folder is in the system's temporary
+folder. The key of a fit is a SHA-256 digest of everything that it depends on. It costs
+as much as reading the data.
 """,
     "memory": """\
-Resident set of one process after each of many fits on the 8x8 digits, over a mix of
-architectures and batch sizes. scikeras fits fewer times, for comparison.
+The resident set of one process after each of many fits on the 8x8 digits, with several
+architectures and batch sizes. For comparison, scikeras makes fewer fits.
 """,
     "growth": """\
-Median epoch of the report's kind of network, batches of 64, while one size grows.
-Slopes are those of the upper half of the points on log-log axes, 1 for linear. The
-matrix products grow with the square of the width, so widths and depths are also set
-against the multiply-adds that they cost. Data are random numbers; speed does not
-depend on them.
+The median epoch of networks like the report's, with batches of 64, while one size
+grows. A slope is fitted to the upper half of the points on log-log axes; 1 is linear.
+The matrix products grow with the square of the width. So the plot also shows the time
+over the multiply-adds of each width and depth. The data are random numbers; they do not
+affect the speed.
 
 ![Epoch time over rows, width, depth and multiply-adds, log-log]({plot})
 """,
     "startup": """\
-Whole processes, from start to end, in turns.
+The time of whole processes from start to end, in turns.
 """,
     "predict": """\
-After one epoch of training, each peer in a process of its own, in turns.
+After one epoch of training, each library predicts in its own process, in turns.
 """,
 }
 
 NOTHING_YET = "Not measured yet."
-# What stands between these on the page about clusters is written here.
+# This script writes the text between these marks on the page about clusters.
 MEASURED = ("<!-- measured -->", "<!-- end of what was measured -->")
-QUICK = "**A quick run, to try the machinery: no measurement.**"
+QUICK = "**A quick run, to test the scripts: not a measurement.**"
 
 
 def page(results=None):
@@ -183,7 +183,7 @@ def page(results=None):
     Parameters
     ----------
     results : dict of str to dict, default=None
-        By benchmark; None for the committed ones.
+        The results by benchmark. None reads the committed results.
 
     Returns
     -------
@@ -225,7 +225,7 @@ def section(result):
 
 
 def about(result):
-    """Return when a result was measured, with what, and on what."""
+    """Return the date, the machine and the versions of a result."""
     where = result["environment"]
     versions = {"Python": where["python"], **where["versions"]}
     named = ", ".join(f"{name} {v}" for name, v in versions.items() if v)

@@ -1,13 +1,13 @@
 """Write docs/accuracy.md from the result files of training runs on MNIST.
 
-    python docs/accuracy.py                   # the page, from the committed files
-    python docs/accuracy.py --run             # the runs that have no file yet, too
-    python docs/accuracy.py --run --only wide --seeds 0 1  # some of one setting
-    python docs/accuracy.py --run --quick --out DIR  # all of it in small, elsewhere
+    python docs/accuracy.py                   # write the page from the committed files
+    python docs/accuracy.py --run             # first make the runs without a file
+    python docs/accuracy.py --run --only wide --seeds 0 1  # some runs of one setting
+    python docs/accuracy.py --run --quick --out DIR  # small runs, in another folder
 
-`make accuracy` does the second. Runs need the MNIST files; the quick form takes the
-digits that ship with scikit-learn. A run that was cut off starts anew; finished ones
-are never repeated.
+`make accuracy` calls the second. Runs need the MNIST files. The quick runs use the
+digits that ship with scikit-learn. A run that was stopped starts again; a finished run
+is never repeated.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -29,11 +29,11 @@ from skmnist import Distortions
 DOCS = Path(__file__).parent
 RESULTS = DOCS / "results" / "accuracy"
 SEEDS = (0, 1, 2, 3, 4)
-# Of the training data, where candidates are compared; the rest judges them.
+# Candidates train on this part of the training data; the rest judges them.
 PART_THAT_TRAINS = 0.9
 PACKAGES = ("skmnist", "keras", "tensorflow", "numpy")
 
-# The network that the report ends with; its own learning rate is Adam's.
+# The report's final network, with Adam's default learning rate.
 NETWORK = {
     "depth": 2,
     "widths": (600, 200),
@@ -44,9 +44,9 @@ NETWORK = {
     "early_stopping": False,
 }
 NORMALIZED = {**NETWORK, "batch_normalization": True}
-# Settings whose networks are read again, to predict together or in another way.
+# Keep the networks of these settings, for the ensemble and the several views.
 KEPT = ("augmented", "wide")
-# What takes less time in each epoch, and in compiling.
+# These parameters make epochs and compiling faster.
 PLAIN = {"batch_normalization": False, "weight_decay": 0.0}
 
 
@@ -57,19 +57,19 @@ class Setting:
     Attributes
     ----------
     title : str
-        What the page calls it.
+        Its description on the page.
     params : dict
         Parameters of `KerasMLPClassifier`.
     candidates : list of dict
-        Changes to try; the validation part of the training data chooses.
+        Changes of `params` to try; the validation rows choose one.
     goal : float or None
         Accuracy to reach.
     seconds : float or None
-        Seconds in which to reach it.
+        Time limit for a fit, in seconds.
     fastest : bool
-        Whether to choose the fastest candidate that reaches the goal with a margin of
-        one standard error, not the most accurate one. With `seconds` it is the most
-        accurate one that is fast enough.
+        Whether to choose the fastest candidate that exceeds the goal by one standard
+        error, and to fit twice. False chooses the most accurate candidate. With
+        `seconds`, the most accurate candidate within the limit is chosen.
     """
 
     title: str
@@ -86,7 +86,7 @@ SETTINGS = {
         {**NETWORK, "early_stopping": True, "patience": 1, "epochs": 20},
     ),
     "decay": Setting(
-        "the same, the learning rate falls to zero",
+        "the same, with a learning rate that falls to zero",
         {**NETWORK, "epochs": 10, "learning_rate": 1e-3},
         [{"learning_rate_schedule": "cosine"}, {"learning_rate_schedule": "linear"}],
     ),
@@ -162,7 +162,7 @@ SETTINGS = {
             "warmup_epochs": 1,
             "batch_size": 256,
             "epochs": 350,
-            # Stronger than "affine+elastic": so many weights and epochs can bear it.
+            # Stronger than "affine+elastic", for many weights and epochs.
             "augmentation": Distortions(
                 rotation=12, shift=0.05, scale=0.12, shear=0.12, elastic_strength=0.04
             ),
@@ -174,7 +174,7 @@ SETTINGS = {
 
 
 def small(setting):
-    """Return a setting whose runs take a second."""
+    """Return a small form of a setting, whose runs take a second."""
     params = {**setting.params, "epochs": 2, "widths": (16, 16), "warmup_epochs": 0}
     candidates = [
         {name: value for name, value in candidate.items() if name != "epochs"}
@@ -184,13 +184,13 @@ def small(setting):
 
 
 class Runs:
-    """The runs of some settings, and the folder that has their results.
+    """The runs of some settings, and the folder with their results.
 
     Parameters
     ----------
     settings : dict of str to Setting
     out : pathlib.Path
-        The folder; a JSON file for each run.
+        The folder, with one JSON file for each run.
     load : callable
         Returns the data, as `fetch_mnist` does.
     seeds : sequence of int
@@ -203,7 +203,7 @@ class Runs:
 
     @property
     def data(self):
-        """The data, read when they are needed first."""
+        """The data, loaded at the first use."""
         if self._data is None:
             self._data = self._load()
         return self._data
@@ -223,15 +223,15 @@ class Runs:
         return self._made(f"{name}-{seed}" for seed in self.seeds)
 
     def in_views(self, name):
-        """Return the runs in which a setting's networks saw distorted copies."""
+        """Return the runs of a setting that average over distorted copies."""
         return self._made(f"{name}-views-{seed}" for seed in self.seeds)
 
     def _made(self, names):
-        """Return those of some runs that have a result."""
+        """Return the results of the finished runs."""
         return [run for run in map(self.read, names) if run]
 
     def chosen(self, name):
-        """Return the parameters that validation chose; None while it is not done."""
+        """Return the chosen parameters, or None if a validation run is missing."""
         setting, runs = self.settings[name], self.candidates(name)
         if len(setting.candidates) == 1:
             return {**setting.params, **setting.candidates[0]}
@@ -241,7 +241,7 @@ class Runs:
         return {**setting.params, **setting.candidates[best]}
 
     def run(self, only=None, seeds=None):
-        """Make the runs that have no result yet, the settings in their order."""
+        """Make the runs that have no result yet."""
         for name in self.settings:
             if only is None or name in only:
                 self._run_candidates(name)
@@ -272,7 +272,7 @@ class Runs:
             print(name, result["accuracy"], round(result["seconds"], 1), flush=True)
 
     def _validate(self, params):
-        """Train on a part of the training data and judge by the rest."""
+        """Train on a part of the training data and score on the rest."""
         from skmnist.neural_network import split_validation
 
         X, y = self._rows("train")
@@ -286,11 +286,11 @@ class Runs:
         return self.data.data[rows], self.data.target[rows]
 
     def _kept_params(self, name):
-        """Return the parameters that were chosen, and where such fits are kept."""
+        """Return the chosen parameters with the folder that keeps the fits."""
         return {**self.chosen(name), "memory": str(self.out / ".fits")}
 
     def _final(self, name, seed):
-        """Train on all training data; read the test data once."""
+        """Train on all training data and score on the test data."""
         params = self._kept_params(name) if name in KEPT else self.chosen(name)
         train = self._rows("train")
         classifier, result = fit(params, seed, *train, *self._rows("test"))
@@ -312,12 +312,12 @@ class Runs:
         return {"seed": seed, **judged, "seconds": time.perf_counter() - before}
 
     def _ensemble(self):
-        """Let the augmented networks vote by their mean probabilities."""
+        """Average the probabilities of the augmented networks."""
         from sklearn.ensemble import VotingClassifier
 
         from skmnist import KerasMLPClassifier
 
-        # These are kept, too.
+        # These fits are kept, too: nothing is trained again.
         params = self._kept_params("augmented")
         members = [
             (f"seed{seed}", KerasMLPClassifier(**params, random_state=seed))
@@ -329,7 +329,7 @@ class Runs:
 
 
 def fit(params, seed, X, y, X_judging, y_judging):
-    """Train one network, compiled anew, and judge it."""
+    """Compile and train one network, and score it."""
     from skmnist import KerasMLPClassifier
     from skmnist.neural_network import clear_engines
 
@@ -359,14 +359,14 @@ def one_line_each(result):
 
 
 def judge(classifier, X, y):
-    """Return the accuracy on some rows, and which of them are read wrongly."""
+    """Return the accuracy on some rows, and which rows are misread."""
     predicted = classifier.predict(X)
     wrong = [i for i, (a, b) in enumerate(zip(predicted, y, strict=True)) if a != b]
     return {"accuracy": 1 - len(wrong) / len(y), "wrong": wrong}
 
 
 def environment():
-    """Say where and with what a run was made."""
+    """Return the machine and the versions of a run."""
     return {
         "date": str(date.today()),
         "cores": os.cpu_count(),
@@ -376,10 +376,10 @@ def environment():
 
 
 def choose(setting, runs):
-    """Return the position of the candidate that its validation runs recommend."""
+    """Return the position of the best candidate by the validation runs."""
     accuracies = [run["accuracy"] for run in runs]
     if setting.seconds is not None:
-        # The final run takes longer, as it has more rows.
+        # The final run has more rows and takes longer.
         most = setting.seconds * PART_THAT_TRAINS
         allowed = [i for i, run in enumerate(runs) if run["seconds"] <= most]
         return max(allowed or range(len(runs)), key=accuracies.__getitem__)
@@ -387,7 +387,7 @@ def choose(setting, runs):
     if not setting.fastest:
         return best
     margin = math.sqrt(setting.goal * (1 - setting.goal) / runs[0]["n_judged"])
-    # By the work and not by the clock, which others may have disturbed.
+    # Use processor time: other work on the machine may have delayed the clock time.
     good = [i for i, a in enumerate(accuracies) if a >= setting.goal + margin]
     return min(good, key=lambda i: runs[i]["cpu_seconds"], default=best)
 
@@ -400,7 +400,7 @@ def committed():
 
 
 def quick(out):
-    """Return the same runs in small, on the digits that ship with scikit-learn."""
+    """Return small runs, on the digits that ship with scikit-learn."""
     from skmnist import load_digits_28x28
 
     settings = {name: small(setting) for name, setting in SETTINGS.items()}
@@ -408,10 +408,10 @@ def quick(out):
 
 
 def main(argv=None):
-    """Make the runs that are asked for, and write the page."""
+    """Make missing runs with --run, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", action="store_true", help="make missing runs too")
-    parser.add_argument("--only", nargs="+", metavar="SETTING", help="runs of these")
+    parser.add_argument("--only", nargs="+", metavar="SETTING", help="settings to run")
     parser.add_argument("--seeds", nargs="+", type=int, metavar="SEED", choices=SEEDS)
     parser.add_argument("--quick", action="store_true", help="small, on the digits")
     parser.add_argument("--out", default=DOCS, type=Path, help="folder of the page")

@@ -1,10 +1,10 @@
-"""Write docs/findings.md: which of the report's decisions are more than noise.
+"""Write docs/findings.md: which of the report's decisions hold over many seeds.
 
-    python docs/findings.py            # the page, from the committed runs
-    python docs/findings.py --run      # the runs that are missing, too; needs MNIST
-    python docs/findings.py --quick --results DIR    # a small one, on the digits
+    python docs/findings.py            # write the page from the committed runs
+    python docs/findings.py --run      # first make the missing runs; needs MNIST
+    python docs/findings.py --quick --results DIR    # a small page, on the digits
 
-`make findings` does the second. It may be stopped and goes on where it was.
+`make findings` calls the second. You can stop it; it goes on at the next call.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -27,10 +27,10 @@ DOCS = Path(__file__).parent
 RESULTS = DOCS / "results" / "findings"
 N_SEEDS = 10
 LEVEL = 0.05
-# One thread, so that the runs are the same wherever they are repeated.
+# The number of threads changes the rounding, and so the runs.
 THREADS = 1
 
-# What the report had chosen when it made the later decisions.
+# The parameters that the report had chosen before its later decisions.
 SHAPED = {"widths": (600, 200)}
 INITIALIZED = {**SHAPED, "initializers": "he_normal"}
 # A fixed number of epochs, on the same training rows as under early stopping.
@@ -44,13 +44,13 @@ class Decision:
     Parameters
     ----------
     stage : str
-        Its stage.
+        The name of its stage.
     heading : str
-        What was to be decided.
+        The report's choice, in words.
     reason : str
-        Why the report decided so.
+        The report's reason for it.
     candidates : dict of str to dict
-        Parameters by name. The first is what the report chose.
+        Parameters by name. The first candidate is the report's choice.
     """
 
     stage: str
@@ -63,8 +63,8 @@ DECISIONS = (
     Decision(
         "depth_width",
         "Two layers of 400",
-        "The most accurate of 13; 500 units “seem to be overfitting”, three and four "
-        "layers “don't have much improvement”.",
+        "the most accurate of 13 candidates. 500 units “seem to be overfitting”; three "
+        "and four layers “don't have much improvement”.",
         {
             "2 x 400": {},
             "2 x 200": {"widths": 200},
@@ -76,7 +76,7 @@ DECISIONS = (
     Decision(
         "activations",
         "ReLU in both layers",
-        "The most accurate of nine pairs.",
+        "the most accurate of nine pairs.",
         {
             "relu, relu": {},
             "relu, tanh": {"activations": ("relu", "tanh")},
@@ -99,7 +99,7 @@ DECISIONS = (
     Decision(
         "batch_size",
         "Batches of 64",
-        "“Low overfitting and high accuracy”: the most accurate of the small ones.",
+        "“Low overfitting and high accuracy”; the most accurate small batch size.",
         {
             f"batch {size}": {**SHAPED, "batch_size": size}
             for size in (64, 32, 128, 256, 512)
@@ -117,14 +117,14 @@ DECISIONS = (
     Decision(
         "initializers",
         "With initializers",
-        "“No significant difference”, but recommended: He's normal one for ReLU. "
-        "Without, Keras takes Glorot's uniform one.",
+        "“No significant difference”, but He's normal initializer is recommended for "
+        "ReLU. Keras' default is Glorot's uniform initializer.",
         {"he_normal": INITIALIZED, "glorot_uniform": SHAPED},
     ),
     Decision(
         "optimizer",
         "Adam",
-        "The most accurate of four.",
+        "the most accurate of four optimizers.",
         {
             name: {**INITIALIZED, "optimizer": name}
             for name in ("adam", "rmsprop", "sgd", "adagrad")
@@ -133,9 +133,9 @@ DECISIONS = (
     Decision(
         "epochs",
         "Seven epochs",
-        "Where the validation loss began to rise, on validation images that seem to "
-        "have been trained on. Stopping as above, at the first rise on images that "
-        "were not, is one of the alternatives.",
+        "the validation loss began to rise there. But the network seems to have "
+        "trained on these validation images. Below, *first rise* stops at the first "
+        "rise on images that the network did not train on.",
         {
             "7 epochs": {**INITIALIZED, **UNSTOPPED, "epochs": 7},
             "first rise": INITIALIZED,
@@ -153,51 +153,55 @@ QUICK = {
 
 PLANNED = f"""
 
-**Not all runs are there yet**: {N_SEEDS} of each are planned. With as few as now only
-large differences show, and most questions stay open."""
+**Some runs are missing**: {N_SEEDS} runs of each candidate are planned. So few runs
+show only large differences, and most questions stay open."""
 
 INTRODUCTION = """\
 # Which of the report's decisions stand
 
-The report "MNIST Deep Learning" made eight decisions, each from one run of each
-candidate and one figure with two decimals. Here its decisions are repeated with
-{n_runs} runs of each candidate, which differ in nothing but the seed: of the weights,
-the validation images and the order of the rows.{planned}
+The report "MNIST Deep Learning" made eight decisions. For each decision it ran each
+candidate once and compared accuracies with two decimals. Here each candidate runs
+{n_runs} times. The runs of a candidate differ only in the seed of the weights, the
+validation images and the order of the rows.{planned}
 
-This page is written by
+To make this page, run
 
     make findings
 
-from the runs in `docs/results/findings/`; `python docs/findings.py` writes it again
-without training anything, and a run that is there already is not repeated.
+It uses the runs in `docs/results/findings/` and makes only missing runs. `python
+docs/findings.py` writes the page without training.
 
-Each run trains on {n_train:,} rows of {data}, of which the network holds out a tenth
-to decide when to stop (patience 1), and is then judged on the {n_test:,} test rows.
-Nothing is chosen by them here, so they may judge. What is not named is as in the
-report at that point.
+Each run trains on {n_train:,} rows of {data}. The network holds out a tenth of them to
+decide when to stop (patience 1). The {n_test:,} test rows then judge the run. They do
+not choose anything here. All other parameters are as in the report at that stage.
 
-**How to read the tables.** *Mean* is the mean accuracy over the runs, with the
-standard deviation of a single one. *Chosen minus this* is how much more accurate the
-report's choice is, with a 95 % confidence interval, and *p* is adjusted after Holm over
-the decision's comparisons; both take into account that another seed and other test
-images would give other figures (`skmnist.compare`, the test over runs and rows).
-*Ahead in one run* says how often the report's choice comes out ahead when one run of
-each is compared, as the report did: 50 % is the toss of a coin. Where p is below
-{level:g} the decision stands against that candidate, or is wrong. Otherwise the runs
-tell no difference, and the interval says how large one may still be: that is called
-noise after {n_seeds} runs of each, and open after fewer.
+**How to read the tables.**
+
+- *Mean* is the mean accuracy over the runs ± the standard deviation of one run.
+- *Chosen minus this* is the accuracy of the report's choice minus the accuracy of this
+  candidate, with a 95 % confidence interval.
+- *p* is adjusted after Holm over the comparisons of the decision. Both p and the
+  interval include the effect of other seeds and other test images (`skmnist.compare`,
+  the test over runs and rows).
+- *Ahead in one run*: take one run of each candidate, as the report did. This is how
+  often the report's choice is ahead. 50 % is the toss of a coin.
+
+If p is below {level:g}, the two differ. The decision **stands** if the report's choice
+is better; it is **wrong** if the other candidate is better. If p is larger, the runs
+show no clear difference, and the interval says how large it can still be. This is
+**noise** after {n_seeds} runs of each candidate, and **open** after fewer runs.
 
 """
 
 
 def remarks(folder):
-    """Return what else a reader of the runs must know, if there is anything."""
+    """Return further remarks on the runs, if there are any."""
     path = folder / "remarks.md"
     return [path.read_text(encoding="utf-8").strip()] if path.is_file() else []
 
 
 def every_run(n_seeds, decisions):
-    """List the runs, all candidates of a seed before the next seed."""
+    """List all runs: all candidates with the first seed, then with the next seed."""
     candidates = {
         key_of(params): params
         for decision in decisions
@@ -207,12 +211,12 @@ def every_run(n_seeds, decisions):
 
 
 def key_of(params):
-    """Name a candidate by all its parameters: decisions share some candidates."""
+    """Return a key of all parameters; some decisions have the same candidates."""
     return json.dumps({**report_base_params(), **params}, sort_keys=True)
 
 
 def read_runs(folder):
-    """Read the finished runs, by candidate and seed; a torn last line counts not."""
+    """Read the finished runs, by candidate and seed; skip an incomplete last line."""
     path = folder / "runs.jsonl"
     lines = path.read_text().split("\n")[:-1] if path.is_file() else []
     runs = map(json.loads, lines)
@@ -220,7 +224,7 @@ def read_runs(folder):
 
 
 def run_missing(folder, *, dataset, n_seeds, stages=None, epochs=None):
-    """Train what is not there yet, one after the other."""
+    """Make the missing runs, one after the other."""
     threads = pin_threads(1, THREADS)
     data = load_dataset(dataset)
     decisions = [d for d in DECISIONS if stages is None or d.stage in stages]
@@ -232,7 +236,7 @@ def run_missing(folder, *, dataset, n_seeds, stages=None, epochs=None):
     else:
         (folder / "about.json").write_text(json.dumps(about, indent=2) + "\n")
     finished = read_runs(folder)
-    # Without the line that an end in the middle of it may have left.
+    # Drop an incomplete last line of a run that was stopped.
     kept = "".join(json.dumps(run) + "\n" for run in finished.values())
     (folder / "runs.tmp").write_text(kept)
     (folder / "runs.tmp").replace(folder / "runs.jsonl")
@@ -252,7 +256,7 @@ def run_missing(folder, *, dataset, n_seeds, stages=None, epochs=None):
 
 
 def describe(data, decisions, threads):
-    """Say what the runs are made of."""
+    """Return the data, the threads and the versions of the runs."""
     packages = ("skmnist", "scikit-learn", "keras", "tensorflow", "numpy")
     return {
         "stages": [decision.stage for decision in decisions],
@@ -266,7 +270,7 @@ def describe(data, decisions, threads):
 
 
 def train(params, seed, data, epochs=None):
-    """Train one network and judge it by the test set."""
+    """Train one network and score it on the test set."""
     from skmnist import KerasMLPClassifier
 
     settings = {**report_base_params(), **params}
@@ -287,13 +291,13 @@ def train(params, seed, data, epochs=None):
 
 
 def runs_of(params, runs):
-    """List the finished runs of a candidate in the order of their seeds."""
+    """Return the finished runs of a candidate, sorted by seed."""
     key = key_of(params)
     return [runs[one] for one in sorted(runs) if one[0] == key]
 
 
 def correctness(params, runs, n_test):
-    """Return whether each run of a candidate read each test row right."""
+    """Return whether each run of a candidate classified each test row correctly."""
     finished = runs_of(params, runs)
     right = np.ones((len(finished), n_test), dtype=bool)
     for row, run in zip(right, finished, strict=True):
@@ -307,7 +311,7 @@ def judge(decision, runs, n_test):
     Returns
     -------
     judged : dict of str to (Comparison, float, float)
-        For each of the others the comparison, the adjusted p-value, and how often
+        The comparison with each other candidate, the adjusted p-value, and how often
         the choice is ahead in one run.
     """
     right = {
@@ -323,13 +327,13 @@ def judge(decision, runs, n_test):
 
 
 def _ahead(chosen, other):
-    """Return the share of pairs of runs in which the choice is ahead; ties are half."""
+    """Return how often the choice is ahead over all pairs of runs; a tie is half."""
     differences = chosen[:, None] - other[None, :]
     return float((differences > 0).mean() + (differences == 0).mean() / 2)
 
 
 def verdict(judged):
-    """Say what became of a decision, in one sentence."""
+    """Describe the result of a decision in one sentence."""
     kinds = {"wrong": [], "stands": [], "noise": [], "open": []}
     for name, (found, p, _) in judged.items():
         if p < LEVEL:
@@ -339,10 +343,10 @@ def verdict(judged):
             kind = "noise" if n_runs >= N_SEEDS else "open"
         kinds[kind].append(name)
     words = {
-        "wrong": ", for it is worse than",
+        "wrong": " against",
         "stands": " against",
         "noise": " against",
-        "open": ", for want of runs, against",
+        "open": " (too few runs) against",
     }
     parts = [
         f"**{kind}**{words[kind]} {_listed(names)}"
@@ -358,7 +362,7 @@ def _listed(names):
 
 
 def decision_table(decision, runs, judged):
-    """Show a decision: the candidates, and what the choice has over them."""
+    """Make the table of a decision: each candidate, compared with the choice."""
     reported = _reported(decision)
     rows = []
     for name, params in decision.candidates.items():
@@ -400,14 +404,14 @@ def decision_table(decision, runs, judged):
 
 
 def _reported(decision):
-    """Look up what the report gives for each candidate; None where it gives nothing."""
+    """Return the report's accuracy of each candidate, or None."""
     theirs = reported_rows()
     rows = [row for row in theirs if row.stage == decision.stage]
     if decision.stage == "epochs":
-        # Its one row is the network that trained for seven epochs.
+        # The report has one row here: the network that trained for seven epochs.
         rest = dict.fromkeys(list(decision.candidates)[1:])
         return {"7 epochs": rows[0].reported_test_accuracy, **rest}
-    # The study of the report's own candidates has its rows in the same order.
+    # The study of the report's candidates has its rows in the report's order.
     ours = read_study(DOCS / "results" / "as-reported").rows
     names = list(ours[0].params)
     figures = {
@@ -423,30 +427,31 @@ def _reported(decision):
 
 
 def _settings(params, names):
-    """Write the parameters that the report's candidates have."""
+    """Return a key of the parameters that the report's candidates have."""
     return json.dumps([params[name] for name in names])
 
 
 def noise(decisions, runs):
-    """Say how far two runs of one and the same candidate are apart."""
+    """Describe how much two runs of the same candidate differ."""
     spreads = [
         np.std([run["accuracy"] for run in runs_of(params, runs)], ddof=1)
         for decision in decisions
         for params in decision.candidates.values()
     ]
     spread = 100 * float(np.median(spreads))
-    # Two runs vary by sqrt(2) times one, and 5 % lie beyond 1.96 of that.
+    # A difference of two runs has sqrt(2) times the standard deviation of one run;
+    # 5 % of the differences are larger than 1.96 times this.
     return (
-        f"From seed to seed the accuracy of one candidate has a standard deviation of "
-        f"{spread:.2f} points (the median over the candidates). Two runs of the very "
-        f"same candidate therefore differ by more than {1.96 * 2**0.5 * spread:.2f} "
-        "points in one case of twenty, and a smaller difference between one run of "
-        "this and one run of that says nothing."
+        f"Over its seeds, the accuracy of a candidate has a standard deviation of "
+        f"{spread:.2f} points (the median over the candidates). So two runs of the "
+        f"same candidate differ by more than {1.96 * 2**0.5 * spread:.2f} points in "
+        "one case of twenty. If single runs of two candidates differ by less, this can "
+        "be chance."
     )
 
 
 def page(results=RESULTS):
-    """Write the page from the runs that are there."""
+    """Return the page's Markdown, from the finished runs."""
     about = json.loads((results / "about.json").read_text())
     runs = read_runs(results)
     decisions = [d for d in DECISIONS if d.stage in about["stages"]]
@@ -477,20 +482,20 @@ def page(results=RESULTS):
             **about,
         ).rstrip(),
         "## At a glance",
-        markdown_table(Table(["", "the report's choice", "found"], summary, None)),
+        markdown_table(Table(["", "the report's choice", "result"], summary, None)),
         noise(decisions, runs),
         *sections,
-        f"{len(runs)} runs of {about['threads']} thread each. Versions: {versions}.",
+        f"{len(runs)} runs with {about['threads']} thread each. Versions: {versions}.",
         *remarks(results),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def main():
-    """Run what is missing, if that is wanted, and write the page."""
+    """Make missing runs with --run, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", action="store_true", help="train what is missing")
-    parser.add_argument("--quick", action="store_true", help="a small one, on digits")
+    parser.add_argument("--run", action="store_true", help="make the missing runs")
+    parser.add_argument("--quick", action="store_true", help="a small page, on digits")
     parser.add_argument("--seeds", type=int, default=N_SEEDS)
     parser.add_argument("--results", type=Path, default=RESULTS)
     options = parser.parse_args()

@@ -1,12 +1,12 @@
 """Write docs/preset.md from the result files of studies with the preset "accuracy".
 
-    python docs/preset.py                # the page, from the committed files
-    python docs/preset.py --run          # the studies that have no file yet, too
-    python docs/preset.py --run --only digits_8x8    # one of them
-    python docs/preset.py --run --quick --out DIR    # all in small, elsewhere
+    python docs/preset.py                # write the page from the committed files
+    python docs/preset.py --run          # first run the studies without a file
+    python docs/preset.py --run --only digits_8x8    # run one study
+    python docs/preset.py --run --quick --out DIR    # small studies, in another folder
 
-`make preset` does the second. The study of MNIST needs its files; the other data ship
-with scikit-learn.
+`make preset` calls the second. The study on MNIST needs the MNIST files. The other data
+ship with scikit-learn.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -24,28 +24,28 @@ from pathlib import Path
 DOCS = Path(__file__).parent
 
 PACKAGES = ("skmnist", "keras", "tensorflow", "numpy")
-# What each is.
+# Descriptions on the page.
 DATA = {
     "digits_28x28": "the handwritten digits of scikit-learn, enlarged to 28x28",
-    "digits_8x8": "the same in their own 8x8 pixels, from an `.npz` file",
-    "breast_cancer": "30 measurements of each of 569 tumours, standardized: an `.npz`",
+    "digits_8x8": "the same digits with their original 8x8 pixels, in an `.npz` file",
+    "breast_cancer": "30 standardized measurements of 569 tumours, in an `.npz` file",
     "mnist": "MNIST",
 }
 
 INTRODUCTION = """\
 # The preset `accuracy` on other data
 
-`skmnist study --preset accuracy` was made with MNIST in mind. Here the same preset,
-untouched, searches on data it was not made for. The candidates are judged by a part of
-the training data; the final network reads the test data once. Beside it stands the
-network that the preset starts from: the source report's, trained by Adam at 0.001 for
-{epochs} epochs on the same training data. This page is written by
+`skmnist study --preset accuracy` was made for MNIST. Here the same preset searches on
+other data, without changes. Held-out rows of the training data judge the candidates.
+Only the final network reads the test data, once. The table compares it with the network
+at the start of the search: the source report's network, trained with Adam at 0.001 for
+{epochs} epochs on the same training data. To make this page, run
 
     make preset
 
-from the studies' results in `docs/results/preset/`; a study that has its file is not
-run again. *p* is that of McNemar's test: the chance of at least such a difference
-between two networks that read equally well.
+It uses the results in `docs/results/preset/` and runs only missing studies. *p* is from
+McNemar's test: if both networks were equally good, how often would chance alone make a
+difference at least this large?
 
 | data | rows | test rows | candidates | minutes | start, % | preset, % | p |
 | --- | --- | --- | --- | --- | --- | --- | --- |
@@ -53,7 +53,7 @@ between two networks that read equally well.
 
 
 def write_npz(name, path):
-    """Write data of scikit-learn's as a file of our own form."""
+    """Write one of scikit-learn's data sets as an `.npz` file."""
     import numpy as np
     from sklearn import datasets
     from sklearn.preprocessing import scale
@@ -68,7 +68,7 @@ def write_npz(name, path):
 
 
 def run_one(name, epochs, n_iter=None):
-    """Run a study of some data; return what the page needs."""
+    """Run a study on one data set; return the figures for the page."""
     from skmnist import mcnemar_test
     from skmnist.datasets import load_dataset
     from skmnist.study import StudyConfig, accuracy_base_params, run_study
@@ -138,7 +138,7 @@ def run(results, only, epochs, n_iter=None):
 
 
 def read(results):
-    """Read the results that are there, in the order of the page."""
+    """Read the finished results, in the order of the page."""
     paths = {name: results / f"{name}.json" for name in DATA}
     return {n: json.loads(p.read_text()) for n, p in paths.items() if p.is_file()}
 
@@ -158,11 +158,11 @@ def page(results):
         f"{some['date']}; {some['cores']} cores; load {min(loads):.1f} to "
         f"{max(loads):.1f} at the end of a study; {used}. One seed each."
     )
-    return "\n\n".join([text, "## What was chosen", "\n".join(chosen), made]) + "\n"
+    return "\n\n".join([text, "## Chosen parameters", "\n".join(chosen), made]) + "\n"
 
 
 def row(name, one):
-    """Show a study in a row of the table."""
+    """Return a study's row of the table."""
     cells = [
         DATA[name],
         f"{one['n_train']:,}",
@@ -183,18 +183,18 @@ def percent(accuracy, n_rows):
 
 
 def described(one):
-    """Write the chosen parameters; numbers with three digits."""
+    """Write the chosen parameters; floats have three digits."""
     params = one["best_params"].items()
     return ", ".join(f"`{n}={short(v)}`" for n, v in sorted(params))
 
 
 def short(value):
-    """Write a value, three digits of a number that was drawn."""
+    """Write a value; a float has three digits."""
     return f"{value:.3g}" if isinstance(value, float) else repr(value)
 
 
 def main(argv=None):
-    """Run what is asked for, and write the page."""
+    """Run missing studies with --run, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", action="store_true", help="run missing studies too")
     parser.add_argument("--only", nargs="+", choices=DATA, default=list(DATA))

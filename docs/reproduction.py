@@ -1,9 +1,9 @@
 """Write docs/reproduction.md from the result files of two studies.
 
-    python docs/reproduction.py           # the page, from the committed files
-    python docs/reproduction.py --run     # the studies too; needs the MNIST files
+    python docs/reproduction.py           # write the page from the committed files
+    python docs/reproduction.py --run     # first run the studies; needs the MNIST files
 
-`make reproduction` does the second.
+`make reproduction` calls the second.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -26,7 +26,7 @@ from skmnist.study import read_study
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS / "results"
-# The report's own candidates, and the search by its rules.
+# First the report's own candidates, then the search by its rules.
 STUDIES = {"as-reported": "as-reported", "report": "report"}
 SHAPE_STAGES = {"depth_width", "activations", "node_distribution"}
 TRAINING_STAGES = {"batch_size", "validation_split", "initializers"}
@@ -34,73 +34,72 @@ TRAINING_STAGES = {"batch_size", "validation_split", "initializers"}
 INTRODUCTION = """\
 # The report, reproduced
 
-The report "MNIST Deep Learning" tuned a network by hand in eight stages of 48
-candidates. This page sets its published figures beside ours, on the same 60,000
-training and 10,000 test images. It is written by
+The report "MNIST Deep Learning" tuned a network by hand in eight stages with 48
+candidates. This page compares its published figures with ours, on the same 60,000
+training and 10,000 test images. To make this page, run
 
     make reproduction
 
-which runs the two studies below and then `python docs/reproduction.py`; the files
-they leave are in `docs/results/`. Both studies judge candidates by the test set, as
-the report did (`--protocol report`), so their accuracies are optimistic as
-estimates; as a reproduction that is the point.
+It runs the two studies below and then `python docs/reproduction.py`. The result files
+are in `docs/results/`. Both studies judge candidates by the test set (`--protocol
+report`), because the report did so. Their accuracies are therefore optimistic.
 
     skmnist study --dataset mnist --protocol report --preset as-reported
     skmnist study --dataset mnist --protocol report
 
-The first follows the report's path: every stage starts from what the *report*
-chose, so that all 48 candidates are the report's own. The second lets the rules
-choose. Winners are in bold: in the first study those of the report.
+In the first study, every stage starts from the *report's* choice, so all 48 candidates
+are the report's own. In the second study, rules choose the winners. Winners are in
+bold; in the first study they are the report's winners.
 
-# All 48 rows, reported beside measured
+# All 48 rows: the report and our measurements
 """
 
 DIFFERENCES = """\
-# What differs, and why
+# The differences and their reasons
 
-**Validation accuracy.** The report's exceeds its test accuracy by {reported_gap:.2f}
-percentage points on average of the rows where it gives both, and reaches 99.88 % at
-batch size 512, where one epoch even shows 100 %. Ours differs from the test accuracy
-by {measured_gap:+.2f} points. A validation set that took no part in training cannot
-give 100 % for a network that misreads 1.9 % of new images: with 6,000 validation
-images the chance is about exp(-113). The report's figures come out when the data are
-shuffled anew before each epoch and the validation images are taken from their head:
-then most validation images of one epoch are trained on in others. (The report
-describes shuffling with a buffer of 10,000; its code is not published, so this shows
-that the mechanism suffices, not that it was there.) We draw the validation images
-once, before training, stratified, and do not imitate the leak.
+**Validation accuracy.** In the report, it exceeds the test accuracy by
+{reported_gap:.2f} percentage points on average, over the rows that have both. It
+reaches 99.88 % at batch size 512, and 100 % in one epoch. Our validation accuracy
+differs from our test accuracy by {measured_gap:+.2f} points. A network that misreads
+1.9 % of new images cannot reach 100 % on validation images that it never trained on:
+with 6,000 such images the chance is about exp(-113). You get the report's figures if
+you shuffle the data again before each epoch and take the first images for validation.
+Then the network trains on most validation images in other epochs. (The report describes
+shuffling with a buffer of 10,000. Its code is not published. So such a leak can explain
+the figures, but this does not prove it.) We draw a stratified validation set once,
+before training, and have no such leak.
 
-**When training stops.** With validation images that were trained on, the validation
-loss goes on falling and early stopping comes late: the report trains 20 epochs at
-batch size 512. With a clean split we stop after {median_epochs:.0f} epochs in the
-median, at the first rise of the validation loss, and keep the weights of the best
-epoch. The report's rule is not stated in full; it passes over some small rises.
+**When training stops.** If the network trains on validation images, the validation loss
+keeps falling, and early stopping comes late: the report trains 20 epochs at batch size
+512. With a clean split, our median is {median_epochs:.0f} epochs. We stop at the first
+rise of the validation loss and keep the weights of the best epoch. The report does not
+state its full rule; it ignores some small rises.
 
-**Test accuracy with Adam.** In the first three stages ours is {early:+.2f} points from
-the report's on average, in the stages from the batch size to the initializers
-{late:+.2f}: there the report names the epoch at which it stopped, 6 to 20, and we stop
-earlier (in 2 epochs at batch size 32), while accuracy still grows after the loss has
-its minimum. For single rows the difference is noise as well: the standard error of an
-accuracy near 98.1 % on 10,000 images is 0.14 points, two seeds of one network differ
-by about as much, and the report took each figure from one run. So differences of a
-few tenths between candidates, on which most of the report's choices rest, mean little.
+**Test accuracy with Adam.** Our mean difference from the report is {early:+.2f} points
+in the first three stages, and {late:+.2f} in the stages from the batch size to the
+initializers. For these later stages the report gives the epoch at which it stopped, 6
+to 20. We stop earlier (after 2 epochs at batch size 32), but the accuracy still grows
+after the minimum of the loss. In single rows, part of the difference is noise. The
+standard error of an accuracy near 98.1 % on 10,000 images is 0.14 points. Two seeds of
+one network differ by about as much, and the report ran each candidate once. Most of the
+report's choices depend on differences of a few tenths, which mean little.
 
-**SGD and Adagrad** reach more here ({sgd:+.2f} and {adagrad:+.2f} points) because
-their validation loss falls until the last of 20 epochs. The report names no epoch for
-them; its figures fit about as many epochs as Adam took.
+**SGD and Adagrad** reach more here ({sgd:+.2f} and {adagrad:+.2f} points). Their
+validation loss falls until the last of 20 epochs. The report gives no number of epochs
+for them. Its figures fit about as many epochs as Adam needed.
 
-**Initializers.** The report's "None" is Keras' default, Glorot's uniform initializer
+**Initializers.** The report's "None" is Keras' default: Glorot's uniform initializer
 in every layer.
 
 # The search by the rules
 
-Here each stage's winner is chosen by the report's reasoning as a rule, on our own
-measurements, and carried on.
+Here each stage has a rule that follows the report's reasoning. The rule chooses the
+winner from our own measurements, and the next stage starts from it.
 """
 
 
 def run_studies():
-    """Run both studies anew, and keep the files that the page is made from."""
+    """Run both studies again, and keep the files that the page needs."""
     for folder, preset in STUDIES.items():
         out = RESULTS / folder
         shutil.rmtree(out, ignore_errors=True)

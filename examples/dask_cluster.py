@@ -4,13 +4,12 @@
 A search on a Dask cluster
 ==========================
 
-scikit-learn's searches run their fits through joblib, and joblib can hand them to a
-Dask cluster. Nothing in the search changes.
+scikit-learn's searches run their fits through joblib, and joblib can send them to a
+Dask cluster. You do not have to change the search.
 """
 
 # %%
-# Dask is an extra (``pip install "skmnist[dask]"``); without it, this lesson ends
-# here.
+# This lesson needs Dask (``pip install "skmnist[dask]"``). Without Dask it ends here.
 import sys
 
 try:
@@ -32,16 +31,16 @@ search = GridSearchCV(
 )
 
 # %%
-# A cluster of two workers with one thread each. To keep this lesson in one process
-# they are threads of it; a real cluster is ``Client("tcp://scheduler:8786")``, its
-# workers are processes that were started with ``dask worker --nthreads 1``. One
-# thread per worker, because two fits in one process compete for the same cores.
+# Start a cluster of two workers with one thread each. In this lesson the workers are
+# threads of one process. For a real cluster, use ``Client("tcp://scheduler:8786")`` and
+# start the workers with ``dask worker --nthreads 1``. Give each worker one thread,
+# because two fits in one process compete for the same cores.
 cluster = LocalCluster(
     n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
 )
 
 # %%
-# The data are sent to the workers once, not with each of the eight fits.
+# ``scatter`` sends the data to the workers once, not with each of the eight fits.
 with (
     Client(cluster) as client,
     joblib.parallel_config("dask", scatter=[X, y], wait_for_workers_timeout=30),
@@ -52,8 +51,8 @@ cluster.close()
 print(search.best_params_, round(search.best_score_, 3))
 
 # %%
-# The scores are those of a search without a cluster: every fit draws its seeds from
-# its own ``random_state``, wherever it runs.
+# You get the same scores without a cluster: every fit takes its seeds from its own
+# ``random_state``.
 on_cluster = search.cv_results_["mean_test_score"]
 search.fit(X, y)
 here = search.cv_results_["mean_test_score"]

@@ -4,13 +4,13 @@
 A pipeline with a DataFrame
 ===========================
 
-The classifier as the last step of a ``Pipeline`` whose data are a pandas DataFrame
-with named columns and text labels, searched through the pipeline.
+Here the classifier is the last step of a ``Pipeline``. The data are a pandas DataFrame
+with named columns and text labels. A grid search tunes the classifier in the pipeline.
 """
 
 # %%
-# The digits as scikit-learn has them: 64 columns with names, values from 0 to 16.
-# As labels we take words, and one column more has text in it.
+# scikit-learn's digits have 64 columns with names and values from 0 to 16. We use words
+# as labels and add one column of text.
 import numpy as np
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
@@ -31,8 +31,8 @@ X_train, X_test, y_train, y_test = train_test_split(
 print(X_train.iloc[:3, -4:])
 
 # %%
-# Pixels are scaled, the text becomes two columns of zeros and ones, pixels without
-# any ink are dropped. All steps pass DataFrames on.
+# The pipeline scales the pixels, turns the text into two columns of zeros and ones, and
+# drops pixels without ink. All steps return DataFrames.
 columns = make_column_transformer(
     (OneHotEncoder(sparse_output=False), ["pen"]),
     remainder=MinMaxScaler(),
@@ -47,7 +47,7 @@ pipeline = Pipeline(
 ).set_output(transform="pandas")
 
 # %%
-# Parameters of any step are searched under ``<step>__<parameter>``.
+# You can search parameters of any step as ``<step>__<parameter>``.
 search = GridSearchCV(
     pipeline,
     {"network__widths": [16, 64], "network__batch_size": [32, 64]},
@@ -59,7 +59,7 @@ print(f"Test accuracy: {search.score(X_test, y_test):.3f}")
 print(search.predict(X_test.iloc[:4]), "were", y_test.iloc[:4].tolist())
 
 # %%
-# The network knows the names of its inputs, and refuses others.
+# The network knows the names of its inputs and raises an error for other names.
 network = search.best_estimator_["network"]
 print(f"{network.n_features_in_} inputs: {network.feature_names_in_[:4]} ...")
 try:

@@ -2,15 +2,16 @@
 Distorted images, in training and in prediction
 ===============================================
 
-A digit that is shifted or turned a little is the same digit. A network of plain layers
-does not know that. It can be shown: in training, by distorting every image anew in each
-epoch; and in prediction, by asking it about several distortions of one image.
+If you shift or turn a digit a little, it is still the same digit. A network of plain
+layers does not know this. You can teach it in training: distort every image again in
+each epoch. You can also help it in prediction: average over several distortions of an
+image.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 # %%
-# The digits that ship with scikit-learn, at the size of MNIST's.
+# Load the digits that ship with scikit-learn, in the size of MNIST.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.frozen import FrozenEstimator
@@ -27,8 +28,8 @@ X, y = digits.data[digits.train], digits.target[digits.train]
 X_test, y_test = digits.data[digits.test], digits.target[digits.test]
 
 # %%
-# Two networks that differ in nothing but ``augmentation``. Distorted images are harder
-# to learn, so they need more epochs than plain ones; here both get the same.
+# Only ``augmentation`` differs between these two networks. Distorted images are harder
+# to learn, so they usually need more epochs. Here both networks get the same number.
 settings = {
     "widths": (128, 64),
     "epochs": 60,
@@ -43,21 +44,21 @@ print(f"plain images:     {plain.score(X_test, y_test):.3f}")
 print(f"distorted images: {distorted.score(X_test, y_test):.3f}")
 
 # %%
-# The second network is asked again, about each image and 16 distorted copies of it.
-# ``FrozenEstimator`` says that it is fitted already. The copies are lighter distortions
-# than those of the training, because the image itself is the likeliest one.
+# Now the second network predicts each image and 16 distorted copies of it.
+# ``FrozenEstimator`` keeps the fitted network as it is. The copies are distorted less
+# than in training, because the undistorted image is the most likely one.
 averaged = AugmentedPredictionClassifier(FrozenEstimator(distorted), random_state=0)
 averaged.fit(X, y)
 print(f"in 17 views:      {averaged.score(X_test, y_test):.3f}")
 
 # %%
-# With 360 test images one more or less right is 0.3 points, so it is worth asking
-# whether a difference is more than chance.
+# One of 360 test images is 0.3 points. So test whether a difference is more than
+# chance.
 print(compare(plain, averaged, X=X_test, y=y_test))
 
 # %%
-# What the network is shown: a digit, and some of its views. Each view is the same
-# distortion for all images, so that the answer for one does not depend on the others.
+# Here are a digit and some of its views. Each view is the same distortion for all
+# images, so the prediction for one image does not depend on the other images.
 image = X_test[:1]
 shown = [image, *(image @ view for view in averaged.views_[:6])]
 figure, axes = plt.subplots(1, len(shown), figsize=(9, 1.8), layout="constrained")

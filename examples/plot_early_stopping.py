@@ -4,13 +4,13 @@
 Early stopping in slow motion
 =============================
 
-When should training stop? `ValidationEarlyStopping` decides after every epoch. Here
-each of its decisions is looked at.
+When should training stop? `ValidationEarlyStopping` decides after every epoch. This
+lesson looks at each of its decisions.
 """
 
 # %%
-# A small training set and a large network, so that it overfits soon, trained without
-# any stopping. The validation data are ours, so all curves are recorded.
+# Train a large network on a small training set, without early stopping. So it overfits
+# soon. We pass a validation set, so all curves are recorded.
 import keras
 import matplotlib.pyplot as plt
 
@@ -35,9 +35,9 @@ history = classifier.history_
 print({name: len(curve) for name, curve in history.items()})
 
 # %%
-# The decision is a pure function of the curves so far, so it can be asked about any
-# epoch afterwards. With a patience of one epoch, "the validation loss starts to
-# rise" is taken at its word.
+# The decision is a pure function of the curves so far. So you can call it for any epoch
+# afterwards. With a patience of one epoch, training stops at the first rise of the
+# validation loss.
 stops = {}
 for patience in (1, 3):
     for n_epochs in range(1, 31):
@@ -54,8 +54,8 @@ for patience in (1, 3):
             break
 
 # %%
-# A longer patience lives through a bump; the epoch kept is the best one in either
-# case, and not the last.
+# With a longer patience, training goes on after a small rise. In both cases the best
+# epoch is kept, not the last.
 epochs = range(1, 31)
 fig, ax = plt.subplots(layout="constrained")
 ax.plot(epochs, history["loss"], label="training")
@@ -71,8 +71,8 @@ plt.show()
 
 # %%
 # There are two more reasons to stop. The training loss may be so small that there is
-# nothing left to learn, and the accuracies on training and validation data may part
-# by more than one allows.
+# nothing left to learn. Or the gap between the accuracies on training and validation
+# data may be larger than you allow.
 for reason in ({"min_train_loss": 0.05}, {"max_gap": 0.05}):
     for n_epochs in range(1, 31):
         so_far = {name: curve[:n_epochs] for name, curve in history.items()}
@@ -84,8 +84,8 @@ for reason in ({"min_train_loss": 0.05}, {"max_gap": 0.05}):
             break
 
 # %%
-# The classifier has all this as parameters. The callback behind it works with any
-# Keras model.
+# The classifier has parameters for all these rules. The callback
+# `ValidationEarlyStopping` works with any Keras model.
 keras.utils.set_random_seed(0)
 model = keras.Sequential(
     [keras.Input((784,)), keras.layers.Dense(64, "relu"), keras.layers.Dense(10)]

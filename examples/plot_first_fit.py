@@ -4,13 +4,14 @@
 First fit
 =========
 
-Train a network on the digits that ship with scikit-learn, see when it stops, and
-look at what it learned.
+Train a network on the digits that ship with scikit-learn, see when it stops, and look
+at its weights.
 """
 
 # %%
-# The data come as scikit-learn gives its own: a matrix, labels, and which rows are
-# meant for training. They have the format of MNIST, 28 x 28 pixels from 0 to 1.
+# As in scikit-learn, the data set has a matrix and labels. The slices ``train`` and
+# ``test`` say which rows are for training and for testing. The images have the format
+# of MNIST: 28 x 28 pixels from 0 to 1.
 import matplotlib.pyplot as plt
 
 from skmnist import KerasMLPClassifier, load_digits_28x28
@@ -21,8 +22,9 @@ X_test, y_test = digits.data[digits.test], digits.target[digits.test]
 print(X_train.shape, X_train.dtype, y_train[:10])
 
 # %%
-# Two hidden layers, 64 and 32 wide. Below 10,000 samples nothing is held out unless
-# asked for; here a tenth is, and decides when to stop.
+# The network has two hidden layers with 64 and 32 units. With fewer than 10,000
+# samples, early stopping is off by default. Here we turn it on: a tenth of the rows
+# decides when to stop.
 classifier = KerasMLPClassifier(
     depth=2, widths=(64, 32), early_stopping=True, epochs=40, random_state=0
 )
@@ -33,7 +35,7 @@ print(f"Validation accuracy there: {classifier.best_validation_score_:.3f}")
 print(f"Test accuracy: {classifier.score(X_test, y_test):.3f}")
 
 # %%
-# The curves are plain lists, one number for each epoch.
+# The curves are plain lists with one number for each epoch.
 epochs = range(1, classifier.n_iter_ + 1)
 fig, ax = plt.subplots()
 ax.plot(epochs, classifier.loss_curve_, label="training")
@@ -44,9 +46,10 @@ ax.legend()
 plt.show()
 
 # %%
-# So are the weights, one matrix per layer. Those of the first layer are pictures:
-# what a unit wants to see (red) and not to see (blue). The noise around it are the
-# weights of pixels without any ink: they stay as they were drawn at the start.
+# The weights are plain matrices, one for each layer. You can draw the weights of the
+# first layer as pictures: ink in red pixels activates a unit, ink in blue pixels does
+# the opposite. Pixels without ink keep their random start weights: you see them as
+# noise.
 print([weights.shape for weights in classifier.coefs_])
 fig, axes = plt.subplots(2, 8, figsize=(8, 2.2), layout="constrained")
 limit = abs(classifier.coefs_[0]).max() / 2

@@ -4,13 +4,13 @@
 Reading a study
 ===============
 
-``skmnist study`` leaves a folder of plain files. Here a small study is run and its
-folder read: what was tried, what won each stage and why, and what it cost.
+``skmnist study`` writes a folder of plain files. Here we run a small study and read its
+folder: the candidates, the winner of each stage with the reason, and the cost.
 """
 
 # %%
-# The eight stages of the report in their small form, three epochs a fit. On the
-# command line this is
+# Run a small form of the report's eight stages, with three epochs per fit. On the
+# command line, this is
 #
 # .. code-block:: console
 #
@@ -30,27 +30,27 @@ run_study(StudyConfig(dataset="digits", preset="quick", epochs=3), folder)
 print(sorted(path.name for path in folder.iterdir() if path.name[0] != "."))
 
 # %%
-# `read_study` returns the content of these files, of an unfinished study as far as it
-# came. The header says what was done with which data and versions.
+# `read_study` returns the content of these files, also while a study is unfinished. The
+# header has the configuration, the data and the versions.
 study = read_study(folder)
 print(study.header.config)
 print(study.header.data.name, study.header.data.fingerprint[:12])
 
 # %%
-# There is a row for each candidate, with what was tried and what was measured. As a
-# table, which a DataFrame takes as it is, the rows are easily asked anything.
+# Each candidate has a row with its parameters and its measurements. ``frame()`` returns
+# the rows as columns for a DataFrame.
 first = study.rows[0]
 print(first.params["widths"], first.accuracy)
 rows = pd.DataFrame(study.frame())
 print(rows[rows.winner][["stage", "accuracy", "gap", "seconds", "n_parameters"]])
 
 # %%
-# Each stage names its rule, and its reason in words.
+# Each stage has the reason for its choice in words.
 for stage in study.stages:
     print(f"{stage.title}: {stage.reason}.")
 
 # %%
-# The path of the search: all candidates, and the winner of each stage.
+# Draw the path of the search: all candidates, and the winner of each stage.
 fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
 order = {stage.name: number for number, stage in enumerate(study.stages)}
 position = rows.stage.map(order)
@@ -65,7 +65,7 @@ ax.legend()
 plt.show()
 
 # %%
-# The summary is about the final model, which alone has seen the test set. The model
-# itself is in ``model.skmnist``, for `KerasMLPClassifier.load`.
+# The summary describes the final model. Only this model has seen the test set. You load
+# it from ``model.skmnist`` with `KerasMLPClassifier.load`.
 print(describe_final(study.summary))
 temporary.cleanup()

@@ -4,13 +4,13 @@
 Selection rules
 ===============
 
-Which candidate of a search is the best? The highest score is one answer. Others
-weigh it against its price, its uncertainty, or overfitting.
+Which candidate of a search is the best? The one with the highest score is one answer.
+Other rules also consider its size, its uncertainty, or overfitting.
 """
 
 # %%
-# One search, six widths, three folds. ``refit=False``: the rules read its table
-# afterwards, each one the same. The training scores are for `within_gap`.
+# Search six widths with three folds. ``refit=False``, because all rules read the same
+# table afterwards. The rule `within_gap` needs the training scores.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.model_selection import GridSearchCV
@@ -37,8 +37,8 @@ search = GridSearchCV(
 search.fit(X, y)
 
 # %%
-# A rule is a function of ``cv_results_`` that returns a row; `explain` says in a
-# sentence why it chose that one.
+# A rule is a function that takes ``cv_results_`` and returns a row. `explain` gives the
+# reason for the choice in one sentence.
 rules = {
     "best_score": best_score,
     "one_standard_error": one_standard_error("widths"),
@@ -51,7 +51,8 @@ for name, row in chosen.items():
     print(f"{name}: {explain(rules[name], search.cv_results_, row)}.")
 
 # %%
-# Accuracy over the width, with the standard error over the folds, and who chose what.
+# Draw the accuracy of each width with its standard error over the folds. Arrows show
+# the choice of each rule.
 widths = search.cv_results_["param_widths"].astype(int)
 accuracy = search.cv_results_["mean_test_score"]
 error = search.cv_results_["std_test_score"] / np.sqrt(search.n_splits_ - 1)
@@ -76,9 +77,9 @@ ax.set(xlabel="width of the hidden layer", ylabel="mean accuracy of three folds"
 plt.show()
 
 # %%
-# Any of them may choose the model that the search fits at its end
-# (``GridSearchCV(refit=rule)``) or the winner of a stage (``Stage(rule=rule)``); so
-# may a function of your own. This one wants the fastest fit above 90 %.
+# A rule can choose the model that a search fits at its end
+# (``GridSearchCV(refit=rule)``), or the winner of a stage (``Stage(rule=rule)``). You
+# can write your own rule. This one chooses the fastest fit above 90 %.
 
 
 def fastest_above_90_percent(cv_results):

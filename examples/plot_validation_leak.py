@@ -2,35 +2,35 @@
 A validation set that leaks
 ===========================
 
-A network that misreads one new picture in fifty cannot read every picture of its
-validation set. If it seems to, it was trained on them. Here is how that happens
-without anybody noticing, and what a split that stays does instead.
+If a network misreads one new picture in fifty, it cannot classify its whole validation
+set correctly. If it seems to do so, it was trained on these pictures. This lesson shows
+how this happens unnoticed, and compares it with a fixed split.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 # %%
 # The report "MNIST Deep Learning" gives validation accuracies of 99.88 % (one epoch
-# even shows 100 %) beside test accuracies of 98.14 %. It says that the data are
-# "shuffled in a buffer size of 10000", and a tenth of them is held out. A widespread
-# way to write this with TensorFlow is::
+# even shows 100 %) and test accuracies of 98.14 %. It says that the data are "shuffled
+# in a buffer size of 10000", and a tenth of them is held out. Many people write this
+# with TensorFlow as follows::
 #
 #     shuffled = dataset.shuffle(10_000)
 #     validation = shuffled.take(6_000).batch(512)
 #     training = shuffled.skip(6_000).batch(512)
 #     model.fit(training, validation_data=validation, epochs=20)
 #
-# It looks like a split and is none. ``shuffle`` has ``reshuffle_each_iteration=True``
-# by default, and ``take`` and ``skip`` are instructions, not data: each time Keras
-# asks for an epoch, the whole pipeline starts again with a new shuffle. So every
-# epoch trains on other rows, and each validation takes the first 6,000 of yet
-# another shuffle, most of which were trained on before. TensorFlow's own issue 59279
-# is about this; since pull request 62782 the default is at least spelled out. (The
-# report's code is not published. This shows that the mechanism is enough to give its
-# figures, not that it was there.)
+# It looks like a split, but it is not a split. By default, ``shuffle`` has
+# ``reshuffle_each_iteration=True``. ``take`` and ``skip`` are instructions, not data:
+# in each epoch the whole pipeline starts again with a new shuffle. So every epoch
+# trains on other rows. Each validation takes the first 6,000 rows of another shuffle,
+# and the network has trained on most of them before. TensorFlow's issue 59279 is about
+# this; since pull request 62782 the default is at least stated. (The report's code is
+# not published. So this leak can explain its figures, but this does not prove that the
+# report had it.)
 #
-# ``shuffle`` itself is simple: it fills a buffer with the first rows, hands out one
-# of them at random, and puts the next row in its place.
+# ``shuffle`` itself is simple. It fills a buffer with the first rows, returns a random
+# row of the buffer, and puts the next row in its place.
 import sys
 from itertools import islice
 
@@ -51,9 +51,9 @@ def shuffle(n_rows, buffer_size, rng):
 
 
 # %%
-# The digits that ship with scikit-learn are enough to see it; they are few, so the
-# curves are means over three seeds. With ``mnist`` as argument the example takes the
-# report's data and network and its batch size of 512.
+# The digits that ship with scikit-learn are enough to see the leak. The data set is
+# small, so the curves are means over three seeds. With the argument ``mnist``, the
+# example uses the report's data, its network and its batch size of 512.
 if "mnist" in sys.argv[1:]:
     data = fetch_mnist()
     network = {"widths": (600, 200), "batch_size": 512}
@@ -64,12 +64,12 @@ else:
     n_epochs, seeds = 30, [0, 1, 2]
 X, y = data.data[data.train], data.target[data.train]
 X_test, y_test = data.data[data.test], data.target[data.test]
-# The report's numbers, in proportion: 6,000 and 10,000 of 60,000.
+# The same proportions as in the report: 6,000 and 10,000 of 60,000.
 n_held_out, buffer_size = len(X) // 10, len(X) // 6
 
 # %%
-# Two ways to hold rows out, epoch by epoch. The one that leaks shuffles twice each
-# time, because training and validation start the pipeline independently.
+# There are two ways to hold rows out in each epoch. The leaking split shuffles twice in
+# each epoch, because training and validation each start the pipeline again.
 
 
 def leaking_split(rng):
@@ -111,17 +111,17 @@ for split, curve in curves.items():
     print(f"highest validation accuracy: {curve[:, 0].max():.2%}")
 
 # %%
-# Nobody notices from the code, or from the curves while they rise. `find_overlap`
-# does: it looks for rows of one set in the other. Already within one epoch most
-# validation rows are trained on, and after a few epochs all of them were.
+# You do not see the leak in the code, or in the curves while they rise. `find_overlap`
+# finds it: it looks for rows of one set in the other set. The network trains on most
+# validation rows in a single epoch, and on all of them after a few epochs.
 for split in curves:
     training, validation = next(split(np.random.default_rng(0)))
     print(f"{split.__name__}: {find_overlap(X[training], X[validation])}")
 
 # %%
-# On the left the validation accuracy goes where no new picture could take it, and says
-# nothing about the test accuracy any more; early stopping, which watches it, never
-# sees the overfitting. On the right it stays about where the test accuracy is.
+# On the left, the validation accuracy gets too high for new pictures and says nothing
+# about the test accuracy. Early stopping uses it, so it never notices the overfitting.
+# On the right, the validation accuracy stays close to the test accuracy.
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
 titles = ["shuffled anew before take and skip", "split once, before training"]
 epochs = range(1, n_epochs + 1)
@@ -139,9 +139,9 @@ plt.show()
 # one core) the last of 20 epochs has a validation accuracy of 100.00 % and a test
 # accuracy of 98.25 % with the leak, and 98.03 % and 98.22 % without. The report's
 # last epochs at this batch size have 99.88 to 100 % and a test accuracy of 98.14 %.
-# The network is the same in both cases; only what it is thought to be worth differs.
+# The networks are equally good; only the validation accuracies differ.
 #
-# The cure is one line: split row numbers first and shuffle the training part only
-# (``reshuffle_each_iteration=False`` for the split would do, too). `KerasMLPClassifier`
-# does so: with ``early_stopping`` it draws its validation rows once, stratified,
-# before the first epoch, and never trains on them.
+# You need one line to avoid the leak: split the row numbers first, and shuffle only the
+# training part. (``reshuffle_each_iteration=False`` for the split works, too.) With
+# ``early_stopping``, `KerasMLPClassifier` draws stratified validation rows once, before
+# the first epoch, and never trains on them.

@@ -4,13 +4,14 @@
 Replace MLPClassifier in a grid search
 ======================================
 
-scikit-learn's own ``MLPClassifier`` and ours in the same `GridSearchCV`. A script
-that has the one needs little change for the other, and can search more.
+Use scikit-learn's ``MLPClassifier`` and our classifier in the same `GridSearchCV`. You
+have to change little in your script, and you can search more parameters.
 """
 
 # %%
-# A grid search with scikit-learn's network, as it is found in many scripts. It warns
-# where ``max_iter`` epochs do not bring it to the end; here that is intended.
+# This is a usual grid search with scikit-learn's network. The network warns if it has
+# not converged after ``max_iter`` epochs. Here we want few epochs and ignore the
+# warning.
 import warnings
 
 from sklearn.exceptions import ConvergenceWarning
@@ -31,10 +32,10 @@ with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
 print(theirs.best_params_, round(theirs.best_score_, 3))
 
 # %%
-# The same with ours. ``hidden_layer_sizes`` is `depth` and `widths`,
-# ``learning_rate_init`` is `learning_rate` and ``max_iter`` is `epochs`; ``fit``,
-# ``predict``, ``predict_proba``, ``score``, ``classes_``, ``coefs_``,
-# ``loss_curve_`` and the rest keep name and meaning.
+# This is the same search with our classifier. ``hidden_layer_sizes`` becomes `depth`
+# and `widths`, ``learning_rate_init`` becomes `learning_rate`, and ``max_iter`` becomes
+# `epochs`. ``fit``, ``predict``, ``predict_proba``, ``score``, ``classes_``,
+# ``coefs_``, ``loss_curve_`` and other names stay the same.
 ours = GridSearchCV(
     KerasMLPClassifier(epochs=10, batch_size=64, random_state=0),
     [
@@ -47,9 +48,10 @@ ours.fit(X, y)
 print(ours.best_params_, round(ours.best_score_, 3))
 
 # %%
-# What ``MLPClassifier`` has as one setting for the whole network, or not at all, is
-# a parameter of each layer: activations, initializers, dropout. A layer's own value
-# stands in a tuple, from input to output; a single value is for all layers.
+# Our classifier has activations, initializers and dropout for each layer.
+# ``MLPClassifier`` has one activation for the whole network, and no initializers or
+# dropout. A single value is for all layers. A tuple has one value for each layer, from
+# input to output.
 more = GridSearchCV(
     ours.best_estimator_,
     {

@@ -4,14 +4,14 @@
 The staged search in one call
 =============================
 
-The three stages of the lesson before as a `StagedSearchCV`, which carries each
-winner into the next stage, lets it take part there, and says why it was chosen.
+`StagedSearchCV` runs the three stages of the lesson before. The winner of each stage
+takes part in the next stage, and each stage gives the reason for its choice.
 """
 
 # %%
-# A `Stage` has a name and a grid; with ``n_iter``, distributions to draw from; and a
-# rule where the highest score is not what is wanted. `record_scoring` adds columns
-# that say more about each fit than its accuracy.
+# A `Stage` has a name and a grid. With ``n_iter`` it has distributions to draw from.
+# Give it a rule if you do not want the highest score. `record_scoring` adds more
+# columns about each fit to the table.
 from scipy.stats import loguniform
 from sklearn.model_selection import StratifiedKFold
 
@@ -44,13 +44,13 @@ search = StagedSearchCV(
 search.fit(X, y)
 
 # %%
-# Each stage says what it chose and why. The last one has four candidates: the winner
-# of the second takes part, so that no stage can make the model worse.
+# Print the choice of each stage and its reason. The last stage has four candidates: the
+# winner of the second stage takes part, so no stage can make the model worse.
 for stage in search.stages_:
     print(f"{stage.name}: {stage.params} because {stage.reason}")
 
 # %%
-# There is one table for all stages, with the columns of ``GridSearchCV`` and a column
+# One table has all stages. It has the columns of ``GridSearchCV`` and a column
 # ``stage``.
 results = search.cv_results_
 for stage, params, accuracy, n_parameters in zip(
@@ -63,12 +63,12 @@ for stage, params, accuracy, n_parameters in zip(
     print(f"{stage:<14}{accuracy:.3f} {n_parameters:8,.0f} parameters  {params}")
 
 # %%
-# A grid may be a function of what the stages before it have chosen: here the same
-# number of nodes, distributed differently over two layers.
+# The grid can be a function of the parameters chosen so far. Here it distributes the
+# same number of nodes in different ways over two layers.
 
 
 def distributions(chosen):
-    """Return widths of an equal total."""
+    """Return widths with the same sum."""
     width = chosen["widths"]
     return {
         "widths": [width, (width // 2, width * 3 // 2), (width * 3 // 2, width // 2)]

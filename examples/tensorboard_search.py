@@ -4,12 +4,12 @@
 Browse a search in TensorBoard
 ==============================
 
-A search as runs of TensorBoard's HParams plugin: a table of the candidates that can
-be sorted and filtered, parallel coordinates, and the curves of the winner.
+TensorBoard's HParams plugin shows a search in several ways: a table of the candidates
+that you can sort and filter, parallel coordinates, and the curves of the winner.
 """
 
 # %%
-# TensorBoard is an extra (``pip install "skmnist[tensorboard]"``); without it, this
+# This lesson needs TensorBoard (``pip install "skmnist[tensorboard]"``). Without it the
 # lesson ends here.
 import sys
 import tempfile
@@ -31,7 +31,7 @@ from skmnist import (
 )
 
 # %%
-# Any fitted search will do, scikit-learn's own too.
+# You can use any fitted search, also one of scikit-learn's.
 X, y = load_digits_28x28(return_X_y=True)
 search = StagedSearchCV(
     KerasMLPClassifier(depth=1, epochs=8, early_stopping=True, random_state=0),
@@ -45,29 +45,30 @@ search = StagedSearchCV(
 search.fit(X, y)
 
 # %%
-# Each candidate becomes a run, in a folder of its stage.
+# Write each candidate as a run, in the folder of its stage.
 temporary = tempfile.TemporaryDirectory()
 runs = log_search(search, Path(temporary.name) / "log")
 for run in runs:
     print(f"{run.name:<20}{run.scores['accuracy']:.3f} {run.params}")
 
 # %%
-# ``tensorboard --logdir log`` shows them: the tab *HParams* has the table, *Scalars*
-# the path of the search (run ``winners``, the stages as steps) and the curves of the
-# fitted winner (``best/train`` and ``best/validation``). For a study,
+# ``tensorboard --logdir log`` shows the runs. The tab *HParams* has the table. The tab
+# *Scalars* has the path of the search (run ``winners``, one step for each stage) and
+# the curves of the fitted winner (``best/train`` and ``best/validation``). For a study,
+# use
 #
 # .. code-block:: console
 #
 #    $ skmnist tensorboard my-study my-log
 #    $ tensorboard --logdir my-log
 #
-# does the same. The files can be read without a browser, too.
+# You can also read the files without a browser.
 winners = EventAccumulator(str(Path(temporary.name) / "log" / "winners")).Reload()
 for event in winners.Tensors("accuracy"):
     print(f"stage {event.step}: {event.tensor_proto.float_val[0]:.3f}")
 temporary.cleanup()
 
 # %%
-# To watch a single fit while it runs, Keras' own callback can be passed to the
-# classifier, ``callbacks=[keras.callbacks.TensorBoard("log")]``. It wants to see
-# single batches, and so the fit takes Keras' own, slower loop.
+# To watch a single fit while it runs, pass Keras' callback to the classifier:
+# ``callbacks=[keras.callbacks.TensorBoard("log")]``. It needs single batches, so the
+# fit uses Keras' slower loop.

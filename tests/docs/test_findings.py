@@ -89,8 +89,7 @@ def test_a_decision_is_judged_by_all_its_runs(findings):
     assert p == pytest.approx(2 * found.p_value)
     assert ahead == 1
     assert findings.verdict(judged) == (
-        "**Stands** against *split 0.05*; "
-        "**open**, for want of runs, against *split 0.2*."
+        "**Stands** against *split 0.05*; **open** (too few runs) against *split 0.2*."
     )
 
 
@@ -104,11 +103,10 @@ def found(difference, p, n_runs=10):
     [
         ({"b": found(0.1, 0.01)}, "**Stands** against *b*."),
         ({"b": found(-0.1, 0.2)}, "**Noise** against *b*."),
-        ({"b": found(0.1, 0.2, 9)}, "**Open**, for want of runs, against *b*."),
+        ({"b": found(0.1, 0.2, 9)}, "**Open** (too few runs) against *b*."),
         (
             {"b": found(-0.1, 0.01), "c": found(0.1, 0.01), "d": found(0.1, 0.2)},
-            "**Wrong**, for it is worse than *b*; **stands** against *c*; "
-            "**noise** against *d*.",
+            "**Wrong** against *b*; **stands** against *c*; **noise** against *d*.",
         ),
     ],
 )
