@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import inspect
 import os
 import re
 import sys
@@ -115,10 +116,15 @@ html_theme_options = {
 }
 
 
+# Classes and functions: the packages, which are public too, have no page of their own,
+# and `augmentation` is a parameter.
+NAMES = {n for n in skmnist.__all__ if not inspect.ismodule(getattr(skmnist, n))}
+
+
 def own_name(name, rawtext, text, lineno, inliner, options=None, content=()):
     """Link a name in single backticks if it is public, else show it as code."""
     literal = nodes.literal(rawtext, text)
-    if text.split(".")[0] not in skmnist.__all__:
+    if text.split(".")[0] not in NAMES:
         return [literal], []
     link = pending_xref(
         rawtext,
@@ -143,7 +149,7 @@ def link_elsewhere(app, env, node, contnode):
         page = f"{SCIKIT_LEARN}/glossary.html#term-{target}"
     elif target.startswith("sklearn."):
         page = f"{SCIKIT_LEARN}/modules/generated/{target}.html"
-    elif target in skmnist.__all__:
+    elif target in NAMES:
         return env.get_domain("py").resolve_xref(
             env, node["refdoc"], app.builder, "obj", f"skmnist.{target}", node, contnode
         )

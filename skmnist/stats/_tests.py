@@ -122,7 +122,7 @@ def mcnemar_test(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> Com
 
     See Also
     --------
-    mcnemar_test_from_counts : The same test, for counts.
+    skmnist.stats.mcnemar_test_from_counts : The same test, for counts.
 
     Notes
     -----
