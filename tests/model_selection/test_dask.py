@@ -20,7 +20,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist._compat import close_listener
-from skmnist.cli._progress import StudyProgress
+from skmnist.cli._progress import SearchBars
 from skmnist.model_selection._evaluation import versions
 from skmnist.model_selection._executors import ClusterError, DaskWorkers, GivenUp
 from skmnist.neural_network._compiled import n_threads
@@ -106,7 +106,7 @@ def test_scikit_learns_own_search_runs_there_too(client, digits):
 
 def test_progress_that_cannot_travel_does_not_stop_the_search(client, digits):
     """Close the socket that workers on this machine send their progress to."""
-    progress = StudyProgress(Console(file=io.StringIO(), force_terminal=True))
+    progress = SearchBars(Console(file=io.StringIO(), force_terminal=True))
 
     def hide(trial):
         close_listener(progress._handle)

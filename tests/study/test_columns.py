@@ -44,9 +44,9 @@ ROW = Candidate(
     incumbent=False,
     standard_error=0.001,
 )
-FAILED = replace(
-    ROW, winner=False, standard_error=None, **{c.name: math.nan for c in MEASURED[:-2]}
-)
+# The last three columns are None for a candidate that failed, the others NaN.
+NOTHING = dict.fromkeys(["standard_error", "p_value", "difference_error"])
+FAILED = replace(ROW, winner=False, **{c.name: math.nan for c in MEASURED} | NOTHING)
 
 
 def same(one, other):
@@ -77,7 +77,7 @@ def test_columns_are_those_that_files_always_had():
         "dataset,stage,depth,widths,activations,batch_size,validation_split,"
         "initializers,output_initializer,optimizer,epochs,validation_accuracy,accuracy,"
         "n_iter,best_iter,seconds,n_parameters,gap,winner,incumbent,standard_error,"
-        "p_value"
+        "p_value,difference_error"
     )
     assert (
         write_csv([ROW])
@@ -89,7 +89,7 @@ def test_columns_are_those_that_files_always_had():
 
 
 def test_a_file_of_an_earlier_version_lacks_the_last_columns():
-    lines = [line.rsplit(",", 2)[0] for line in write_csv([ROW]).splitlines()]
+    lines = [line.rsplit(",", 3)[0] for line in write_csv([ROW]).splitlines()]
     (row,) = read_csv("\n".join(lines))
     assert row == replace(ROW, standard_error=None)
 

@@ -9,13 +9,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from processes import leave_half_a_file
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from skmnist import (
     KerasMLPClassifier,
     Stage,
-    _io,
     best_score,
     load_digits_28x28,
     mcnemar_test,
@@ -327,10 +327,7 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
 
 
 def test_what_killed_processes_left_is_removed(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    name = f".results.csv.{_io._host()}-{process.pid}-abc.tmp"
-    (tmp_path / name).write_text("half a")
+    leave_half_a_file(tmp_path / "results.csv")
     with hold_folder(tmp_path):
         assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
