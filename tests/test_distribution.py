@@ -2,7 +2,6 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -37,8 +36,7 @@ def tracked():
 @pytest.fixture(scope="module")
 def built(tracked, tmp_path_factory):
     """A folder with both distributions, made from a copy of the checkout."""
-    if importlib.util.find_spec("build") is None:
-        pytest.skip("build is not installed")
+    pytest.importorskip("build.__main__")
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
     for name in tracked:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
