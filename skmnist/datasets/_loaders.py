@@ -124,7 +124,9 @@ def fetch_mnist(
     if not arrays:
         where = f"MNIST is in none of {', '.join(map(str, folders))}, and {reason}"
         raise DataNotFoundError(f"{where}; put its files there or set SKMNIST_DATA")
-    bunch = _bunch(arrays, "MNIST (LeCun, Cortes and Burges; CC BY-SA 3.0) in [0, 1]")
+    bunch = make_bunch(
+        arrays, "MNIST (LeCun, Cortes and Burges; CC BY-SA 3.0) in [0, 1]"
+    )
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
@@ -167,8 +169,8 @@ def load_digits_28x28(
     digits = load_digits()
     large = zoom(digits.images, (1, 2.5, 2.5), order=1, mode="nearest", grid_mode=True)
     pictures = np.pad(large / 16, ((0, 0), (4, 4), (4, 4)))
-    arrays = _split(pictures, digits.target, test_size=360)
-    bunch = _bunch(arrays, "The digits of scikit-learn, at 28 x 28, in [0, 1]")
+    arrays = split_stratified(pictures, digits.target, test_size=360)
+    bunch = make_bunch(arrays, "The digits of scikit-learn, at 28 x 28, in [0, 1]")
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
@@ -213,12 +215,12 @@ def load_npz(path: StrPath) -> Bunch:
     if len(arrays) == 2:
         enough = counts.min() > 1 and counts.sum() >= 6 * len(counts)
         _require(enough, path, "too few rows of a class for a stratified test part")
-        arrays = _split(*arrays, test_size=1 / 6)
+        arrays = split_stratified(*arrays, test_size=1 / 6)
     train, test = (f"{x.dtype} {x.shape[1:]}" for x in arrays[::2])
     _require(train == test, path, f"pictures {train} to train, {test} to test")
     unknown = np.setdiff1d(arrays[3], arrays[1]).tolist()
     _require(not unknown, path, f"test labels unknown in training: {unknown[:5]}")
-    return _bunch(arrays, f"Loaded from {path}")
+    return make_bunch(arrays, f"Loaded from {path}")
 
 
 def check_digits(bunch: Bunch) -> None:
@@ -400,15 +402,43 @@ def _check_pair(path: StrPath, x: Array, y: Array) -> Array:
     return x
 
 
-def _split(X: Array, y: Array, test_size: float) -> list[Array]:
-    """Return x_train, y_train, x_test, y_test; the split is always the same."""
+def split_stratified(X: Array, y: Array, test_size: float | int) -> list[Array]:
+    """Split rows, with the same share of each class in both parts.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, ...)
+        Pictures or other rows.
+    y : ndarray of shape (n_samples,)
+        Labels.
+    test_size : float or int
+        Size of the test part: a fraction, or a number of rows.
+
+    Returns
+    -------
+    arrays : list of ndarray
+        x_train, y_train, x_test and y_test; they are always the same.
+    """
     rows = np.arange(len(y))
     parts = train_test_split(rows, test_size=test_size, stratify=y, random_state=0)
     return [array[part] for part in parts for array in (X, y)]
 
 
-def _bunch(arrays: Sequence[Array], descr: str) -> Bunch:
-    """Join x_train, y_train, x_test, y_test into the Bunch that loaders return."""
+def make_bunch(arrays: Sequence[Array], descr: str) -> Bunch:
+    """Join the arrays of a data set into the Bunch that loaders return.
+
+    Parameters
+    ----------
+    arrays : sequence of four ndarrays
+        x_train, y_train, x_test and y_test. Rows of type uint8 are divided by 255.
+    descr : str
+        Where the data come from.
+
+    Returns
+    -------
+    dataset : :class:`~sklearn.utils.Bunch`
+        See :func:`fetch_mnist`.
+    """
     pictures, labels = arrays[::2], arrays[1::2]
     data = np.concatenate([x.reshape(len(x), -1) for x in pictures], dtype=np.float32)
     if pictures[0].dtype == np.uint8:

@@ -31,7 +31,7 @@ class NamedDataset:
     load : callable
         ``load(data_home)`` returns a :class:`~sklearn.utils.Bunch` like that of
         :func:`~skmnist.fetch_mnist`. It raises `DataNotFoundError` if the data are not
-        there.
+        there. `split_stratified` and `make_bunch` of ``_loaders`` help to make it.
     description : str
         What it is, in a few words, for the help.
     auto : bool, default=False

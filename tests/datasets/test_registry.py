@@ -63,7 +63,11 @@ def test_the_documentation_says_what_each_name_stands_for():
 
 def test_an_unknown_name_is_an_error_that_names_the_known(stars, capsys):
     assert main(["fit", "--dataset", "star"]) == 2
-    assert "use auto, mnist, digits, stars, or a path" in capsys.readouterr().err
+    known = ", ".join(describe_names())
+    error = capsys.readouterr().err
+    assert error == (
+        f"Error: star: unknown data set; use {known}, or a path to an .npz\n"
+    )
 
 
 def test_auto_takes_the_first_that_is_there_and_says_why(stars, monkeypatch):
