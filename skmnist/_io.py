@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 FORMAT = "skmnist classifier"
 VERSION = 1
 
-# Name of the file, machine, process, random number: nobody else's file is named so.
+# The file's name, the machine, the process and a random number. Users' own files do
+# not have such names.
 _TEMPORARY = re.compile(
     r"\..+\.(?P<machine>[0-9a-f]{12})-(?P<pid>\d{1,10})-[0-9a-f]{16}\.tmp", re.DOTALL
 )
@@ -41,9 +42,9 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-# What the system says when the disk is full or broken; it names no file then.
+# Errors of a full or broken disk. The system names no file in them.
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
-# What it says where a file system has no fsync.
+# Errors of a file system without fsync.
 _NO_SYNC = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP}
 
 
@@ -122,7 +123,7 @@ def atomic_write(
     # A link is followed, also one that points to a file that is not there yet.
     target = Path(os.path.realpath(path))
     temporary = temporary_path(target)
-    # Only the owner may read what will replace a file, until it has that one's mode.
+    # Until it has the old file's permissions, only its owner may read the new file.
     opener = functools.partial(os.open, mode=0o666 if old is None else 0o600)
     _in_progress.add(temporary.name)
     try:
@@ -173,7 +174,7 @@ def _not_a_file(mode: int, name: str) -> OSError:
 
 
 def _open_device(path: str, flags: int) -> int:
-    """Open a device without waiting until somebody is at its other end."""
+    """Open a device without waiting for its other end."""
     if hasattr(os, "O_NONBLOCK"):
         descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY)
         os.set_blocking(descriptor, True)
@@ -182,9 +183,9 @@ def _open_device(path: str, flags: int) -> int:
 
 
 def temporary_path(target: Path) -> Path:
-    """Return a path beside a file that nobody else uses, for what will replace it.
+    """Return an unused path in a file's folder, for the content that will replace it.
 
-    `sweep_temporary_files` knows by its name which process of which machine made it.
+    The name says which process of which machine made it, for `sweep_temporary_files`.
     """
     name = f".{target.name[:_KEPT_OF_NAME]}.{_machine()}-{os.getpid()}"
     return target.with_name(f"{name}-{os.urandom(8).hex()}.tmp")
@@ -204,7 +205,7 @@ def _machine() -> str:
 
 @contextlib.contextmanager
 def _dropped_after_errors(file: IO[Any]) -> Iterator[None]:
-    """Drop after an exception what is not written yet; closing would write it."""
+    """After an exception, close a file without writing what is left in its buffer."""
     try:
         yield
     except BaseException:
@@ -251,7 +252,7 @@ def _sync_folder(folder: Path) -> None:
 def _errors_named(
     path: str | os.PathLike[str], temporary: str | os.PathLike[str]
 ) -> Iterator[None]:
-    """Have errors name the file that somebody wants, not the temporary one."""
+    """Make errors name the file that was asked for, not the temporary one."""
     try:
         yield
     except OSError as error:
@@ -281,12 +282,12 @@ def sweep_temporary_files(folder: str | os.PathLike[str]) -> None:
 
 
 def _is_left_over(name: str) -> bool:
-    """Return whether a name is that of a temporary file that nobody writes any more."""
+    """Return whether a dead process of this machine made a temporary file."""
     found = _TEMPORARY.fullmatch(name)
     if not found or found["machine"] != _machine():
         return False
     pid = int(found["pid"])
-    # A new process may have the number of a dead one; so may this one.
+    # Process numbers are used again: a dead process may have had this one's number.
     return name not in _in_progress if pid == os.getpid() else not _is_alive(pid)
 
 
@@ -305,7 +306,7 @@ def _is_alive(pid: int) -> bool:
 def check_readable_file(path: str | os.PathLike[str]) -> None:
     """Raise an OSError at once unless a path is a file that may be read.
 
-    A FIFO or a device would be waited for, perhaps for ever; nothing is opened here.
+    To open a FIFO or a device could wait for ever. This function opens nothing.
 
     Parameters
     ----------

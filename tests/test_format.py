@@ -39,7 +39,7 @@ MARKUP = string.punctuation
 
 
 def random_text(generator, *kinds, length=12):
-    """Draw characters of a few kinds; of None, any of Unicode's."""
+    """Draw characters of some kinds. None is any character of Unicode."""
     drawn = []
     for _ in range(generator.randint(0, length)):
         kind = generator.choice(kinds)
@@ -94,7 +94,7 @@ def test_what_is_visible_is_not_changed_again(seed):
 
 @pytest.fixture(scope="module")
 def parse():
-    """A function that gives the text, and the kinds, of what Markdown shows."""
+    """A function that returns the text that Markdown shows, and the kinds of its parts."""
     markdown_it = pytest.importorskip("markdown_it")
     markdown = markdown_it.MarkdownIt("commonmark").enable(["table", "strikethrough"])
 

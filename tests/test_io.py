@@ -42,7 +42,7 @@ def write(path, text="new"):
 
 @contextlib.contextmanager
 def running(code, *arguments):
-    """Run a Python process that has said a word when the block begins."""
+    """Run a Python process; the block begins when it has printed a line."""
     code = f"import sys\nfrom skmnist._io import atomic_write\n{code}"
     command = [sys.executable, "-c", code, *map(str, arguments)]
     pipe = subprocess.PIPE
@@ -65,7 +65,7 @@ with atomic_write(sys.argv[1]) as file:
 
 @contextlib.contextmanager
 def somebody_else():
-    """Be a user who is not root, as all threads of this process."""
+    """Make this process, with all its threads, a user who is not root."""
     if os.getuid() == 0:
         os.seteuid(NOBODY)
     try:
@@ -77,7 +77,7 @@ def somebody_else():
 
 @pytest.fixture
 def shared(tmp_path):
-    """A folder that somebody else reaches, too; those of pytest are closed to him."""
+    """A folder that every user may enter; pytest's own folders are closed to others."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o777)
         yield Path(folder)

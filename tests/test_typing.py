@@ -72,7 +72,7 @@ def function_lines():
 
 
 def by_name(complaints):
-    """Sort complaints, (line, text), by the public name whose use they are about."""
+    """Sort complaints, (line, text), by the public name in whose use they are."""
     lines = function_lines()
     sorted_ = {}
     for line, text in complaints:

@@ -1,4 +1,4 @@
-"""Strengths of distortions, and the fields they are made of."""
+"""Strengths of distortions, and the fields that make them."""
 
 import pickle
 from dataclasses import FrozenInstanceError, replace
@@ -112,8 +112,8 @@ def test_affine_fields_by_hand():
     )
 
 
-# Smoothed by a Gaussian of deviation s, white noise correlates as exp(-d^2 / (4 s^2)).
-# The few fields that are kept change that by about what is left out.
+# White noise that is smoothed by a Gaussian of deviation s has the correlation
+# exp(-d^2 / (4 s^2)). To keep only a few fields changes it by about what is left out.
 @pytest.mark.parametrize("shape", [(8, 8), (12, 7), (28, 28)], ids=str)
 @pytest.mark.parametrize("smoothness", [1.5, 4.0])
 def test_elastic_fields_have_the_covariance_of_smoothed_noise(shape, smoothness):

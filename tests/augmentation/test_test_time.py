@@ -68,7 +68,7 @@ def test_sampling_is_that_of_scipy(shape):
 
 
 class Drawn(DistortImages):
-    """The layer of training, with numbers from -1 to 1 that a test has chosen."""
+    """The layer of training, with numbers from -1 to 1 that the test sets."""
 
     def draw(self, numbers, images):
         import tensorflow as tf
@@ -81,7 +81,7 @@ class Drawn(DistortImages):
             return self(images, training=True).numpy()
 
 
-# From equal numbers come equal distortions, whoever draws them.
+# Equal numbers make equal distortions, in training and in prediction.
 @pytest.mark.parametrize("strengths", [STRONG, AUGMENTATIONS["affine"]], ids=str)
 def test_a_view_distorts_as_the_layer_does_in_training(strengths, digits):
     values = {name: getattr(strengths, name) for name in vars(strengths)}
@@ -93,8 +93,8 @@ def test_a_view_distorts_as_the_layer_does_in_training(strengths, digits):
     np.testing.assert_allclose(image @ view, layer.draw(numbers, image), atol=1e-12)
 
 
-# Shifts and bends of opposite views are opposite: of a ramp, an image whose value is
-# the place itself, their mean is the ramp, away from the border.
+# Opposite views have opposite shifts and bends. A ramp is an image whose value is the
+# position itself. Away from the border, the mean of its opposite views is the ramp.
 def test_the_views_of_a_pair_are_opposites():
     strengths = Distortions(shift=0.05, elastic_strength=0.02)
     ramp = np.indices((20, 20))[1].reshape(1, -1).astype(float)
@@ -143,15 +143,14 @@ def test_float32_stays_float32(digits):
 
 
 class Recording(KNeighborsClassifier):
-    """Notes the types of what it predicts."""
+    """Notes which types of data it predicts for."""
 
     def predict_proba(self, X):
         vars(self).setdefault("seen", set()).add(X.dtype)
         return super().predict_proba(X)
 
 
-# Training images are in place; test images are shifted by a pixel, which some of the
-# views undo.
+# Test images are shifted by a pixel, training images are not. Some views undo that.
 def test_views_help_where_images_vary_more_than_in_training(digits):
     X, y = digits
     nearest = KNeighborsClassifier(5).fit(X[:1000], y[:1000])

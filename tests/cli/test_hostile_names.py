@@ -17,6 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 from skmnist import KerasMLPClassifier
 from skmnist._format import visible
 from skmnist.cli import main
+from skmnist.cli._study import _rich
+from skmnist.cli._terminal import console
+from skmnist.reporting._text import Table
 
 # Clears the screen, turns the direction of writing, begins a line, cannot be encoded,
 # and what rich, click and Python's formats would take for markup.
@@ -175,6 +178,18 @@ def test_the_status_of_a_study_with_a_hostile_name(tiny_study, tmp_path):
     assert (status, err) == (0, [""])
     assert all(line.isprintable() for line in out)
     assert any(re.match(r"Data: \\x1b\[2Jdigits\[red\]; 2 of 2", line) for line in out)
+
+
+def test_tables_of_a_study_show_text_as_it_is(capsys):
+    cells = ["[red]x[/red]", ":smile:", "\x1b[2J", "\u202e"]
+    table = Table(
+        columns=["[b]name", "score"], rows=[[c, "1"] for c in cells], winner=0
+    )
+    console().print(_rich(table, "[i]heading\x1b[2J"))
+    printed = capsys.readouterr().out
+    assert all(line.isprintable() for line in printed.split("\n"))
+    for text in ("[i]heading\\x1b[2J", "[b]name", *map(visible, cells)):
+        assert text in printed
 
 
 def test_what_fit_says_is_visible(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""A model trained and pictures read from the command line: real processes and files."""
+"""``skmnist fit`` and ``skmnist predict``, with real processes and files."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 

@@ -78,7 +78,7 @@ def test_the_copy_for_a_worker_has_no_screen():
 
 
 class Clock:
-    """A clock that goes on by so many seconds each time it is read."""
+    """A clock that goes forward by some seconds each time it is read."""
 
     def __init__(self, step):
         self.step, self.now = step, 0

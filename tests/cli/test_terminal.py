@@ -1,4 +1,4 @@
-"""What all commands share: help, errors in one line, JSON, completion, plain lines."""
+"""What all commands share: help, errors in one line, JSON, completion."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -73,7 +73,7 @@ def test_json_has_null_for_what_is_no_number(capsys):
 
 @pytest.fixture
 def program(tmp_path):
-    """A program of the name that the shell is to complete."""
+    """An environment with a program named skmnist, for the shell to complete."""
     path = tmp_path / "bin" / "skmnist"
     path.parent.mkdir()
     path.write_text(f'#!/bin/sh\nexec {sys.executable} -m skmnist "$@"\n')

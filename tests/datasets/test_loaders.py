@@ -1,4 +1,4 @@
-"""The loaders: real MNIST, damaged MNIST, the digits, a user's own file."""
+"""Loaders: real MNIST, damaged MNIST, the digits, a user's own file."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -90,13 +90,13 @@ def content_of(folder, name):
 
 
 def put(folder, name, content):
-    """Put a file into `folder` in the place of the one with that name."""
+    """Replace a compressed file in a folder by a plain one."""
     (folder / f"{name}.gz").unlink()
     (folder / name).write_bytes(content)
 
 
 def error_of(function, *args, **kwargs):
-    """Return the message of the DataError, which is one line."""
+    """Return the message of the DataError; check that it is one line."""
     with pytest.raises(DataError) as caught:
         function(*args, **kwargs)
     message = str(caught.value)
@@ -173,12 +173,12 @@ def test_npz_in_the_keras_cache_gives_the_same(mnist, raw, keras_cache):
     assert cached.fingerprint == mnist.fingerprint
 
 
-# The places, in their order; a damaged file tells which one was taken
+# Places and their order. A damaged file in each: the error says which one was used.
 
 
 @pytest.fixture
 def places(tmp_path, keras_cache, monkeypatch):
-    """Three folders with a damaged file each, in the order of the look-up."""
+    """Three folders with a damaged file each, in the order in which they are searched."""
     folders = [tmp_path / "argument", tmp_path / "variable", keras_cache]
     for folder in folders:
         folder.mkdir(exist_ok=True)
@@ -306,7 +306,7 @@ def test_npz_with_another_pixel(raw, tmp_path):
     assert "wrong checksum" in error_of(fetch_mnist, tmp_path)
 
 
-# What is no file; nobody writes to the FIFO, so that opening it would hang
+# What is no file. Nothing writes to the FIFO: to open it would hang.
 
 
 def make_fifo(path):
@@ -435,7 +435,7 @@ def test_name_look_up_that_hangs_costs_less_than_ten_seconds(monkeypatch):
 
 @pytest.fixture
 def fake_keras(monkeypatch):
-    """A reachable network and a Keras whose `load_data` the test gives."""
+    """A network that answers, and a Keras with the `load_data` of the test."""
 
     def install(load_data):
         config = SimpleNamespace(disable_interactive_logging=lambda: None)
@@ -576,7 +576,7 @@ def test_digits_as_a_pair(digits):
 
 
 def rows(n, *shape, dtype=np.uint8, seed=0):
-    """Pictures that all differ, whose first pixel is their number."""
+    """Return pictures that all differ; the first pixel is the picture's number."""
     pictures = np.random.default_rng(seed).integers(0, 256, (n, *shape))
     pictures.reshape(n, -1)[:, 0] = np.arange(n)
     return pictures.astype(dtype)
@@ -724,7 +724,7 @@ def test_npz_with_a_damaged_array(save):
 
 
 class Trap:
-    """An object that tells when it is unpickled."""
+    """An object that notes when it is unpickled."""
 
     sprung = []
 

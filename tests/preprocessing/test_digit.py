@@ -1,4 +1,4 @@
-"""Pictures of digits: drawn, photographed, damaged, and those of MNIST made larger."""
+"""Pictures of digits: drawn, photographed, damaged, or enlarged from MNIST."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -88,7 +88,7 @@ def saved(folder, grey, name="digit.png", **options):
 
 
 def apart(a, b):
-    """How much of the ink of two pictures is not in the same place, as a fraction.
+    """Return the fraction of two pictures' ink that is not in the same place.
 
     A centre of mass between two pixels may be rounded to either.
     """
@@ -98,7 +98,7 @@ def apart(a, b):
 
 
 def error_of(function, argument):
-    """The message of the PictureError, which is one line."""
+    """Return the message of the PictureError; check that it is one line."""
     with pytest.raises(PictureError) as caught:
         function(argument)
     message = str(caught.value)
@@ -331,7 +331,7 @@ def test_a_folder(tmp_path):
     assert error_of(read_digit, tmp_path) == expected
 
 
-# Nobody writes to the FIFO: to open it would be to wait for ever.
+# Nothing writes to the FIFO: to open it would be to wait for ever.
 def test_what_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "fifo.png")
     (tmp_path / "device.png").symlink_to("/dev/zero")
@@ -382,7 +382,7 @@ def test_half_a_picture(kind, tmp_path):
 
 
 def png(width, height):
-    """A PNG of a few bytes that claims to be of any size."""
+    """Return a PNG of a few bytes whose header says any size."""
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
     return b"\x89PNG\r\n\x1a\n" + b"".join(
@@ -536,7 +536,7 @@ def photographed(digit, seed):
 
 
 def read_as_pictures(classifier, X, y, folder):
-    """Of the digits that are read right as arrays, the part read right as pictures."""
+    """Return how many digits that are classified correctly as arrays are so as pictures."""
     right = np.flatnonzero(classifier.predict(X) == y)
     n_right = 0
     for i in right:
