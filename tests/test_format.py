@@ -94,7 +94,7 @@ def test_what_is_visible_is_not_changed_again(seed):
 
 @pytest.fixture(scope="module")
 def parse():
-    """A function that returns the text that Markdown shows, and the kinds of its parts."""
+    """A function that returns the text that Markdown shows, and its parts."""
     markdown_it = pytest.importorskip("markdown_it")
     markdown = markdown_it.MarkdownIt("commonmark").enable(["table", "strikethrough"])
 

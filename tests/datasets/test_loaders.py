@@ -178,7 +178,7 @@ def test_npz_in_the_keras_cache_gives_the_same(mnist, raw, keras_cache):
 
 @pytest.fixture
 def places(tmp_path, keras_cache, monkeypatch):
-    """Three folders with a damaged file each, in the order in which they are searched."""
+    """Three folders with a damaged file each, in the order of the search."""
     folders = [tmp_path / "argument", tmp_path / "variable", keras_cache]
     for folder in folders:
         folder.mkdir(exist_ok=True)

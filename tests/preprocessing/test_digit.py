@@ -536,7 +536,7 @@ def photographed(digit, seed):
 
 
 def read_as_pictures(classifier, X, y, folder):
-    """Return how many digits that are classified correctly as arrays are so as pictures."""
+    """Count digits that are correct as arrays, and those correct as pictures too."""
     right = np.flatnonzero(classifier.predict(X) == y)
     n_right = 0
     for i in right:
