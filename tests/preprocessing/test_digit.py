@@ -536,7 +536,7 @@ def photographed(digit, seed):
 
 
 def read_as_pictures(classifier, X, y, folder):
-    """Count digits that are correct as arrays, and those correct as pictures too."""
+    """Return the part of the digits correct as arrays that is correct as pictures."""
     right = np.flatnonzero(classifier.predict(X) == y)
     n_right = 0
     for i in right:
