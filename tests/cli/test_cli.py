@@ -205,7 +205,7 @@ def test_help_needs_no_heavy_import():
     assert finished.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_jobs_give_the_same_study_as_one_at_the_same_threads(tmp_path, quick):
     # Sums inside a matrix product depend on the number of threads, so both have one.
     environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1"}

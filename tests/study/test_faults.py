@@ -128,7 +128,7 @@ def test_a_study_that_is_asked_to_stop(tmp_path, mark, number, status, n_jobs):
     wait_for(lambda: not processes_of(mark), seconds=10)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_study_survives_a_worker_that_is_killed(as_reported, tmp_path, mark):
     out = tmp_path / "study"
     running = start(out, mark, "--n-jobs", "2")
