@@ -98,5 +98,9 @@ def tiny_study(tmp_path_factory):
 
 def pytest_collection_modifyitems(items):
     """Begin with the files that have slow tests, so that two processes end together."""
-    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    slow = {
+        item.path
+        for item in items
+        if item.get_closest_marker("slow") or item.get_closest_marker("long")
+    }
     items.sort(key=lambda item: item.path not in slow)

@@ -54,7 +54,7 @@ def browser():
         browser.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_page_opens_without_errors_and_without_a_network(browser):
     built = DOCS / "_build" / "html"
     # The theme keeps a template, which is no page, among the static files.

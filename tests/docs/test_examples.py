@@ -50,7 +50,7 @@ def outcomes(tmp_path_factory):
     return json.loads(finished.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_example_runs_and_prints(path, outcomes):
     outcome = outcomes[path.stem]

@@ -168,7 +168,7 @@ def fill(folder):
                 return
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_full_disk_is_named_and_what_was_there_stays(small_disk, mark, as_reported):
     out = small_disk / "study"
     # Networks of 28x28 pixels are too large for this disk: their fits are not kept,
