@@ -36,7 +36,7 @@ search = GridSearchCV(
 # start the workers with ``dask worker --nthreads 1``. Give each worker one thread,
 # because two fits in one process compete for the same cores.
 cluster = LocalCluster(
-    n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+    n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
 )
 
 # %%

@@ -201,13 +201,13 @@ def test_a_study_on_a_cluster_equals_one_on_this_machine(
     subprocess.run(study_command(out, *there), env=study_environment(), check=True)
     scores = [
         {
-            (t["stage"], t["candidate"]): t["scores"]["accuracy"]
-            for t in read_trials(folder / FILE)
+            (trial.stage, trial.candidate): trial.scores["accuracy"]
+            for trial in read_trials(folder / FILE)
         }
         for folder in (out, as_reported)
     ]
     assert scores[0] == scores[1]
-    pids = {trial["pid"] for trial in read_trials(out / FILE)}
+    pids = {trial.pid for trial in read_trials(out / FILE)}
     assert len(pids) == 2
 
 
