@@ -15,6 +15,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # With it the scikit-learn checks that need array API support run, not skip; SciPy
 # reads it once.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
+# Processes that test side by side share the cores: one thread for each of them.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    for library in ("TF_NUM_INTRAOP", "OMP_NUM", "OPENBLAS_NUM"):
+        os.environ.setdefault(f"{library}_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +31,12 @@ def mnist_home():
 
 
 @pytest.fixture(scope="session")
-def as_reported(tmp_path_factory):
-    """A finished study of 48 candidates on the bundled digits, as quick as can be.
+def finished_study(tmp_path_factory):
+    """A finished study of 15 candidates on the bundled digits, as quick as can be.
 
     Its fits have one thread, as everywhere where two of them run side by side.
     """
-    out = tmp_path_factory.mktemp("as-reported") / "study"
+    out = tmp_path_factory.mktemp("finished") / "study"
     subprocess.run(study_command(out), env=study_environment(), check=True)
     return out
 

@@ -86,7 +86,12 @@ def run_mypy(path):
     pytest.importorskip("mypy")
     folder = path.parent
     (folder / "mypy.ini").write_text(MYPY)
-    options = ["--config-file", folder / "mypy.ini", "--cache-dir", folder / "cache"]
+    options = [
+        "--config-file",
+        folder / "mypy.ini",
+        "--cache-dir",
+        folder.parent / "mypy",
+    ]
     command = [sys.executable, "-m", "mypy", *options, "--no-error-summary", path]
     finished = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert finished.returncode in (0, 1), finished.stderr + finished.stdout

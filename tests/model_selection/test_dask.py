@@ -194,7 +194,7 @@ def test_data_are_sent_again_where_a_worker_has_died_meanwhile(client, error):
 
 
 def test_a_study_on_a_cluster_equals_one_on_this_machine(
-    cluster, as_reported, tmp_path
+    cluster, finished_study, tmp_path
 ):
     out = tmp_path / "study"
     there = ["--backend", "dask", "--scheduler", cluster.address]
@@ -204,7 +204,7 @@ def test_a_study_on_a_cluster_equals_one_on_this_machine(
             (trial.stage, trial.candidate): trial.scores["accuracy"]
             for trial in read_trials(folder / FILE)
         }
-        for folder in (out, as_reported)
+        for folder in (out, finished_study)
     ]
     assert scores[0] == scores[1]
     pids = {trial.pid for trial in read_trials(out / FILE)}

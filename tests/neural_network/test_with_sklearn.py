@@ -132,7 +132,7 @@ for n_jobs in (1, 2, 3):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_give_what_one_process_gives():
     # With one thread per fit: another number of threads adds in another order.
     finished = subprocess.run(

@@ -582,7 +582,7 @@ def mnist_classifier(mnist):
     return classifier.fit(mnist.data[mnist.train], mnist.target[mnist.train])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mnist_is_read_as_pictures_as_it_is_as_arrays(
     mnist, mnist_classifier, tmp_path
 ):
@@ -591,7 +591,7 @@ def test_mnist_is_read_as_pictures_as_it_is_as_arrays(
     assert read_as_pictures(mnist_classifier, X[:500], y[:500], tmp_path) >= 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_printed_digits_are_read_by_a_model_of_handwritten_ones(mnist_classifier):
     # A printed 1 with a foot, or a 6 and 9 with straight stems, are not in MNIST.
     fonts = [font for font in FONTS if font != "DejaVuSans-Bold"]

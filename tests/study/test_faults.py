@@ -15,7 +15,7 @@ from processes import processes_of, study_command, study_environment
 from skmnist.study import read_study
 from skmnist.study._trials import FILE, read_trials
 
-N_FITS = 48
+N_FITS = 15
 
 
 def n_lines(path):
@@ -62,20 +62,20 @@ def scores(out):
 
 @pytest.mark.long
 @pytest.mark.parametrize("where", ["sequential", "loky", "dask"])
-def test_a_study_killed_at_ten_moments_ends_as_one_that_was_not(
-    where, as_reported, tmp_path, mark, request
+def test_a_study_killed_at_five_moments_ends_as_one_that_was_not(
+    where, finished_study, tmp_path, mark, request
 ):
     options = {"sequential": [], "loky": ["--n-jobs", "2"]}.get(where)
     if options is None:
         cluster = request.getfixturevalue("cluster")
         options = ["--backend", "dask", "--scheduler", cluster.address]
     out = tmp_path / "study"
-    # Any ten of them; the seed is there to find a failure again.
+    # Any five of them; the seed is there to find a failure again.
     seed = random.randrange(1000)
     print(f"seed {seed}")
     generator = random.Random(seed)
     kept_at_a_kill = {}
-    for n_trials in sorted(generator.sample(range(N_FITS), 10)):
+    for n_trials in sorted(generator.sample(range(N_FITS), 5)):
         running = start(out, mark, *options)
         wait_for(lambda n=n_trials: n_lines(out / FILE) >= n, running)
         time.sleep(generator.uniform(0, 0.2))
@@ -88,10 +88,10 @@ def test_a_study_killed_at_ten_moments_ends_as_one_that_was_not(
     subprocess.run(
         study_command(out, *options), env=study_environment(mark), check=True
     )
-    assert untimed(out / "results.csv") == untimed(as_reported / "results.csv")
-    assert scores(out) == scores(as_reported)
-    assert read_study(out).stages == read_study(as_reported).stages
-    final = [read_study(folder).summary.final for folder in (out, as_reported)]
+    assert untimed(out / "results.csv") == untimed(finished_study / "results.csv")
+    assert scores(out) == scores(finished_study)
+    assert read_study(out).stages == read_study(finished_study).stages
+    final = [read_study(folder).summary.final for folder in (out, finished_study)]
     assert replace(final[0], seconds=0) == replace(final[1], seconds=0)
     # No fit that was finished at a kill was made again: its file is the same one.
     assert kept_at_a_kill.keys() <= set((out / "skmnist-fits").rglob("*.skmnist"))
@@ -129,7 +129,7 @@ def test_a_study_that_is_asked_to_stop(tmp_path, mark, number, status, n_jobs):
 
 
 @pytest.mark.long
-def test_a_study_survives_a_worker_that_is_killed(as_reported, tmp_path, mark):
+def test_a_study_survives_a_worker_that_is_killed(finished_study, tmp_path, mark):
     out = tmp_path / "study"
     running = start(out, mark, "--n-jobs", "2")
     wait_for(lambda: n_lines(out / FILE) >= 2, running)
@@ -142,7 +142,7 @@ def test_a_study_survives_a_worker_that_is_killed(as_reported, tmp_path, mark):
     _, errors = running.communicate(timeout=300)
     assert running.returncode == 0
     assert "was killed. Its fit is tried again" in errors
-    assert untimed(out / "results.csv") == untimed(as_reported / "results.csv")
+    assert untimed(out / "results.csv") == untimed(finished_study / "results.csv")
 
 
 @pytest.fixture
@@ -169,7 +169,9 @@ def fill(folder):
 
 
 @pytest.mark.long
-def test_a_full_disk_is_named_and_what_was_there_stays(small_disk, mark, as_reported):
+def test_a_full_disk_is_named_and_what_was_there_stays(
+    small_disk, mark, finished_study
+):
     out = small_disk / "study"
     # Networks of 28x28 pixels are too large for this disk: their fits are not kept,
     # which is worth a warning only; that a trial cannot be written ends the study.
