@@ -70,8 +70,13 @@ INITIALIZERS = (
     "zeros",
 )
 
+# They take one value for all hidden layers, or one for each.
+PER_LAYER = ("widths", "activations", "initializers", "dropout")
+# Hidden layers with depth="auto", where none of these is a sequence.
+DEFAULT_DEPTH = 2
+
 CONSTRAINTS = {
-    "depth": [Interval(Integral, 0, None, closed="left")],
+    "depth": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
     "widths": [Interval(Integral, 1, None, closed="left"), "array-like"],
     "activations": [StrOptions(set(ACTIVATIONS)), "array-like"],
     "initializers": [StrOptions(set(INITIALIZERS)), "array-like"],
@@ -140,6 +145,81 @@ class Allowed(NamedTuple):
     test: Callable[[Any], bool]
 
 
+def is_per_layer(value: PerLayer[Any]) -> bool:
+    """Return whether a value is a sequence with one value per hidden layer."""
+    return not isinstance(value, str) and np.ndim(value) > 0
+
+
+def n_hidden_layers(params: Mapping[str, Any]) -> int:
+    """Return the number of hidden layers.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of a `KerasMLPClassifier`: `depth`, and those of `PER_LAYER`.
+        Missing ones count as single values.
+
+    Returns
+    -------
+    depth : int
+        The `depth`. For "auto" the number of values of a sequence in `PER_LAYER`, or
+        `DEFAULT_DEPTH` if there is none.
+
+    Raises
+    ------
+    ValueError
+        If `depth` is "auto" and two sequences have different lengths.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import n_hidden_layers
+    >>> n_hidden_layers({"depth": "auto", "widths": (100, 50, 25)})
+    3
+    >>> n_hidden_layers({"depth": "auto", "widths": 100})
+    2
+    >>> n_hidden_layers({"depth": 1, "widths": 100})
+    1
+    """
+    if not isinstance(params["depth"], str):
+        return int(params["depth"])
+    given = {n: params[n] for n in PER_LAYER if is_per_layer(params.get(n, 0))}
+    (first, values), *others = given.items() or [("", (None,) * DEFAULT_DEPTH)]
+    for name, other in others:
+        if len(other) != len(values):
+            raise ValueError(
+                f"The {first!r} parameter of KerasMLPClassifier has {len(values)} "
+                f"values and the {name!r} parameter has {len(other)}; both need one "
+                f"value per hidden layer. Got {first}={values!r} and {name}={other!r}."
+            )
+    return len(values)
+
+
+def settled(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the number of hidden layers in place of "auto".
+
+    Parameters
+    ----------
+    params : dict
+        As for `n_hidden_layers`.
+
+    Returns
+    -------
+    params : dict
+        A copy. `depth` stays "auto" if the lengths of two sequences differ, because
+        there is no such network.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import settled
+    >>> settled({"depth": "auto", "widths": (100, 50, 25)})
+    {'depth': 3, 'widths': (100, 50, 25)}
+    """
+    try:
+        return {**params, "depth": n_hidden_layers(params)}
+    except ValueError:
+        return dict(params)
+
+
 def per_layer(
     name: str, value: PerLayer[Any], depth: int, allowed: Allowed | None = None
 ) -> list[Any]:
@@ -172,10 +252,7 @@ def per_layer(
     >>> per_layer("widths", 400, 2), per_layer("widths", (600, 200), 2)
     ([400, 400], [600, 200])
     """
-    if isinstance(value, str) or np.ndim(value) == 0:
-        values = [value] * depth
-    else:
-        values = list(value)
+    values = list(value) if is_per_layer(value) else [value] * depth
     if len(values) != depth:
         raise ValueError(
             f"The {name!r} parameter of KerasMLPClassifier has {len(values)} values "
@@ -232,12 +309,14 @@ def describe(
     Raises
     ------
     ValueError
-        If the number of values per layer is not the depth, or a layer's value is not
-        allowed; or if `augmentation` is given and the features are not an image.
+        If the number of values per layer is not the depth, or differs between two
+        parameters, or a layer's value is not allowed; or if `augmentation` is given
+        and the features are not an image.
     """
+    depth = n_hidden_layers(params)
 
     def layers(name, allowed):
-        return per_layer(name, params[name], params["depth"], allowed)
+        return per_layer(name, params[name], depth, allowed)
 
     n_samples, n_features = X.shape
     dtype = str(X.dtype)
