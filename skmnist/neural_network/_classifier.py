@@ -39,7 +39,6 @@ from ._data import (
 from ._early_stopping import STOPPING_PARAMETERS, ValidationEarlyStopping
 from ._epochs import fill_curves
 from ._inference import KeptLayers, forward, network_layers
-from ._mlp_names import AdviceMixin, with_advice
 from ._persistence import (
     OF_THE_DATA,
     error_of_file,
@@ -59,10 +58,12 @@ from ._scikeras import (
 from ._spec import (
     CONSTRAINTS,
     EARLY_STOPPING_FROM,
+    AdviceMixin,
     PerLayer,
     check_together,
     describe,
     settled,
+    with_advice,
 )
 
 
