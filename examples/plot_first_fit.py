@@ -26,7 +26,7 @@ print(X_train.shape, X_train.dtype, y_train[:10])
 # samples, early stopping is off by default. Here we turn it on: a tenth of the rows
 # decides when to stop.
 classifier = KerasMLPClassifier(
-    depth=2, widths=(64, 32), early_stopping=True, epochs=40, random_state=0
+    widths=(64, 32), early_stopping=True, epochs=40, random_state=0
 )
 classifier.fit(X_train, y_train)
 print(f"Stopped after {classifier.n_iter_} epochs: {classifier.stop_reason_}.")

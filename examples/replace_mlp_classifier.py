@@ -32,16 +32,14 @@ with warnings.catch_warnings(category=ConvergenceWarning, action="ignore"):
 print(theirs.best_params_, round(theirs.best_score_, 3))
 
 # %%
-# This is the same search with our classifier. ``hidden_layer_sizes`` becomes `depth`
-# and `widths`, ``learning_rate_init`` becomes `learning_rate`, and ``max_iter`` becomes
-# `epochs`. ``fit``, ``predict``, ``predict_proba``, ``score``, ``classes_``,
-# ``coefs_``, ``loss_curve_`` and other names stay the same.
+# This is the same search with our classifier. ``hidden_layer_sizes`` becomes `widths`,
+# ``learning_rate_init`` becomes `learning_rate`, and ``max_iter`` becomes `epochs`. The
+# number of hidden layers follows from `widths`. ``fit``, ``predict``,
+# ``predict_proba``, ``score``, ``classes_``, ``coefs_``, ``loss_curve_`` and other
+# names stay the same.
 ours = GridSearchCV(
     KerasMLPClassifier(epochs=10, batch_size=64, random_state=0),
-    [
-        {"depth": [1], "widths": [64], "learning_rate": [0.002]},
-        {"depth": [2], "widths": [(64, 32)], "learning_rate": [0.002]},
-    ],
+    {"widths": [(64,), (64, 32)], "learning_rate": [0.002]},
     cv=2,
 )
 ours.fit(X, y)

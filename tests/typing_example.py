@@ -116,7 +116,8 @@ def use_KerasMLPClassifier(given: Given) -> None:
         random_state=0,
     )
     assert_type(clf.fit(given.X, given.y), KerasMLPClassifier)
-    assert_type(small().fit(given.X, given.y, X_val=given.X, y_val=given.y).depth, int)
+    fitted = small().fit(given.X, given.y, X_val=given.X, y_val=given.y)
+    assert_type(fitted.n_layers_, int)
     assert_type(clf.partial_fit(given.X, given.y), KerasMLPClassifier)
     accuracy: float = clf.score(given.X, given.y)
     labels: NDArray[Any] = clf.predict(given.X)

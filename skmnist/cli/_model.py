@@ -222,13 +222,10 @@ def _classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier"
     """Return the classifier that the options describe."""
     from ..neural_network._classifier import KerasMLPClassifier
 
-    widths, depth = options["widths"], options["depth"]
-    if depth is None:
-        depth = len(widths) if isinstance(widths, tuple) else 2
     epochs = options["epochs"] or (EPOCHS if n_samples >= FEW else EPOCHS_IF_FEW)
     classifier = KerasMLPClassifier(
-        depth=depth,
-        widths=widths,
+        depth="auto" if options["depth"] is None else options["depth"],
+        widths=options["widths"],
         epochs=epochs,
         batch_size=options["batch_size"],
         dropout=options["dropout"],

@@ -26,6 +26,7 @@ from ._stage import (
     check_stages,
     find_same,
     overlay,
+    settle,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class SearchRun:
         self.search = search
         self.evaluation = evaluation
         self.parameters = evaluation.estimator.get_params()
-        check_stages(search.stages, self.parameters)
+        check_stages(search.stages, self.parameters, evaluation.estimator)
         self.random_state = check_random_state(search.random_state)
         self.results: dict[str, Any] = {"params": []}
         self.metric: str | None = None
@@ -104,23 +105,31 @@ class SearchRun:
 
     def _plan(self, stage: Stage) -> tuple[StageRows, list[dict[str, Any]], str]:
         """List a stage's candidates, and the incumbent if it is not one of them."""
-        chosen = overlay(self.parameters, self.carried)
-        tried, n_possible = candidates_of(stage, chosen, self.random_state)
+        estimator = self.evaluation.estimator
+        chosen = self._with_all({})
+        tried, n_possible = candidates_of(stage, chosen, self.random_state, estimator)
         note = ""
         if n_possible is not None and len(tried) < n_possible:
             note = f"; {len(tried)} of {n_possible} points of the grid were tried"
         full = [carry(self.carried, candidate) for candidate in tried]
         rows = StageRows(stage, len(self.results["params"]), tried)
         if self.done:
-            effective = [overlay(self.parameters, parameters) for parameters in full]
+            effective = [self._with_all(candidate) for candidate in tried]
             rows.incumbent = find_same(chosen, effective)
             if rows.incumbent is None:
                 rows.incumbent = rows.added = 0
                 names = dict.fromkeys(name for one in tried for name in one)
                 same = {name: chosen[name] for name in names if name in chosen}
                 tried.insert(0, same)
-                full.insert(0, {**same, **self.carried})
+                # The settled values, in place of an "auto" that is carried.
+                full.insert(0, {**same, **self.carried, **same})
         return rows, full, note
+
+    def _with_all(self, candidate: dict[str, Any]) -> dict[str, Any]:
+        """Return all parameters of the estimator, as a candidate has them."""
+        changed = carry(self.carried, candidate)
+        everything = overlay(self.parameters, changed)
+        return settle(everything, self.evaluation.estimator)
 
     def _evaluate(
         self,

@@ -117,15 +117,61 @@ class StageResult:
 
 
 class UnknownParameterError(ValueError):
-    """A parameter that the estimator does not have."""
+    """A parameter that the estimator does not have.
 
-    def __init__(self, name: str, known: Iterable[str]):
+    Parameters
+    ----------
+    name : str
+        The name.
+    known : dict
+        All parameters of the estimator.
+    estimator : estimator, default=None
+        The estimator. It, or its step that the name belongs to, may give advice.
+    """
+
+    def __init__(self, name: str, known: Mapping[str, Any], estimator: object = None):
+        self.name = name
+        step, _, own = str(name).rpartition("__")
+        owner = known.get(step) if step else estimator
         close = get_close_matches(name, known, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"did you mean {close[0]!r}?" if close else ""
+        if advise := getattr(owner, "_advice_on_name", None):
+            hint = advise(own).removesuffix(".") or hint
+        hint = f"; {hint}" if hint else ""
         super().__init__(f"the estimator has no parameter {name!r}{hint}")
 
 
-def check_stages(stages: Sequence[Stage], parameters: Mapping[str, Any]) -> None:
+def settle(parameters: Mapping[str, Any], estimator: object) -> dict[str, Any]:
+    """Return parameters with numbers in place of "auto", where others decide them.
+
+    A rule can then compare the incumbent's `depth` with those of the candidates.
+
+    Parameters
+    ----------
+    parameters : dict
+        All parameters of an estimator.
+    estimator : estimator
+        The estimator. It and its steps know what "auto" stands for.
+
+    Returns
+    -------
+    parameters : dict
+        A copy.
+    """
+    after = dict(parameters)
+    for step, part in {"": estimator, **parameters}.items():
+        settled = getattr(part, "_settled_params", None)
+        if settled is not None:
+            start = f"{step}__" if step else ""
+            own = {n.removeprefix(start): n for n in parameters if n.startswith(start)}
+            found = settled({name: parameters[full] for name, full in own.items()})
+            after.update({own[name]: value for name, value in found.items()})
+    return after
+
+
+def check_stages(
+    stages: Sequence[Stage], parameters: Mapping[str, Any], estimator: object = None
+) -> None:
     """Raise ValueError if a stage is wrong, as far as this is known before the fits.
 
     Parameters
@@ -134,6 +180,8 @@ def check_stages(stages: Sequence[Stage], parameters: Mapping[str, Any]) -> None
         The stages of a search.
     parameters : dict
         All parameters of the estimator that is searched.
+    estimator : estimator, default=None
+        That estimator, which may give advice on a wrong name.
 
     Raises
     ------
@@ -151,12 +199,15 @@ def check_stages(stages: Sequence[Stage], parameters: Mapping[str, Any]) -> None
         _check_fields(stage)
         if not callable(stage.params):
             grids = _check_grids(stage, stage.params)
-            _check_names(stage, grids, parameters, earlier.values())
+            _check_names(stage, grids, (parameters, estimator), earlier.values())
         earlier[stage.name] = stage
 
 
 def candidates_of(
-    stage: Stage, chosen: Mapping[str, Any], random_state: np.random.RandomState
+    stage: Stage,
+    chosen: Mapping[str, Any],
+    random_state: np.random.RandomState,
+    estimator: object = None,
 ) -> tuple[list[dict[str, Any]], int | None]:
     """Return the candidates of a stage.
 
@@ -168,6 +219,8 @@ def candidates_of(
         All parameters of the estimator, with the values of the incumbent.
     random_state : RandomState
         Source of the samples.
+    estimator : estimator, default=None
+        The estimator, which may give advice on a wrong name.
 
     Returns
     -------
@@ -186,7 +239,7 @@ def candidates_of(
         try:
             params = params(dict(chosen))
         except KeyError as error:
-            missing = UnknownParameterError(error.args[0], chosen)
+            missing = UnknownParameterError(error.args[0], chosen, estimator)
             raise _error(stage, f"its function failed, {missing}") from error
     grids = _check_grids(stage, params)
     candidates, n_possible = _draw(grids, stage.n_iter, random_state)
@@ -194,7 +247,8 @@ def candidates_of(
         try:
             overlay(chosen, candidate)
         except UnknownParameterError as error:
-            raise _error(stage, error) from None
+            unknown = UnknownParameterError(error.name, chosen, estimator)
+            raise _error(stage, unknown) from None
     return candidates, n_possible
 
 
@@ -339,19 +393,20 @@ def _check_values(stage: Stage, grids: list[dict[str, Any]]) -> None:
 def _check_names(
     stage: Stage,
     grids: list[dict[str, Any]],
-    parameters: Mapping[str, Any],
+    searched: tuple[Mapping[str, Any], object],
     earlier: Iterable[Stage],
 ) -> None:
     """Raise ValueError if a name cannot be a parameter, whatever earlier stages do."""
+    parameters, estimator = searched
     replaced = tuple(f"{name}__" for other in earlier for name in _searched(other))
     for grid in grids:
-        known = set(parameters)
+        known = dict(parameters)
         for name, values in grid.items():
             for value in [] if hasattr(values, "rvs") else values:
                 known.update(_inner_parameters(name, value))
         for name in grid:
             if name not in known and not name.startswith(replaced):
-                raise _error(stage, UnknownParameterError(name, known))
+                raise _error(stage, UnknownParameterError(name, known, estimator))
 
 
 def _searched(stage: Stage) -> set[str]:

@@ -58,14 +58,18 @@ from ._scikeras import (
 from ._spec import (
     CONSTRAINTS,
     EARLY_STOPPING_FROM,
+    AdviceMixin,
     PerLayer,
     check_together,
     describe,
-    did_you_mean,
+    settled,
+    with_advice,
 )
 
 
-class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class KerasMLPClassifier(
+    AdviceMixin, CallbackSupportMixin, ClassifierMixin, BaseEstimator
+):
     """Multilayer perceptron classifier, trained by Keras.
 
     Use it like scikit-learn's `MLPClassifier`: in a `Pipeline`, in `GridSearchCV`, in
@@ -75,12 +79,14 @@ class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    depth : int, default=2
-        Number of hidden layers; 0 for a linear model.
+    depth : int or "auto", default="auto"
+        Number of hidden layers; 0 for a linear model. "auto" means as many as
+        `widths`, `activations`, `initializers` or `dropout` has values, where one of
+        them is a sequence, and 2 where all are single values.
     widths : int or array-like of int of shape (depth,), default=400
         Units of the hidden layers: one number for all layers, or one number per layer
-        from input to output. ``depth=2, widths=400`` and ``depth=2, widths=(400,
-        400)`` are the same network.
+        from input to output. ``depth=2, widths=400`` and ``widths=(400, 400)``
+        are the same network.
     activations : str or array-like of str of shape (depth,), default="relu"
         Activation of the hidden layers, such as "relu", "tanh" or "gelu": one name
         for all layers, or one per layer. The error for a wrong name lists all names.
@@ -245,7 +251,7 @@ class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     Two layers of different widths and activations:
 
     >>> classifier = KerasMLPClassifier(
-    ...     depth=2, widths=(64, 32), activations=("relu", "tanh"), epochs=2)
+    ...     widths=(64, 32), activations=("relu", "tanh"), epochs=2)
     >>> [weights.shape for weights in classifier.fit(X, y).coefs_]
     [(784, 64), (64, 32), (32, 10)]
     """
@@ -277,13 +283,17 @@ class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     # Says to a search that the parameter `memory` keeps fits.
     keeps_fits: ClassVar[bool] = True
 
+    # Says to a search what "auto" stands for.
+    _settled_params = staticmethod(settled)
+
     # A fitted classifier also has `_wrapper`, the scikeras classifier inside; `_spec`
     # and `_seeds`, from which that was made; and `_kept_layers` for predictions, None
     # during training.
 
+    @with_advice
     def __init__(  # noqa: PLR0913
         self,
-        depth: int = 2,
+        depth: int | Literal["auto"] = "auto",
         widths: PerLayer[int] = 400,
         *,
         activations: PerLayer[str] = "relu",
@@ -351,30 +361,6 @@ class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, and suggest a name if one is misspelt.
-
-        Parameters
-        ----------
-        **params : dict
-            Parameters of this classifier.
-
-        Returns
-        -------
-        self : KerasMLPClassifier
-            The classifier.
-
-        Raises
-        ------
-        ValueError
-            If there is no parameter of that name.
-        """
-        try:
-            return super().set_params(**params)
-        except ValueError as error:
-            suggestion = did_you_mean(params, self.get_params(deep=False))
-            raise ValueError(f"{error}{suggestion}") from None
 
     @fit_method
     def fit(
@@ -667,7 +653,7 @@ class KerasMLPClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
         self._spec = self._spec_for(rows)
         self.n_outputs_ = self._spec["network"]["n_outputs"]
         self.out_activation_ = "logistic" if self.n_outputs_ == 1 else "softmax"
-        self.n_layers_ = self.depth + 2
+        self.n_layers_ = len(self._spec["network"]["widths"]) + 2
         self.t_ = self.n_iter_ = 0
         self.history_, self.refit_history_ = {}, None
 

@@ -1,4 +1,4 @@
-"""The parameters of `KerasMLPClassifier`: their values, and the spec made of them.
+"""The parameters of `KerasMLPClassifier`: names, values, and the spec made of them.
 
 A *spec* is a dict of JSON values that describes a network, its loss and its optimizer,
 but not their numbers. The optimizer's own part of it is in `_optimizers`.
@@ -6,14 +6,17 @@ but not their numbers. The optimizer's own part of it is in `_optimizers`.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import functools
+import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Integral, Real
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import keras
 import numpy as np
+from sklearn.base import BaseEstimator
 
 from .._compat import HasMethods, Interval, StrOptions
 from ..augmentation._distortions import (
@@ -28,6 +31,7 @@ from ._optimizers import (
 )
 
 _T = TypeVar("_T")
+_Init = TypeVar("_Init", bound=Callable[..., None])
 # One value for all hidden layers, or a sequence of one value per layer.
 PerLayer: TypeAlias = _T | Sequence[_T] | np.ndarray
 
@@ -70,8 +74,13 @@ INITIALIZERS = (
     "zeros",
 )
 
+# They take one value for all hidden layers, or one for each.
+PER_LAYER = ("widths", "activations", "initializers", "dropout")
+# Hidden layers with depth="auto", where none of these is a sequence.
+DEFAULT_DEPTH = 2
+
 CONSTRAINTS = {
-    "depth": [Interval(Integral, 0, None, closed="left")],
+    "depth": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
     "widths": [Interval(Integral, 1, None, closed="left"), "array-like"],
     "activations": [StrOptions(set(ACTIVATIONS)), "array-like"],
     "initializers": [StrOptions(set(INITIALIZERS)), "array-like"],
@@ -140,6 +149,81 @@ class Allowed(NamedTuple):
     test: Callable[[Any], bool]
 
 
+def is_per_layer(value: PerLayer[Any]) -> bool:
+    """Return whether a value is a sequence with one value per hidden layer."""
+    return not isinstance(value, str) and np.ndim(value) > 0
+
+
+def n_hidden_layers(params: Mapping[str, Any]) -> int:
+    """Return the number of hidden layers.
+
+    Parameters
+    ----------
+    params : dict
+        Parameters of a `KerasMLPClassifier`: `depth`, and those of `PER_LAYER`.
+        Missing ones count as single values.
+
+    Returns
+    -------
+    depth : int
+        The `depth`. For "auto" the number of values of a sequence in `PER_LAYER`, or
+        `DEFAULT_DEPTH` if there is none.
+
+    Raises
+    ------
+    ValueError
+        If `depth` is "auto" and two sequences have different lengths.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import n_hidden_layers
+    >>> n_hidden_layers({"depth": "auto", "widths": (100, 50, 25)})
+    3
+    >>> n_hidden_layers({"depth": "auto", "widths": 100})
+    2
+    >>> n_hidden_layers({"depth": 1, "widths": 100})
+    1
+    """
+    if not isinstance(params["depth"], str):
+        return int(params["depth"])
+    given = {n: params[n] for n in PER_LAYER if is_per_layer(params.get(n, 0))}
+    (first, values), *others = given.items() or [("", (None,) * DEFAULT_DEPTH)]
+    for name, other in others:
+        if len(other) != len(values):
+            raise ValueError(
+                f"The {first!r} parameter of KerasMLPClassifier has {len(values)} "
+                f"values and the {name!r} parameter has {len(other)}; both need one "
+                f"value per hidden layer. Got {first}={values!r} and {name}={other!r}."
+            )
+    return len(values)
+
+
+def settled(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters with the number of hidden layers in place of "auto".
+
+    Parameters
+    ----------
+    params : dict
+        As for `n_hidden_layers`.
+
+    Returns
+    -------
+    params : dict
+        A copy. `depth` stays "auto" if the lengths of two sequences differ, because
+        there is no such network.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import settled
+    >>> settled({"depth": "auto", "widths": (100, 50, 25)})
+    {'depth': 3, 'widths': (100, 50, 25)}
+    """
+    try:
+        return {**params, "depth": n_hidden_layers(params)}
+    except ValueError:
+        return dict(params)
+
+
 def per_layer(
     name: str, value: PerLayer[Any], depth: int, allowed: Allowed | None = None
 ) -> list[Any]:
@@ -172,10 +256,7 @@ def per_layer(
     >>> per_layer("widths", 400, 2), per_layer("widths", (600, 200), 2)
     ([400, 400], [600, 200])
     """
-    if isinstance(value, str) or np.ndim(value) == 0:
-        values = [value] * depth
-    else:
-        values = list(value)
+    values = list(value) if is_per_layer(value) else [value] * depth
     if len(values) != depth:
         raise ValueError(
             f"The {name!r} parameter of KerasMLPClassifier has {len(values)} values "
@@ -232,12 +313,14 @@ def describe(
     Raises
     ------
     ValueError
-        If the number of values per layer is not the depth, or a layer's value is not
-        allowed; or if `augmentation` is given and the features are not an image.
+        If the number of values per layer is not the depth, or differs between two
+        parameters, or a layer's value is not allowed; or if `augmentation` is given
+        and the features are not an image.
     """
+    depth = n_hidden_layers(params)
 
     def layers(name, allowed):
-        return per_layer(name, params[name], params["depth"], allowed)
+        return per_layer(name, params[name], depth, allowed)
 
     n_samples, n_features = X.shape
     dtype = str(X.dtype)
@@ -287,3 +370,193 @@ _WIDTH = Allowed("a whole number of at least 1", _is_width)
 _RATE = Allowed("a number from 0 to below 1", _is_rate)
 _ACTIVATION = _one_of(ACTIVATIONS)
 _INITIALIZER = _one_of(INITIALIZERS)
+
+
+# ---- answers to who gives the parameters of scikit-learn's MLPClassifier -----------
+
+# Parameters of MLPClassifier that have another name here.
+OUR_NAMES = {
+    "hidden_layer_sizes": "widths",
+    "activation": "activations",
+    "solver": "optimizer",
+    "alpha": "weight_decay",
+    "learning_rate_init": "learning_rate",
+    "max_iter": "epochs",
+    "tol": "min_delta",
+    "validation_fraction": "validation_split",
+    "n_iter_no_change": "patience",
+}
+
+# What else to know about some of them.
+_DIFFERENCES = {
+    "solver": "It takes 'adam', 'sgd' and other names of Keras; there is no 'lbfgs'.",
+    "alpha": "It is a decoupled decay and no L2 penalty, so it needs another value.",
+    "tol": "It has an effect with early stopping only.",
+    "n_iter_no_change": "It has an effect with early stopping only.",
+}
+
+_SGD = "Pass a Keras optimizer: optimizer=keras.optimizers.SGD(momentum=0.9{})."
+_ADAM = "Pass a Keras optimizer: optimizer=keras.optimizers.Adam({})."
+
+# The other parameters of MLPClassifier that we do not have.
+_INSTEAD = {
+    "power_t": "KerasMLPClassifier has no 'invscaling'. Set learning_rate_schedule to "
+    "'linear' or 'cosine' for a learning rate that falls.",
+    "shuffle": "KerasMLPClassifier always shuffles the rows. Leave it out.",
+    "momentum": _SGD.format(""),
+    "nesterovs_momentum": _SGD.format(", nesterov=True"),
+    "beta_1": _ADAM.format("beta_1=0.9"),
+    "beta_2": _ADAM.format("beta_2=0.999"),
+    "epsilon": _ADAM.format("epsilon=1e-8"),
+    "max_fun": "KerasMLPClassifier has no 'lbfgs', to which this belongs. Set epochs "
+    "to limit the training.",
+}
+
+_SCHEDULE = (
+    "Here learning_rate is a number, which MLPClassifier calls 'learning_rate_init'. "
+    "Set learning_rate_schedule to choose how it changes: 'constant', 'linear' or "
+    "'cosine'."
+)
+# Values that MLPClassifier takes for a name that we have too, and we do not.
+_VALUES = {
+    ("learning_rate", "constant"): _SCHEDULE,
+    ("learning_rate", "invscaling"): _SCHEDULE,
+    ("learning_rate", "adaptive"): _SCHEDULE,
+    ("batch_size", "auto"): "Set it to a number of rows. MLPClassifier's 'auto' is "
+    "200, or all rows if there are fewer.",
+}
+
+
+def advice_on_name(name: str) -> str:
+    """Return what to write in place of a parameter of `MLPClassifier`.
+
+    Parameters
+    ----------
+    name : str
+        The name of a parameter that `KerasMLPClassifier` does not have.
+
+    Returns
+    -------
+    advice : str
+        One or two sentences; empty if `MLPClassifier` has no such parameter.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import advice_on_name
+    >>> advice_on_name("hidden_layer_sizes")
+    "KerasMLPClassifier calls this 'widths'."
+    """
+    if name in OUR_NAMES:
+        ours = f"KerasMLPClassifier calls this {OUR_NAMES[name]!r}."
+        return " ".join([ours, *([_DIFFERENCES[name]] if name in _DIFFERENCES else [])])
+    return _INSTEAD.get(name, "")
+
+
+def advice_on_names(names: Iterable[str], known: Iterable[str]) -> str:
+    """Return advice on the first of some names that is not known.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The names that were given.
+    known : iterable of str
+        The names of all parameters.
+
+    Returns
+    -------
+    advice : str
+        Begins with a space: what to write in place of a parameter of `MLPClassifier`,
+        or a parameter with a similar name. Empty if there is neither.
+    """
+    names, known = list(names), list(known)
+    advice = advice_on_name(next((n for n in names if n not in known), ""))
+    return f" {advice}" if advice else did_you_mean(names, known)
+
+
+def advice_on_value(message: str, params: Mapping[str, Any]) -> str:
+    """Return advice on a value that only `MLPClassifier` takes.
+
+    Parameters
+    ----------
+    message : str
+        The message of scikit-learn, which names the wrong parameter.
+    params : dict
+        All parameters.
+
+    Returns
+    -------
+    advice : str
+        Begins with a space; empty if there is no advice.
+    """
+    for (name, value), advice in _VALUES.items():
+        given = params[name]
+        if isinstance(given, str) and given == value and f"The {name!r} " in message:
+            return f" {advice}"
+    return ""
+
+
+class AdviceMixin(BaseEstimator):
+    """Gives advice where a name or a value is `MLPClassifier`'s."""
+
+    # Says the same to a search.
+    _advice_on_name = staticmethod(advice_on_name)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, and suggest a name if there is none of that name.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters of this classifier.
+
+        Returns
+        -------
+        self : KerasMLPClassifier
+            The classifier.
+
+        Raises
+        ------
+        ValueError
+            If there is no parameter of that name.
+        """
+        try:
+            return super().set_params(**params)
+        except ValueError as error:
+            advice = advice_on_names(params, self.get_params(deep=False))
+            raise ValueError(f"{error}{advice}") from None
+
+    def _validate_params(self):
+        try:
+            super()._validate_params()
+        except ValueError as error:
+            advice = advice_on_value(str(error), self.get_params(deep=False))
+            raise type(error)(f"{error}{advice}") from None
+
+
+def with_advice(init: _Init) -> _Init:
+    """Let a constructor give advice on a name that is not one of its parameters.
+
+    Parameters
+    ----------
+    init : callable
+        An ``__init__``. Its signature stays.
+
+    Returns
+    -------
+    init : callable
+        Raises TypeError with advice on a wrong name, else does the same.
+    """
+    known = inspect.signature(init).parameters
+
+    @functools.wraps(init)
+    def advising(self, *args, **kwargs):
+        advice = advice_on_names(kwargs, known)
+        if advice:
+            wrong = next(name for name in kwargs if name not in known)
+            raise TypeError(
+                f"{type(self).__name__}.__init__() got an unexpected keyword argument "
+                f"{wrong!r}.{advice}"
+            )
+        init(self, *args, **kwargs)
+
+    return advising

@@ -315,6 +315,9 @@ def stage_rows(
     rows : list of Candidate
         Their standard errors are still missing, see `with_significance`.
     """
+    # Not at import: who only reads a study needs no Keras.
+    from ..neural_network._spec import settled
+
     rows = []
     for i in result.indices:
         measured = {column.name: column.recorded(cv_results, i) for column in RECORDED}
@@ -322,7 +325,7 @@ def stage_rows(
             Candidate(
                 dataset=visible(dataset),
                 stage=result.name,
-                params=_in_order({**base, **cv_results["params"][i]}),
+                params=_in_order(settled({**base, **cv_results["params"][i]})),
                 gap=measured["validation_accuracy"] - measured["accuracy"],
                 winner=i == result.winner,
                 incumbent=i == result.incumbent,

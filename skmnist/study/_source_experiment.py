@@ -237,7 +237,7 @@ def activation_pairs(
     >>> activation_pairs(chosen, [("relu", "relu"), ("relu", "tanh")])
     {'activations': ['relu', ('relu', 'relu', 'tanh')]}
     """
-    depth = chosen["depth"]
+    depth = _depth(chosen)
     layers = [
         (first,) * (depth - 1) + (last,)
         for first, last in pairs
@@ -270,7 +270,7 @@ def node_distributions(
     >>> node_distributions({"depth": 2, "widths": 400}, [0.0, 0.25, -0.25])
     {'widths': [400, (300, 500), (500, 300)]}
     """
-    depth, widths = chosen["depth"], chosen["widths"]
+    depth, widths = _depth(chosen), chosen["widths"]
     total = sum(_per_layer(widths, depth))
     found = [_spell(_ramp(total, depth, slope), widths) for slope in slopes]
     return {"widths": list(dict.fromkeys(found))}
@@ -309,7 +309,7 @@ def initializer_choices(chosen: Mapping[str, Any]) -> dict[str, list]:
     >>> initializer_choices(chosen)["initializers"]
     ['glorot_uniform', ('he_normal', 'glorot_uniform')]
     """
-    depth, current = chosen["depth"], chosen["initializers"]
+    depth, current = _depth(chosen), chosen["initializers"]
     plain = ("glorot_uniform",) * depth
     recommended = tuple(
         "he_normal" if name == "relu" else "glorot_uniform"
@@ -330,6 +330,13 @@ def has_he_normal(initializers: PerLayer) -> bool:
 def same_epochs(chosen: Mapping[str, Any]) -> dict[str, list]:
     """Return the chosen number of epochs as the only candidate."""
     return {"epochs": [chosen["epochs"]]}
+
+
+def _depth(chosen):
+    """Return the number of hidden layers, also where `depth` is "auto"."""
+    from ..neural_network._spec import n_hidden_layers
+
+    return n_hidden_layers(chosen)
 
 
 def _per_layer(value, depth):

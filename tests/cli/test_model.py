@@ -63,8 +63,9 @@ def test_fit_says_what_came_of_it_and_keeps_library_noise_apart(trained):
 
 
 def test_the_model_of_fit_is_what_the_options_say(trained):
-    params = KerasMLPClassifier.load(trained[0]).get_params()
-    assert (params["depth"], params["widths"], params["epochs"]) == (2, 100, 20)
+    model = KerasMLPClassifier.load(trained[0])
+    params = model.get_params()
+    assert (model.n_layers_, params["widths"], params["epochs"]) == (4, 100, 20)
     assert params["random_state"] == 0
 
 
@@ -82,8 +83,9 @@ def test_fit_takes_depth_from_the_widths(options, depth, widths, tmp_path, capsy
     assert main(["fit", *quick, *options, "--out", str(out), "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["n_iter"] == 1 and result["model"] == str(out)
-    params = KerasMLPClassifier.load(out).get_params()
-    assert (params["depth"], params["widths"]) == (depth, widths)
+    model = KerasMLPClassifier.load(out)
+    params = model.get_params()
+    assert (model.n_layers_, params["widths"]) == (depth + 2, widths)
     assert params["activations"] == "tanh"
 
 

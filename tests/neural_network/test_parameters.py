@@ -124,6 +124,7 @@ def test_all_parameters_have_a_case_and_constraints():
 
 WRONG = {name: (name, case.wrong, case.said) for name, case in CASES.items()}
 WRONG["depth, no int"] = ("depth", 1.5, "an int")
+WRONG["depth, no auto"] = ("depth", "deep", "'auto'")
 
 
 @pytest.mark.parametrize(("name", "value", "said"), WRONG.values(), ids=WRONG)
@@ -156,6 +157,7 @@ def test_without_effect_another_value_makes_the_same_fit(key_of, name):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
+        ("depth", np.int64(1)),
         ("widths", (8,)),
         ("widths", np.int64(8)),
         ("activations", ["relu"]),
@@ -168,6 +170,10 @@ def test_without_effect_another_value_makes_the_same_fit(key_of, name):
 )
 def test_other_words_for_a_value_make_the_same_fit(key_of, name, value):
     assert key_of(**{name: value}) == key_of()
+
+
+def test_a_depth_that_follows_from_the_widths_makes_the_same_fit(key_of):
+    assert key_of(depth="auto", widths=(8,)) == key_of(depth=1)
 
 
 def test_the_settings_of_an_optimizer_are_part_of_a_fit(key_of):

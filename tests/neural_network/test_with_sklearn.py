@@ -250,7 +250,7 @@ def test_a_misspelt_parameter_is_suggested_right(name, meant):
 
 
 def test_a_misspelt_name_in_a_grid_is_suggested_right(digits):
-    search = GridSearchCV(classifier(), {"activation": ["relu"]}, cv=2)
+    search = GridSearchCV(classifier(), {"activatons": ["relu"]}, cv=2)
     with pytest.raises(ValueError, match="Did you mean 'activations'"):
         search.fit(*digits[:2])
 

@@ -170,6 +170,18 @@ def test_final_model_has_the_best_parameters(finished):
         assert params[name] == (tuple(value) if isinstance(value, list) else value)
 
 
+def test_the_table_has_the_number_of_layers_in_place_of_auto(tmp_path, monkeypatch):
+    shapes = {"depth": ["auto"], "widths": [(8,), (8, 6, 4)]}
+    stages = [Stage("shape", shapes), Stage("batch_size", {"batch_size": [64]})]
+    monkeypatch.setitem(PRESETS, "shapes", lambda: stages)
+    run_study(StudyConfig(dataset="digits", preset="shapes", epochs=1), tmp_path / "s")
+    study = read_study(tmp_path / "s")
+    depths = [row.params["depth"] for row in study.rows]
+    assert depths[:2] == [1, 3] and set(depths[2:]) < {1, 3}
+    for row in study.rows:
+        assert len(np.atleast_1d(row.params["widths"])) == row.params["depth"]
+
+
 def test_number_of_fits_counts_the_final_one(finished):
     _, study = finished
     assert study.summary.n_fits == len(study.rows) + 1

@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.model_selection import ParameterGrid
 
-from skmnist import StagedSearchCV, record_scoring
+from skmnist import KerasMLPClassifier, StagedSearchCV, record_scoring
 from skmnist.model_selection._stage import check_stages
 from skmnist.study._source_experiment import (
     activation_pairs,
@@ -384,3 +384,11 @@ def test_the_quick_search_evaluates_no_more_than_its_candidates():
     # With the values of the base among the candidates no incumbent is added.
     search = run(quick_stages(), lambda network: (0.9, 0.9 + network.depth / 1000))
     assert len(search.cv_results_["params"]) == 19
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_stages_know_how_many_layers_the_widths_make(layers):
+    chosen = KerasMLPClassifier(widths=(60,) * layers).get_params()
+    known = {**chosen, "depth": layers}
+    for stage in (activation_pairs, node_distributions, initializer_choices):
+        assert stage(chosen) == stage(known)
