@@ -201,8 +201,8 @@ DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 # Slow fits run with fewer seeds; the page says so.
 FEWER_SEEDS = {
     ("realmlp", "mnist_60000"): 1,
-    ("realmlp", "rows_100000"): 2,
-    ("realmlp", "rows_30000"): 3,
+    ("realmlp", "rows_100000"): 1,
+    ("realmlp", "rows_30000"): 2,
     ("boosting", "mnist_60000"): 1,
     ("boosting", "mnist_10000"): 2,
     ("mlp", "rows_100000"): 3,

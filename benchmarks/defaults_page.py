@@ -469,7 +469,7 @@ def page(results):
         raise SystemExit("no results; python benchmarks/defaults.py makes them")
     counts = {f"n_{r}": sum(t.role == r for t in TABLES) for r in (CHOOSE, JUDGE)}
     notes = (
-        f"Where there are fewer than {SEEDS} seeds, their number is in parentheses. Slow "
+        f"If there are fewer than {SEEDS} seeds, their number is in parentheses. Slow "
         "classifiers run fewer seeds on large data. The second column has the training "
         "rows, the columns and the classes."
     )
