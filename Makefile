@@ -5,19 +5,22 @@
 # make docs    creates .venv, installs, builds docs/_build/html
 # make bench   measures us and the peers, writes docs/performance.md
 # make accuracy  trains what docs/accuracy.md reports, writes that page
+# make defaults  compares our defaults with others, writes docs/defaults.md
 # make preset  searches with the preset "accuracy" on other data, writes docs/preset.md
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= study
 STUDY_OPTIONS ?=
 BENCH_OPTIONS ?=
+DEFAULTS_OPTIONS ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
+DEFAULTS_INSTALLED := $(VENV)/.defaults-installed
 DOCS_INSTALLED := $(VENV)/.docs-installed
 
-.PHONY: study test test-long test-oldest lint doctest docs bench reproduction accuracy preset findings clean
+.PHONY: study test test-long test-oldest lint doctest docs bench reproduction accuracy preset defaults findings clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -68,6 +71,12 @@ accuracy: $(INSTALLED)
 preset: $(INSTALLED)
 	$(BIN)/python docs/preset.py --run
 
+# Hours on two cores without the results in docs/results/defaults; needs the MNIST files,
+# and of torch its CPU build is enough. DEFAULTS_OPTIONS="--only ours" measures some.
+defaults: $(DEFAULTS_INSTALLED)
+	$(BIN)/python benchmarks/defaults.py $(DEFAULTS_OPTIONS)
+	$(BIN)/python benchmarks/defaults_page.py
+
 clean:
 	rm -rf $(VENV) build *.egg-info docs/_build docs/auto_examples docs/generated
 
@@ -82,4 +91,8 @@ $(DOCS_INSTALLED): $(INSTALLED)
 
 $(BENCH_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench]"
+	touch $@
+
+$(DEFAULTS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[bench-defaults]"
 	touch $@
