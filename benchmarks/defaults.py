@@ -187,9 +187,9 @@ def boosting(seed, n_features, n_classes):
 
 PEERS = {
     "ours": Peer("KerasMLPClassifier", ours, "skmnist", scaled=False),
-    "ours_scaled": Peer("KerasMLPClassifier, scaled", ours, "skmnist"),
+    "ours_scaled": Peer("KerasMLPClassifier, columns scaled", ours, "skmnist"),
     "mlp": Peer("MLPClassifier", mlp, "sklearn"),
-    "mlp_stopping": Peer("MLPClassifier, early stopping", mlp_stopping, "sklearn"),
+    "mlp_stopping": Peer("MLPClassifier with early stopping", mlp_stopping, "sklearn"),
     "scikeras": Peer("scikeras' quick start", scikeras, "scikeras"),
     "skorch": Peer("skorch's quick start", skorch, "skorch"),
     "realmlp": Peer("RealMLP-TD-S", realmlp, "pytabkit", scaled=False),
@@ -398,11 +398,12 @@ def main(argv=None):
         run_here(options.only[0], options)
         return 0
     failed = []
+    argv = sys.argv[1:] if argv is None else argv
     for name in options.only:
         if find_spec(PEERS[name].package) is None:
             print(f"{name}: {PEERS[name].package} is not installed", file=sys.stderr)
-        elif run_in_a_process(name, options, sys.argv[1:] if argv is None else argv):
-            failed.append(name)
+        elif code := run_in_a_process(name, options, argv):
+            failed.append(f"{name} (exit status {code})")
     if failed:
         print(f"Failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
