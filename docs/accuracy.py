@@ -304,7 +304,8 @@ class Runs:
         from skmnist import AugmentedPredictionClassifier, KerasMLPClassifier
 
         # Trained above and kept: nothing is trained again.
-        network = KerasMLPClassifier(**self._kept_params(name), random_state=seed)
+        params = params_of(self._kept_params(name))
+        network = KerasMLPClassifier(**params, random_state=seed)
         averaged = AugmentedPredictionClassifier(network, random_state=seed)
         averaged.fit(*self._rows("train"))
         before = time.perf_counter()
@@ -320,12 +321,19 @@ class Runs:
         # These fits are kept, too: nothing is trained again.
         params = self._kept_params("augmented")
         members = [
-            (f"seed{seed}", KerasMLPClassifier(**params, random_state=seed))
+            (f"seed{seed}", KerasMLPClassifier(**params_of(params), random_state=seed))
             for seed in self.seeds
         ]
         voting = VotingClassifier(members, voting="soft").fit(*self._rows("train"))
         seconds = sum(run["seconds"] for run in self.finals("augmented"))
         return {**judge(voting, *self._rows("test")), "seconds": seconds}
+
+
+def params_of(setting):
+    """Return all parameters of a setting: its own, and the source report's."""
+    from skmnist.study import report_base_params
+
+    return {**report_base_params(), **setting}
 
 
 def fit(params, seed, X, y, X_judging, y_judging):
@@ -334,7 +342,7 @@ def fit(params, seed, X, y, X_judging, y_judging):
     from skmnist.neural_network import clear_engines
 
     clear_engines()
-    classifier = KerasMLPClassifier(**params, random_state=seed)
+    classifier = KerasMLPClassifier(**params_of(params), random_state=seed)
     before = time.process_time()
     classifier.fit(X, y)
     cpu_seconds = time.process_time() - before

@@ -25,7 +25,12 @@ classifier = KerasMLPClassifier(
     widths=128,
     epochs=30,
     batch_size=16,
+    # A training that does not come to rest by itself.
     learning_rate=0.003,
+    learning_rate_schedule="constant",
+    dropout=0,
+    weight_decay=0,
+    label_smoothing=0,
     patience=30,
     min_train_loss=None,
     random_state=0,

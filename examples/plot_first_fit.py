@@ -22,9 +22,9 @@ X_test, y_test = digits.data[digits.test], digits.target[digits.test]
 print(X_train.shape, X_train.dtype, y_train[:10])
 
 # %%
-# The network has two hidden layers with 64 and 32 units. With fewer than 10,000
-# samples, early stopping is off by default. Here we turn it on: a tenth of the rows
-# decides when to stop.
+# The network has two hidden layers with 64 and 32 units. By default it does not stop
+# early. Here we turn early stopping on: a tenth of the rows is held out, and its loss
+# decides which epoch is kept.
 classifier = KerasMLPClassifier(
     widths=(64, 32), early_stopping=True, epochs=40, random_state=0
 )

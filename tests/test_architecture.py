@@ -28,7 +28,7 @@ ORDER = (
 MOST_MODULES = 16
 
 LONGEST_FUNCTION = 60
-LONGEST_MODULE = 800
+LONGEST_MODULE = 850
 
 PATHS = {
     ".".join(path.relative_to(FOLDER).with_suffix("").parts): path

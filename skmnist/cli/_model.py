@@ -27,7 +27,12 @@ INKS = " .:-=+*#%@"
 # Parameters without an option of their own. All rows are trained on, and the learning
 # rate falls to zero: on MNIST this helps more than any other parameter.
 DEFAULTS = {
+    "activations": "relu",
+    "learning_rate": None,
     "learning_rate_schedule": "cosine",
+    "input_scaling": None,
+    "weight_decay": 0.0,
+    "label_smoothing": 0.0,
     "early_stopping": False,
     "batch_normalization": True,
 }

@@ -129,7 +129,9 @@ class SearchRun:
         """Return all parameters of the estimator, as a candidate has them."""
         changed = carry(self.carried, candidate)
         everything = overlay(self.parameters, changed)
-        return settle(everything, self.evaluation.estimator)
+        X = self.evaluation.X
+        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+        return settle(everything, self.evaluation.estimator, n_samples)
 
     def _evaluate(
         self,

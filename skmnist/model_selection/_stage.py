@@ -141,10 +141,13 @@ class UnknownParameterError(ValueError):
         super().__init__(f"the estimator has no parameter {name!r}{hint}")
 
 
-def settle(parameters: Mapping[str, Any], estimator: object) -> dict[str, Any]:
+def settle(
+    parameters: Mapping[str, Any], estimator: object, n_samples: int
+) -> dict[str, Any]:
     """Return parameters with numbers in place of "auto", where others decide them.
 
-    A rule can then compare the incumbent's `depth` with those of the candidates.
+    A rule can then compare the incumbent's `depth` or `batch_size` with those of the
+    candidates.
 
     Parameters
     ----------
@@ -152,6 +155,8 @@ def settle(parameters: Mapping[str, Any], estimator: object) -> dict[str, Any]:
         All parameters of an estimator.
     estimator : estimator
         The estimator. It and its steps know what "auto" stands for.
+    n_samples : int
+        Number of rows of the data.
 
     Returns
     -------
@@ -164,7 +169,8 @@ def settle(parameters: Mapping[str, Any], estimator: object) -> dict[str, Any]:
         if settled is not None:
             start = f"{step}__" if step else ""
             own = {n.removeprefix(start): n for n in parameters if n.startswith(start)}
-            found = settled({name: parameters[full] for name, full in own.items()})
+            values = {name: parameters[full] for name, full in own.items()}
+            found = settled(values, n_samples)
             after.update({own[name]: value for name, value in found.items()})
     return after
 

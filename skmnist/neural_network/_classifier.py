@@ -31,6 +31,7 @@ from ._callbacks import (
 from ._compiled import n_threads
 from ._data import (
     MatrixLike,
+    center_and_scale,
     check_data,
     check_training,
     check_validation,
@@ -39,6 +40,7 @@ from ._data import (
 from ._early_stopping import STOPPING_PARAMETERS, ValidationEarlyStopping
 from ._epochs import fill_curves
 from ._inference import KeptLayers, forward, network_layers
+from ._optimizers import STEADY, describe_optimizer, is_scheduled
 from ._persistence import (
     OF_THE_DATA,
     error_of_file,
@@ -52,16 +54,17 @@ from ._scikeras import (
     KerasClassifier,
     make_wrapper,
     refuse_fork,
+    renew_optimizer,
     train_wrapper,
     wrapper_arrays,
 )
 from ._spec import (
     CONSTRAINTS,
-    EARLY_STOPPING_FROM,
     AdviceMixin,
     PerLayer,
     check_together,
     describe,
+    fitted_to,
     settled,
     with_advice,
 )
@@ -83,11 +86,12 @@ class KerasMLPClassifier(
         Number of hidden layers; 0 for a linear model. "auto" means as many as
         `widths`, `activations`, `initializers` or `dropout` has values, where one of
         them is a sequence, and 2 where all are single values.
-    widths : int or array-like of int of shape (depth,), default=400
+    widths : int, array-like of int of shape (depth,) or "auto", default="auto"
         Units of the hidden layers: one number for all layers, or one number per layer
-        from input to output. ``depth=2, widths=400`` and ``widths=(400, 400)``
-        are the same network.
-    activations : str or array-like of str of shape (depth,), default="relu"
+        from input to output. ``depth=2, widths=400`` and ``widths=(400, 400)`` are the
+        same network. "auto" means 128 for up to 5,000 training rows, 256 for up to
+        20,000, and 512 for more.
+    activations : str or array-like of str of shape (depth,), default="silu"
         Activation of the hidden layers, such as "relu", "tanh" or "gelu": one name
         for all layers, or one per layer. The error for a wrong name lists all names.
     initializers : str or array-like of str of shape (depth,), default="he_normal"
@@ -98,28 +102,34 @@ class KerasMLPClassifier(
     optimizer : str or keras.optimizers.Optimizer, default="adam"
         A name, such as "adam", "adamw" or "sgd", or a Keras optimizer. Each fit makes
         a new optimizer from its configuration.
-    learning_rate : float, default=None
-        Learning rate. None for the optimizer's own: 0.001 for Adam, 0.01 for SGD.
-    learning_rate_schedule : {"constant", "linear", "cosine"}, default="constant"
+    learning_rate : float, "auto" or None, default="auto"
+        Learning rate. "auto" means, for "adam", "adamw" and "nadam", one over the width
+        of the widest layer and at most 0.008; for others the optimizer's own. None for
+        the optimizer's own: 0.001 for Adam, 0.01 for SGD.
+    learning_rate_schedule : {"constant", "linear", "cosine"}, default="cosine"
         How the learning rate changes. "linear" and "cosine" lower it to zero at the
-        end of all `epochs`.
+        end of all `epochs`. Each `fit` begins the schedule again, also with
+        `warm_start`; then the optimizer is new, too. `partial_fit` cannot know how
+        many calls will follow, so it keeps the learning rate constant.
     warmup_epochs : float, default=0
         Epochs at the start in which the learning rate rises linearly to
         `learning_rate`. They are part of `epochs`. The schedule begins after them.
-    batch_size : int, default=64
-        Rows per update of the weights.
-    epochs : int, default=20
-        Largest number of passes over the training data.
+    batch_size : int or "auto", default="auto"
+        Rows per update of the weights. "auto" means 64 for up to 1,000 training rows,
+        128 for up to 50,000, and 256 for more.
+    epochs : int or "auto", default="auto"
+        Largest number of passes over the training data. "auto" means as many as make
+        2,500 updates of the weights; at least 12 and at most 400.
     validation_split : float, default=0.1
         Fraction of the training data to hold out for validation, if training can stop
         early and `fit` gets no `X_val`. The rows are drawn once, before training,
         stratified by class.
     early_stopping : bool or "auto", default="auto"
-        Whether to stop when validation stops improving. "auto" means yes for 10,000
-        rows or more, and if `fit` gets `X_val`.
+        Whether to stop when validation stops improving. "auto" means only if `fit`
+        gets `X_val`.
     monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}, default="val_loss"
         The curve that decides which epoch is best.
-    patience : int, default=1
+    patience : int, default=10
         Stop after this number of epochs without improvement.
     min_delta : float, default=0.0
         Smallest change of the monitored value that counts as an improvement.
@@ -138,18 +148,31 @@ class KerasMLPClassifier(
         with the learning rates that these epochs had in the first training.
         `n_iter_`, the curves and `stop_reason_` describe the first training;
         `refit_history_` describes the second. No effect without early stopping.
-    dropout : float or array-like of float of shape (depth,), default=0.0
+    dropout : float, array-like of float of shape (depth,) or "auto", default="auto"
         Fraction of the outputs of the hidden layers that training sets to zero: one
-        number for all layers, or one per layer.
+        number for all layers, or one per layer. "auto" means 0.1.
+    dropout_mask : {"row", "update", "auto"}, default="auto"
+        Whether each row loses other outputs, or all rows of an update the same ones.
+        With "update", a row of weight 2 is trained like two equal rows. "auto" means
+        "update" if `dropout` is "auto", and "row" otherwise.
     input_dropout : float, default=0.0
         Fraction of the inputs that training sets to zero.
+    input_scaling : {"auto", "standard", "learned"} or None, default="auto"
+        How the network scales its inputs. "standard" takes off the mean of each
+        feature and divides by its standard deviation, both weighted by
+        `sample_weight`, as `StandardScaler` does. "learned" also multiplies each
+        feature with a factor that training changes, so that features of no use lose
+        their influence. None leaves the inputs as they are. "auto" means None if all
+        training data are from 0 to 1, as the pixels of images, and "learned"
+        otherwise. The scales are part of `coefs_` and `intercepts_`.
     batch_normalization : bool, default=False
         Whether to normalize the outputs of each hidden layer over the rows of a batch,
         before the activation.
-    weight_decay : float, default=0.0
+    weight_decay : float or "auto", default="auto"
         Decoupled weight decay: each update takes this fraction, times the learning
-        rate, off each weight.
-    label_smoothing : float, default=0.0
+        rate, off each weight. "auto" means 0.02, or what `optimizer` has itself if it
+        is an object.
+    label_smoothing : float, default=0.1
         Part of the target probability to move from the true class to all classes
         alike.
     augmentation : {"affine", "affine+elastic"}, Distortions or None, default=None
@@ -195,6 +218,12 @@ class KerasMLPClassifier(
         number of epochs of the second training.
     stop_reason_ : str
         Why training ended, in words.
+    epochs_ : int
+        The `epochs` of the last fit; what "auto" meant.
+    batch_size_ : int
+        The `batch_size` of the last training; what "auto" meant.
+    learning_rate_ : float or None
+        The `learning_rate` of the last training; what "auto" meant.
     loss_ : float
         Training loss of the last epoch.
     best_loss_ : float or None
@@ -264,6 +293,9 @@ class KerasMLPClassifier(
     n_iter_: int
     best_iter_: int
     stop_reason_: str
+    epochs_: int
+    batch_size_: int
+    learning_rate_: float | None
     loss_: float
     best_loss_: float | None
     loss_curve_: list[float]
@@ -294,31 +326,33 @@ class KerasMLPClassifier(
     def __init__(  # noqa: PLR0913
         self,
         depth: int | Literal["auto"] = "auto",
-        widths: PerLayer[int] = 400,
+        widths: PerLayer[int] | Literal["auto"] = "auto",
         *,
-        activations: PerLayer[str] = "relu",
+        activations: PerLayer[str] = "silu",
         initializers: PerLayer[str] = "he_normal",
         output_initializer: str = "glorot_uniform",
         optimizer: str | keras.optimizers.Optimizer = "adam",
-        learning_rate: float | None = None,
-        learning_rate_schedule: Literal["constant", "linear", "cosine"] = "constant",
+        learning_rate: float | Literal["auto"] | None = "auto",
+        learning_rate_schedule: Literal["constant", "linear", "cosine"] = "cosine",
         warmup_epochs: float = 0,
-        batch_size: int = 64,
-        epochs: int = 20,
+        batch_size: int | Literal["auto"] = "auto",
+        epochs: int | Literal["auto"] = "auto",
         validation_split: float = 0.1,
         early_stopping: bool | Literal["auto"] = "auto",
         monitor: Literal["val_loss", "val_accuracy", "loss", "accuracy"] = "val_loss",
-        patience: int = 1,
+        patience: int = 10,
         min_delta: float = 0.0,
         min_train_loss: float | None = 1e-3,
         max_gap: float | None = None,
         restore_best_weights: bool = True,
         refit_on_all: bool = False,
-        dropout: PerLayer[float] = 0.0,
+        dropout: PerLayer[float] | Literal["auto"] = "auto",
+        dropout_mask: Literal["auto", "row", "update"] = "auto",
         input_dropout: float = 0.0,
+        input_scaling: Literal["auto", "standard", "learned"] | None = "auto",
         batch_normalization: bool = False,
-        weight_decay: float = 0.0,
-        label_smoothing: float = 0.0,
+        weight_decay: float | Literal["auto"] = "auto",
+        label_smoothing: float = 0.1,
         augmentation: Literal["affine", "affine+elastic"] | Distortions | None = None,
         image_shape: Sequence[int] | NDArray[np.integer] | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
@@ -349,7 +383,9 @@ class KerasMLPClassifier(
         self.restore_best_weights = restore_best_weights
         self.refit_on_all = refit_on_all
         self.dropout = dropout
+        self.dropout_mask = dropout_mask
         self.input_dropout = input_dropout
+        self.input_scaling = input_scaling
         self.batch_normalization = batch_normalization
         self.weight_decay = weight_decay
         self.label_smoothing = label_smoothing
@@ -417,18 +453,21 @@ class KerasMLPClassifier(
             everything = rows if held_out is None else rows.and_also(held_out)
         if stop_early and held_out is None:
             rows, held_out = rows.hold_out(self.validation_split, seeds["split"])
+        settings = self._settle(rows)
         cache = None
         if not resume:
-            self._describe(rows, seeds)
+            self._describe(rows, seeds, settings)
             cache = open_cache(self.memory, self.callbacks, self.random_state)
         key = cache and self._key(rows, held_out, stop_early, everything)
         kept = cache and cache.read(key)
         if kept:
             put_together(self, *kept)
             return self
-        if not resume:
-            self._build()
-        self._train(rows, held_out, stop_early, self.epochs, everything)
+        if resume:
+            self._renew_schedule(rows, settings)
+        else:
+            self._build(rows)
+        self._train(rows, held_out, stop_early, self.epochs_, everything)
         self.fit_time_ = time.perf_counter() - started
         if cache:
             cache.write(key, *take_apart(self, without=OF_THE_DATA))
@@ -473,9 +512,14 @@ class KerasMLPClassifier(
         check_together(self.get_params(deep=False))
         resume = hasattr(self, "_wrapper")
         rows = check_training(self, X, y, sample_weight, classes, reset=not resume)
-        if not resume:
-            self._describe(rows, draw_seeds(self.random_state))
-            self._build()
+        # Nobody knows how many calls will follow. So the learning rate never falls.
+        constant = {"learning_rate_schedule": "constant", "warmup_epochs": 0}
+        settings = self._settle(rows) | constant
+        if resume:
+            self._renew_schedule(rows, settings)
+        else:
+            self._describe(rows, draw_seeds(self.random_state), settings)
+            self._build(rows)
         self._train(rows, None, False, 1)
         self.fit_time_ = time.perf_counter() - started
         return self
@@ -537,6 +581,13 @@ class KerasMLPClassifier(
     def keras_classifier_(self) -> KerasClassifier:
         """The scikeras classifier inside; its classes are positions in `classes_`."""
         wrapper = self._wrapper
+        in_training = self._kept_layers is None
+        if not in_training and self._spec["optimizer"]["schedule"] != "constant":
+            # At the end of its schedule the rate is zero: Keras' own `fit` would
+            # change nothing.
+            described = {**self._spec["optimizer"], **STEADY}
+            renew_optimizer(wrapper, described)
+            self._spec = {**self._spec, "optimizer": described}
         # Its holder may change the weights, and predictions have to follow.
         wrapper.model_.is_lent = True
         return wrapper
@@ -644,23 +695,30 @@ class KerasMLPClassifier(
     def _stops_early(self, rows, held_out):
         """Return whether validation decides when to stop."""
         if self.early_stopping == "auto":
-            return held_out is not None or len(rows.y) >= EARLY_STOPPING_FROM
+            return held_out is not None
         return self.early_stopping
 
-    def _describe(self, rows, seeds):
+    def _settle(self, rows):
+        """Return the parameters, with numbers that suit the rows in place of "auto"."""
+        settings = fitted_to(self.get_params(deep=False), rows.X)
+        self.epochs_, self.batch_size_ = settings["epochs"], settings["batch_size"]
+        self.learning_rate_ = settings["learning_rate"]
+        return settings
+
+    def _describe(self, rows, seeds, settings):
         """Describe the network to build, and forget what an earlier one learned."""
         self._seeds = seeds
-        self._spec = self._spec_for(rows)
+        self._spec = self._spec_for(rows, settings)
         self.n_outputs_ = self._spec["network"]["n_outputs"]
         self.out_activation_ = "logistic" if self.n_outputs_ == 1 else "softmax"
         self.n_layers_ = len(self._spec["network"]["widths"]) + 2
         self.t_ = self.n_iter_ = 0
         self.history_, self.refit_history_ = {}, None
 
-    def _spec_for(self, rows):
+    def _spec_for(self, rows, settings):
         """Describe the network that trains on some rows."""
         return describe(
-            self.get_params(deep=False),
+            settings,
             rows.X,
             n_classes=len(self.classes_),
             random_state=self._seeds["layers"],
@@ -681,10 +739,22 @@ class KerasMLPClassifier(
     def _stopping_params(self):
         return {name: getattr(self, name) for name in STOPPING_PARAMETERS}
 
-    def _build(self):
-        """Build the network that is described."""
-        self._wrapper = make_wrapper(self._spec, verbose=self.verbose)
+    def _build(self, rows):
+        """Build the network that is described, for some rows."""
+        scales = self._spec["network"]["input_scaling"] is not None
+        scaling = center_and_scale(rows) if scales else None
+        self._wrapper = make_wrapper(self._spec, scaling=scaling, verbose=self.verbose)
         self._kept_layers = None
+
+    def _renew_schedule(self, rows, settings):
+        """Begin the schedule of the learning rate again, for more training.
+
+        At the end of a schedule the learning rate is zero, and nothing would change.
+        """
+        described = describe_optimizer(settings, len(rows.y))
+        if is_scheduled(self._spec["optimizer"]) or is_scheduled(described):
+            renew_optimizer(self._wrapper, described)
+            self._spec = {**self._spec, "optimizer": described}
 
     def _train(self, rows, held_out, stop_early, epochs, everything=None):
         """Train, and record the training; then train on everything, if asked to."""
@@ -713,8 +783,20 @@ class KerasMLPClassifier(
         """Train fresh weights on some rows for as many epochs as the best one took."""
         curves = self._wrapper.history_
         # The schedule of the learning rate spans as many epochs as before.
-        self._spec = self._spec_for(rows)
-        self._build()
+        # The same network and training, also where more rows would suggest others.
+        network = self._spec["network"]
+        settings = self.get_params(deep=False) | {
+            "epochs": self.epochs_,
+            "batch_size": self.batch_size_,
+            "learning_rate": self.learning_rate_,
+            "weight_decay": self._spec["optimizer"]["weight_decay"],
+            "widths": network["widths"],
+            "dropout": network["dropout"],
+            "dropout_mask": "update" if network["shared_dropout"] else "row",
+            "input_scaling": network["input_scaling"],
+        }
+        self._spec = self._spec_for(rows, settings)
+        self._build(rows)
         self._run_epochs(rows, None, callbacks, self.best_iter_)
         again = self._wrapper.history_
         self.refit_history_ = {name: list(map(float, c)) for name, c in again.items()}
@@ -731,7 +813,7 @@ class KerasMLPClassifier(
                 rows,
                 held_out,
                 callbacks=callbacks + fresh_callbacks(self.callbacks),
-                batch_size=self.batch_size,
+                batch_size=self.batch_size_,
                 epochs=epochs,
                 random_state=self._seeds["order"],
             )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike
 from scipy.sparse import sparray, spmatrix
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -208,6 +209,23 @@ def encode_labels(y, classes):
             f"y contains labels that are not among the classes: {', '.join(unknown)}"
         )
     return positions.astype(np.int32)
+
+
+def center_and_scale(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each feature.
+
+    Parameters
+    ----------
+    rows : Rows
+        Training rows; a row of weight 2 counts as two.
+
+    Returns
+    -------
+    center, scale : ndarray of shape (n_features,)
+        The scale of a constant feature is 1.
+    """
+    scaler = StandardScaler().fit(rows.X, sample_weight=rows.sample_weight)
+    return scaler.mean_, scaler.scale_
 
 
 def draw_seeds(random_state):

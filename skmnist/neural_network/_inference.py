@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from scipy.special import expit, softmax
 
+from ._layers import ScaleInputs
 from ._tensors import addresses, read_variables
 
 # Rows that pass through the network at once. All chunks share the buffers of their
@@ -20,6 +21,7 @@ _ACTIVATIONS = {
     "linear": lambda z: z,
     "relu": lambda z: np.maximum(z, 0, out=z),
     "sigmoid": lambda z: expit(z, out=z),
+    "silu": lambda z: np.multiply(z, expit(z), out=z),
     "softmax": lambda z: softmax(z, axis=1),
     "tanh": lambda z: np.tanh(z, out=z),
 }
@@ -28,7 +30,7 @@ _ACTIVATIONS = {
 class Layer(NamedTuple):
     """One layer as arrays: ``activation(X @ weights + biases)``.
 
-    A batch normalization is included in weights and biases.
+    Scaled inputs and a batch normalization are included in weights and biases.
 
     Attributes
     ----------
@@ -79,7 +81,7 @@ class KeptLayers:
         return (self._activations(), addresses(weights)) != self._kept[1]
 
     def _weights(self):
-        kinds = keras.layers.Dense | keras.layers.BatchNormalization
+        kinds = keras.layers.Dense | keras.layers.BatchNormalization | ScaleInputs
         layers = [x for x in self._network.layers if isinstance(x, kinds)]
         return [variable for layer in layers for variable in layer.variables]
 
@@ -100,9 +102,11 @@ def network_layers(network: keras.Sequential) -> list[Layer]:
     layers : list of Layer
         From input to output.
     """
-    layers = []
+    layers, scaling = [], None
     for layer in network.layers:
-        if isinstance(layer, keras.layers.Dense):
+        if isinstance(layer, ScaleInputs):
+            scaling = layer
+        elif isinstance(layer, keras.layers.Dense):
             weights = np.asarray(layer.kernel).copy()
             biases = layer.bias if layer.use_bias else np.zeros(weights.shape[1])
             layers.append(Layer(weights, np.asarray(biases).copy(), _name(layer)))
@@ -110,6 +114,8 @@ def network_layers(network: keras.Sequential) -> list[Layer]:
             layers[-1] = _normalized(layer, *layers[-1])
         elif isinstance(layer, keras.layers.Activation):
             layers[-1] = layers[-1]._replace(activation=_name(layer))
+    if scaling is not None:
+        layers[0] = _scaled(scaling, layers[0])
     return layers
 
 
@@ -161,3 +167,10 @@ def _normalized(layer, weights, biases, activation):
     scale = np.asarray(layer.gamma) / np.sqrt(variance + layer.epsilon)
     shift = np.asarray(layer.beta) + (biases - mean) * scale
     return Layer(weights * scale, shift.astype(weights.dtype), activation)
+
+
+def _scaled(scaling, layer):
+    """Include the scaling of the inputs in the first layer."""
+    factors, shifts = scaling.affine()
+    biases = layer.biases - shifts @ layer.weights
+    return layer._replace(weights=layer.weights * factors[:, None], biases=biases)

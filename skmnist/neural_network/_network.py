@@ -5,7 +5,7 @@
 import keras
 from numpy.random import SeedSequence
 
-from ._layers import CheapDropout, DistortImages
+from ._layers import CheapDropout, DistortImages, ScaleInputs
 from ._spec import per_layer
 
 
@@ -18,7 +18,9 @@ def build_network(  # noqa: PLR0913
     initializers="he_normal",
     output_initializer="glorot_uniform",
     dropout=0.0,
+    shared_dropout=False,
     input_dropout=0.0,
+    input_scaling=None,
     augmentation=None,
     batch_normalization=False,
     dtype="float32",
@@ -49,8 +51,13 @@ def build_network(  # noqa: PLR0913
         Initializer of the output layer's kernel.
     dropout : float or sequence of float of length ``len(widths)``, default=0.0
         Fraction of each hidden layer's outputs that training sets to zero.
+    shared_dropout : bool, default=False
+        Whether all rows of a batch lose the same outputs of the hidden layers.
     input_dropout : float, default=0.0
         Fraction of the inputs that training sets to zero.
+    input_scaling : {"standard", "learned"}, default=None
+        Whether a `ScaleInputs` layer stands before the first hidden layer, and whether
+        it learns. Its center and scale are for the caller to set.
     augmentation : dict, default=None
         Arguments of `DistortImages`, which distorts the inputs in training; None for
         no distortion.
@@ -97,6 +104,9 @@ def build_network(  # noqa: PLR0913
         layers.append(
             DistortImages(**augmentation, seed=image_seed, name="images", dtype=dtype)
         )
+    if input_scaling is not None:
+        learned = input_scaling == "learned"
+        layers.append(ScaleInputs(learned, name="scaling", dtype=dtype))
     layers += _dropout(input_dropout, mask_seed, "inputs", dtype)
     hidden = zip(
         widths,
@@ -111,7 +121,7 @@ def build_network(  # noqa: PLR0913
         layers += _hidden_layer(
             name, width, activation, kernel, batch_normalization, dtype
         )
-        layers += _dropout(rate, seeds[2 * i + 1], name, dtype)
+        layers += _dropout(rate, seeds[2 * i + 1], name, dtype, shared_dropout)
     layers.append(
         keras.layers.Dense(
             n_outputs,
@@ -214,11 +224,12 @@ def _hidden_layer(name, width, activation, kernel, batch_normalization, dtype):
     ]
 
 
-def _dropout(rate, seed, name, dtype):
+def _dropout(rate, seed, name, dtype, shared=False):
     """Return the dropout after a layer of that name; no layer for a rate of zero."""
     if not rate:
         return []
-    return [CheapDropout(rate, seed=seed, name=f"{name}_dropout", dtype=dtype)]
+    name = f"{name}_dropout"
+    return [CheapDropout(rate, shared, seed=seed, name=name, dtype=dtype)]
 
 
 def _layer_seeds(random_state, n_seeds):

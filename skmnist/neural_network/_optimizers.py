@@ -32,10 +32,14 @@ SCHEDULES = ("constant", "linear", "cosine")
 # Parameters of KerasMLPClassifier, and which values each may have.
 CONSTRAINTS = {
     "optimizer": [StrOptions(set(OPTIMIZERS)), keras.optimizers.Optimizer],
-    "learning_rate": [Interval(Real, 0, None, closed="neither"), None],
+    "learning_rate": [
+        Interval(Real, 0, None, closed="neither"),
+        StrOptions({"auto"}),
+        None,
+    ],
     "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
     "warmup_epochs": [Interval(Real, 0, None, closed="left")],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "weight_decay": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
 }
 
 
@@ -52,11 +56,13 @@ def check_optimizer(params: Mapping[str, Any]) -> None:
     ValueError
         If the warm-up is not shorter than the training.
     """
-    if params["warmup_epochs"] >= params["epochs"]:
+    epochs = params["epochs"]
+    # "auto" is many epochs.
+    if not isinstance(epochs, str) and params["warmup_epochs"] >= epochs:
         raise ValueError(
             f"warmup_epochs={params['warmup_epochs']!r} leaves no epoch for the "
             f"learning rate's schedule; it must be less than "
-            f"epochs={params['epochs']!r}."
+            f"epochs={epochs!r}."
         )
 
 
@@ -66,7 +72,7 @@ def describe_optimizer(params: Mapping[str, Any], n_samples: int) -> dict[str, A
     Parameters
     ----------
     params : dict
-        All parameters of a `KerasMLPClassifier`.
+        All parameters of a `KerasMLPClassifier`, none of them "auto".
     n_samples : int
         Number of training rows.
 
@@ -85,6 +91,15 @@ def describe_optimizer(params: Mapping[str, Any], n_samples: int) -> dict[str, A
         "n_warmup": round(params["warmup_epochs"] * steps_per_epoch),
         "weight_decay": float(params["weight_decay"]),
     }
+
+
+# The part of a described optimizer that makes its learning rate constant.
+STEADY = {"schedule": "constant", "n_warmup": 0}
+
+
+def is_scheduled(described: Mapping[str, Any]) -> bool:
+    """Return whether a described optimizer's learning rate depends on the update."""
+    return described["schedule"] != "constant" or described["n_warmup"] > 0
 
 
 def build_optimizer(

@@ -37,7 +37,7 @@ def refuse_fork():
         )
 
 
-def make_wrapper(spec, *, verbose=0):
+def make_wrapper(spec, *, scaling=None, verbose=0):
     """Build a scikeras classifier from a spec; do not train it.
 
     Parameters
@@ -46,6 +46,9 @@ def make_wrapper(spec, *, verbose=0):
         ``network``, ``loss`` and ``optimizer``: the arguments of
         `build_network`, `build_loss` and `build_optimizer`; ``batch_size`` and
         ``epochs``.
+    scaling : (ndarray, ndarray), default=None
+        Center and scale of the inputs, from `center_and_scale`, if the network scales
+        them.
     verbose : int, default=0
         Keras' verbosity.
 
@@ -77,7 +80,26 @@ def make_wrapper(spec, *, verbose=0):
     X = np.zeros((len(classes), network["n_features"]), dtype=network["dtype"])
     wrapper.initialize(X, classes)
     wrapper._ensure_compiled_model()
+    if scaling is not None:
+        layer = wrapper.model_.get_layer("scaling")
+        for variable, values in zip((layer.centre, layer.scale), scaling, strict=True):
+            variable.assign(values)
     return wrapper
+
+
+def renew_optimizer(wrapper, described):
+    """Give a network a new optimizer; its weights stay as they are.
+
+    Parameters
+    ----------
+    wrapper : scikeras.wrappers.KerasClassifier
+        The classifier, changed in place.
+    described : dict
+        The arguments of `build_optimizer`.
+    """
+    network = wrapper.model_
+    wrapper.optimizer = build_optimizer(**described)
+    network.compile(wrapper.optimizer, loss=network.loss, metrics=["accuracy"])
 
 
 def train_wrapper(

@@ -10,6 +10,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
@@ -34,10 +35,6 @@ _T = TypeVar("_T")
 _Init = TypeVar("_Init", bound=Callable[..., None])
 # One value for all hidden layers, or a sequence of one value per layer.
 PerLayer: TypeAlias = _T | Sequence[_T] | np.ndarray
-
-# With early_stopping="auto", training stops early from this many samples on, as in
-# scikit-learn's HistGradientBoostingClassifier.
-EARLY_STOPPING_FROM = 10_000
 
 # The names a search may use. Keras has more activations. They are left out because
 # they need more than one input, or make no sense in a hidden layer.
@@ -79,15 +76,23 @@ PER_LAYER = ("widths", "activations", "initializers", "dropout")
 # Hidden layers with depth="auto", where none of these is a sequence.
 DEFAULT_DEPTH = 2
 
+# The highest learning rate of Adam with "auto". Keras' own is 0.001.
+AUTO_LEARNING_RATE = 0.008
+_LIKE_ADAM = ("adam", "adamw", "nadam")
+
 CONSTRAINTS = {
     "depth": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
-    "widths": [Interval(Integral, 1, None, closed="left"), "array-like"],
+    "widths": [
+        Interval(Integral, 1, None, closed="left"),
+        "array-like",
+        StrOptions({"auto"}),
+    ],
     "activations": [StrOptions(set(ACTIVATIONS)), "array-like"],
     "initializers": [StrOptions(set(INITIALIZERS)), "array-like"],
     "output_initializer": [StrOptions(set(INITIALIZERS))],
     **OPTIMIZER_CONSTRAINTS,
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "epochs": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
+    "epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
     "validation_split": [Interval(Real, 0, 1, closed="neither")],
     "early_stopping": ["boolean", StrOptions({"auto"})],
     "monitor": [StrOptions({"val_loss", "val_accuracy", "loss", "accuracy"})],
@@ -97,8 +102,14 @@ CONSTRAINTS = {
     "max_gap": [Interval(Real, 0, 1, closed="both"), None],
     "restore_best_weights": ["boolean"],
     "refit_on_all": ["boolean"],
-    "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+    "dropout": [
+        Interval(Real, 0, 1, closed="left"),
+        "array-like",
+        StrOptions({"auto"}),
+    ],
+    "dropout_mask": [StrOptions({"auto", "row", "update"})],
     "input_dropout": [Interval(Real, 0, 1, closed="left")],
+    "input_scaling": [StrOptions({"auto", "standard", "learned"}), None],
     "batch_normalization": ["boolean"],
     "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     "augmentation": [StrOptions(set(AUGMENTATIONS)), Distortions, None],
@@ -198,13 +209,15 @@ def n_hidden_layers(params: Mapping[str, Any]) -> int:
     return len(values)
 
 
-def settled(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters with the number of hidden layers in place of "auto".
+def settled(params: Mapping[str, Any], n_samples: int | None = None) -> dict[str, Any]:
+    """Return parameters with numbers in place of "auto".
 
     Parameters
     ----------
     params : dict
         As for `n_hidden_layers`.
+    n_samples : int, default=None
+        Number of training rows. None for the number of hidden layers only.
 
     Returns
     -------
@@ -218,10 +231,188 @@ def settled(params: Mapping[str, Any]) -> dict[str, Any]:
     >>> settled({"depth": "auto", "widths": (100, 50, 25)})
     {'depth': 3, 'widths': (100, 50, 25)}
     """
-    try:
-        return {**params, "depth": n_hidden_layers(params)}
-    except ValueError:
-        return dict(params)
+    found = dict(params) if n_samples is None else with_numbers(params, n_samples)
+    with suppress(ValueError):
+        found["depth"] = n_hidden_layers(params)
+    return found
+
+
+def auto_batch_size(n_samples: int) -> int:
+    """Return the rows per update that "auto" means.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of training rows.
+
+    Returns
+    -------
+    batch_size : int
+        A power of two: large enough to keep the processor busy, and small enough for
+        many updates.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import auto_batch_size
+    >>> [auto_batch_size(n) for n in (100, 1000, 10_000, 100_000)]
+    [64, 64, 128, 256]
+    """
+    return next((size for size, most in _BATCHES if n_samples <= most), 256)
+
+
+def auto_epochs(n_samples: int, batch_size: int) -> int:
+    """Return the passes over the training data that "auto" means.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of training rows.
+    batch_size : int
+        Rows per update.
+
+    Returns
+    -------
+    epochs : int
+        As many as make `AUTO_UPDATES` updates, and within `AUTO_EPOCHS`.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import auto_epochs
+    >>> [auto_epochs(n, 128) for n in (100, 1000, 10_000, 100_000)]
+    [400, 313, 32, 12]
+    """
+    steps = -(-n_samples // batch_size)
+    fewest, most = AUTO_EPOCHS
+    return min(max(-(-AUTO_UPDATES // steps), fewest), most)
+
+
+def auto_width(n_samples: int) -> int:
+    """Return the units of each hidden layer that "auto" means.
+
+    Parameters
+    ----------
+    n_samples : int
+        Number of training rows.
+
+    Returns
+    -------
+    width : int
+        A power of two; more for more rows.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import auto_width
+    >>> [auto_width(n) for n in (100, 1000, 10_000, 100_000)]
+    [128, 128, 256, 512]
+    """
+    return next((width for width, most in _WIDTHS if n_samples <= most), 512)
+
+
+def auto_learning_rate(width: int) -> float:
+    """Return the learning rate of Adam that "auto" means.
+
+    Parameters
+    ----------
+    width : int
+        Units of the widest hidden layer.
+
+    Returns
+    -------
+    learning_rate : float
+        One over the width, and at most `AUTO_LEARNING_RATE`: in a wider layer more
+        weights change each output.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import auto_learning_rate
+    >>> [round(auto_learning_rate(width), 4) for width in (16, 128, 512)]
+    [0.008, 0.0078, 0.002]
+    """
+    return min(1 / width, AUTO_LEARNING_RATE)
+
+
+def with_numbers(params: Mapping[str, Any], n_samples: int) -> dict[str, Any]:
+    """Return parameters with numbers in place of "auto", for some number of rows.
+
+    Parameters
+    ----------
+    params : dict
+        All parameters of a `KerasMLPClassifier`.
+    n_samples : int
+        Number of training rows.
+
+    Returns
+    -------
+    params : dict
+        A copy. What does not follow from the number of rows stays as it is.
+    """
+    found = dict(params)
+    if _is_auto(found["widths"]):
+        found["widths"] = auto_width(n_samples)
+    if _is_auto(found["batch_size"]):
+        found["batch_size"] = auto_batch_size(n_samples)
+    if _is_auto(found["epochs"]):
+        found["epochs"] = auto_epochs(n_samples, found["batch_size"])
+    if _is_auto(found["dropout_mask"]):
+        found["dropout_mask"] = "update" if _is_auto(found["dropout"]) else "row"
+    if _is_auto(found["dropout"]):
+        found["dropout"] = AUTO_DROPOUT
+    if _is_auto(found["learning_rate"]):
+        like_adam = str(found["optimizer"]) in _LIKE_ADAM
+        widest = _widest(found["widths"])
+        found["learning_rate"] = auto_learning_rate(widest) if like_adam else None
+    if _is_auto(found["weight_decay"]):
+        # An optimizer object has a decay of its own.
+        named = isinstance(found["optimizer"], str)
+        found["weight_decay"] = AUTO_WEIGHT_DECAY if named else 0.0
+    return found
+
+
+def fitted_to(params: Mapping[str, Any], X: np.ndarray) -> dict[str, Any]:
+    """Return parameters with numbers in place of "auto", for some training data.
+
+    Parameters
+    ----------
+    params : dict
+        All parameters of a `KerasMLPClassifier`.
+    X : ndarray of shape (n_samples, n_features)
+        Training data.
+
+    Returns
+    -------
+    params : dict
+        A copy. `depth` and `early_stopping` stay as they are.
+    """
+    found = with_numbers(params, len(X))
+    if _is_auto(found["input_scaling"]):
+        found["input_scaling"] = None if _within_one(X) else "learned"
+    return found
+
+
+def _widest(widths):
+    values = list(widths) if is_per_layer(widths) else [widths]
+    # `per_layer` complains about the others.
+    return max((w for w in values if isinstance(w, Integral)), default=1)
+
+
+def _is_auto(value):
+    return isinstance(value, str) and value == "auto"
+
+
+def _within_one(X):
+    """Return whether all values are from 0 to 1, as those of pixels."""
+    return X.min() >= 0 and X.max() <= 1
+
+
+# With "auto": batch sizes and widths, each with the largest number of rows for which it
+# is; the least number of updates; and the fewest and the most epochs. benchmarks/
+# defaults.py chose them.
+_BATCHES = ((64, 1000), (128, 50_000))
+_WIDTHS = ((128, 5000), (256, 20_000))
+AUTO_UPDATES = 2500
+AUTO_DROPOUT = 0.1
+AUTO_WEIGHT_DECAY = 0.02
+AUTO_EPOCHS = (12, 400)
 
 
 def per_layer(
@@ -297,7 +488,7 @@ def describe(
     Parameters
     ----------
     params : dict
-        All parameters of a `KerasMLPClassifier`.
+        All parameters of a `KerasMLPClassifier`, as `fitted_to` returns them.
     X : ndarray of shape (n_samples, n_features)
         Training data. Only their shape and their type are used.
     n_classes : int
@@ -337,7 +528,9 @@ def describe(
             "initializers": layers("initializers", _INITIALIZER),
             "output_initializer": params["output_initializer"],
             "dropout": layers("dropout", _RATE),
+            "shared_dropout": _shares_masks(params),
             "input_dropout": float(params["input_dropout"]),
+            "input_scaling": params["input_scaling"],
             "augmentation": augmentation,
             "batch_normalization": bool(params["batch_normalization"]),
             "dtype": dtype,
@@ -352,6 +545,12 @@ def describe(
         "batch_size": int(params["batch_size"]),
         "epochs": int(params["epochs"]),
     }
+
+
+def _shares_masks(params):
+    """Return whether all rows of an update lose the same outputs."""
+    # Without dropout the mask is of no matter; equal networks have equal specs.
+    return bool(np.any(params["dropout"])) and params["dropout_mask"] == "update"
 
 
 def _is_width(width):
@@ -422,8 +621,6 @@ _VALUES = {
     ("learning_rate", "constant"): _SCHEDULE,
     ("learning_rate", "invscaling"): _SCHEDULE,
     ("learning_rate", "adaptive"): _SCHEDULE,
-    ("batch_size", "auto"): "Set it to a number of rows. MLPClassifier's 'auto' is "
-    "200, or all rows if there are fewer.",
 }
 
 

@@ -59,6 +59,7 @@ def accuracy_base_params(epochs: int = 20) -> dict[str, Any]:
         "batch_size": 64,
         "dropout": 0.0,
         "input_dropout": 0.0,
+        "input_scaling": None,
         "batch_normalization": False,
         "weight_decay": 0.0,
         "label_smoothing": 0.0,

@@ -29,7 +29,21 @@ STRONG = {
     "shear": 0.3,
     "elastic_strength": 0.05,
 }
-SMALL = {"depth": 1, "widths": 16, "batch_size": 32, "epochs": 2, "random_state": 0}
+# A plain training: each update has the same rate and the whole network, so that a
+# training can be made of parts.
+SMALL = {
+    "depth": 1,
+    "widths": 16,
+    "activations": "relu",
+    "learning_rate": None,
+    "learning_rate_schedule": "constant",
+    "batch_size": 32,
+    "epochs": 2,
+    "dropout": 0.0,
+    "weight_decay": 0.0,
+    "label_smoothing": 0.0,
+    "random_state": 0,
+}
 BOTH_KINDS = pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
 
 

@@ -289,6 +289,7 @@ RISING = {
     "widths": 16,
     "batch_size": 32,
     "learning_rate": 0.05,
+    "learning_rate_schedule": "constant",
     "min_train_loss": None,
     "batch_normalization": True,
     "random_state": 0,

@@ -97,7 +97,6 @@ def test_the_optimizer_that_is_advised_is_one(name):
         ("learning_rate", "constant", "learning_rate_schedule"),
         ("learning_rate", "invscaling", "learning_rate_schedule"),
         ("learning_rate", "adaptive", "learning_rate_schedule"),
-        ("batch_size", "auto", "a number of rows"),
     ],
 )
 def test_a_value_of_theirs_is_answered_at_fit(name, value, said):

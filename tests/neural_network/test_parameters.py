@@ -18,7 +18,7 @@ from skmnist.neural_network._cache import FitCache
 from skmnist.neural_network._persistence import from_plain, to_plain
 from skmnist.neural_network._spec import CONSTRAINTS
 
-SMALL = {"depth": 1, "widths": 8, "epochs": 2, "random_state": 0}
+SMALL = {"depth": 1, "widths": 8, "epochs": 2, "dropout": 0.0, "random_state": 0}
 STOPPING = {"early_stopping": True}
 IMAGES = {"augmentation": "affine"}
 
@@ -46,7 +46,7 @@ CASES = {
     "output_initializer": Case("he", "'he_normal'", "he_normal"),
     "optimizer": Case("adamm", "'adam'", "sgd"),
     "learning_rate": Case(0, "range (0.0, inf)", 0.1),
-    "learning_rate_schedule": Case("step", "'cosine'", "cosine"),
+    "learning_rate_schedule": Case("step", "'cosine'", "constant"),
     "warmup_epochs": Case(-1, "range [0.0, inf)", 0.5),
     "batch_size": Case(0, "range [1, inf)", 32),
     "epochs": Case(0, "range [1, inf)", 3),
@@ -60,10 +60,12 @@ CASES = {
     "restore_best_weights": Case("no", "bool", False, given=STOPPING),
     "refit_on_all": Case("no", "bool", True, given=STOPPING),
     "dropout": Case(1.0, "range [0.0, 1.0)", 0.1),
+    "dropout_mask": Case("cell", "'row'", "update", given={"dropout": 0.1}),
     "input_dropout": Case(1.0, "range [0.0, 1.0)", 0.1),
+    "input_scaling": Case("minmax", "'standard'", "standard"),
     "batch_normalization": Case("no", "bool", True),
     "weight_decay": Case(-0.1, "range [0.0, inf)", 0.1),
-    "label_smoothing": Case(1.0, "range [0.0, 1.0)", 0.1),
+    "label_smoothing": Case(1.0, "range [0.0, 1.0)", 0.2),
     "augmentation": Case("elastic", "'affine'", "affine"),
     "image_shape": Case(8, "array-like", (4, 16), given=IMAGES),
     "class_weight": Case("even", "'balanced'", {0: 2.0}),
@@ -160,11 +162,16 @@ def test_without_effect_another_value_makes_the_same_fit(key_of, name):
         ("depth", np.int64(1)),
         ("widths", (8,)),
         ("widths", np.int64(8)),
-        ("activations", ["relu"]),
+        ("activations", ["silu"]),
         ("initializers", np.array(["he_normal"])),
         ("dropout", [0.0]),
         ("early_stopping", False),
         ("epochs", np.int32(2)),
+        # What "auto" means for these data.
+        ("batch_size", 64),
+        ("learning_rate", 0.008),
+        ("weight_decay", 0.02),
+        ("input_scaling", None),
     ],
     ids=lambda value: repr(value),
 )

@@ -20,6 +20,8 @@ STOPPING = {
     "batch_size": 32,
     "epochs": 30,
     "learning_rate": 0.1,
+    "learning_rate_schedule": "constant",
+    "patience": 1,
     "early_stopping": True,
     "min_train_loss": None,
     "random_state": 0,
@@ -123,12 +125,12 @@ def test_the_rows_of_both_trainings_are_counted(refitted):
 # 180 rows are 6 updates per epoch, 200 rows are 7. The schedule spans 30 epochs in both
 # trainings.
 def test_the_schedule_spans_the_same_epochs(digits):
-    scheduled = KerasMLPClassifier(
-        **STOPPING, refit_on_all=True, learning_rate_schedule="linear", warmup_epochs=2
-    ).fit(*digits)
-    rate = scheduled.model_.optimizer.learning_rate
+    schedule = {"learning_rate_schedule": "linear", "warmup_epochs": 2}
+    scheduled = KerasMLPClassifier(**STOPPING | schedule, refit_on_all=True)
+    optimizer = scheduled.fit(*digits)._network.optimizer
+    rate = optimizer.learning_rate
     peak, progress = 0.1, (scheduled.best_iter_ - 2) / 28
-    assert int(scheduled.model_.optimizer.iterations) == 7 * scheduled.best_iter_
+    assert int(optimizer.iterations) == 7 * scheduled.best_iter_
     assert float(rate) == pytest.approx(peak * (1 - progress), rel=1e-5)
 
 

@@ -256,7 +256,7 @@ def test_a_misspelt_name_in_a_grid_is_suggested_right(digits):
 
 
 def test_a_name_like_no_parameter_gets_scikit_learns_own_message():
-    with pytest.raises(ValueError, match=r"Invalid parameter 'xyz'.*\]\.$"):
+    with pytest.raises(ValueError, match=r"(?s)Invalid parameter 'xyz'.*\]\.$"):
         classifier().set_params(xyz=1)
 
 

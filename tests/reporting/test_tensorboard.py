@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
+import csv
 import json
 import math
 import re
@@ -256,13 +257,16 @@ def test_all_parameters_of_a_study_are_logged(study_folder, tmp_path):
         "dropout": "0.25",
         "patience": "3",
     }
-    head, *lines = (folder / "results.csv").read_text().splitlines()
-    head = head.replace(",epochs,", f",epochs,{','.join(more)},")
-    lines = [
-        line.replace(",adam,2,", f",adam,2,{','.join(more.values())},")
-        for line in lines
-    ]
-    (folder / "results.csv").write_text("\n".join([head, *lines]) + "\n")
+    with open(folder / "results.csv", newline="") as file:
+        rows = [row | more for row in csv.DictReader(file)]
+    # Parameters that the study does not have stand beside those that it has.
+    names = [name for name in rows[0] if name not in more]
+    after = names.index("epochs") + 1
+    names = [*names[:after], *more, *names[after:]]
+    with open(folder / "results.csv", "w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
     runs = log_study(folder, tmp_path / "log")
     for row, run in zip(read_study(folder).rows, runs, strict=False):
         logged = params_of(read_run(tmp_path / "log" / run.name)[1])

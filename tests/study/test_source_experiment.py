@@ -156,7 +156,13 @@ class Network(ClassifierMixin, BaseEstimator):
         initializers="glorot_uniform",
         output_initializer="glorot_uniform",
         optimizer="adam",
+        learning_rate=None,
+        learning_rate_schedule="constant",
         batch_size=64,
+        dropout=0.0,
+        input_scaling=None,
+        weight_decay=0.0,
+        label_smoothing=0.0,
         validation_split=0.1,
         early_stopping=True,
         patience=1,
@@ -169,6 +175,12 @@ class Network(ClassifierMixin, BaseEstimator):
         self.initializers = initializers
         self.output_initializer = output_initializer
         self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.learning_rate_schedule = learning_rate_schedule
+        self.dropout = dropout
+        self.input_scaling = input_scaling
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
         self.batch_size = batch_size
         self.validation_split = validation_split
         self.early_stopping = early_stopping
