@@ -467,7 +467,8 @@ class KerasMLPClassifier(
             self._renew_schedule(rows, settings)
         else:
             self._build(rows)
-        self._train(rows, held_out, stop_early, self.epochs_, everything)
+        again = None if everything is None else (everything, settings)
+        self._train(rows, held_out, stop_early, self.epochs_, again)
         self.fit_time_ = time.perf_counter() - started
         if cache:
             cache.write(key, *take_apart(self, without=OF_THE_DATA))
@@ -585,9 +586,7 @@ class KerasMLPClassifier(
         if not in_training and self._spec["optimizer"]["schedule"] != "constant":
             # At the end of its schedule the rate is zero: Keras' own `fit` would
             # change nothing.
-            described = {**self._spec["optimizer"], **STEADY}
-            renew_optimizer(wrapper, described)
-            self._spec = {**self._spec, "optimizer": described}
+            self._renew_optimizer({**self._spec["optimizer"], **STEADY})
         # Its holder may change the weights, and predictions have to follow.
         wrapper.model_.is_lent = True
         return wrapper
@@ -753,15 +752,19 @@ class KerasMLPClassifier(
         """
         described = describe_optimizer(settings, len(rows.y))
         if is_scheduled(self._spec["optimizer"]) or is_scheduled(described):
-            renew_optimizer(self._wrapper, described)
-            self._spec = {**self._spec, "optimizer": described}
+            self._renew_optimizer(described)
 
-    def _train(self, rows, held_out, stop_early, epochs, everything=None):
-        """Train, and record the training; then train on everything, if asked to."""
+    def _renew_optimizer(self, described):
+        """Give the network a new optimizer; its weights stay."""
+        renew_optimizer(self._wrapper, described)
+        self._spec = {**self._spec, "optimizer": described}
+
+    def _train(self, rows, held_out, stop_early, epochs, again=None):
+        """Train, and record the training; then train again, on rows with settings."""
         stopping = None
         if stop_early:
             stopping = ValidationEarlyStopping(**self._stopping_params())
-        most = epochs if everything is None else 2 * epochs
+        most = epochs if again is None else 2 * epochs
         context = self._init_callback_context(max_subtasks=most)
         data = hook_data(rows, self.classes_)
         context.call_on_fit_task_begin(estimator=self, **data)
@@ -771,30 +774,19 @@ class KerasMLPClassifier(
         before = self.n_iter_
         self._record(stopping, ticks, epochs)
         self.t_ += len(rows.y) * (self.n_iter_ - before)
-        if everything is not None:
-            data = hook_data(everything, self.classes_)
+        if again is not None:
+            data = hook_data(again[0], self.classes_)
             ticks = EpochTicks(self, context, self._snapshot, data)
-            self._train_again(everything, [FiniteLoss(), ticks])
+            self._train_again(*again, [FiniteLoss(), ticks])
         context.call_on_fit_task_end(
             estimator=self, reconstruction_attributes=self._snapshot, **data
         )
 
-    def _train_again(self, rows, callbacks):
+    def _train_again(self, rows, settings, callbacks):
         """Train fresh weights on some rows for as many epochs as the best one took."""
         curves = self._wrapper.history_
-        # The schedule of the learning rate spans as many epochs as before.
-        # The same network and training, also where more rows would suggest others.
-        network = self._spec["network"]
-        settings = self.get_params(deep=False) | {
-            "epochs": self.epochs_,
-            "batch_size": self.batch_size_,
-            "learning_rate": self.learning_rate_,
-            "weight_decay": self._spec["optimizer"]["weight_decay"],
-            "widths": network["widths"],
-            "dropout": network["dropout"],
-            "dropout_mask": "update" if network["shared_dropout"] else "row",
-            "input_scaling": network["input_scaling"],
-        }
+        # The settings of the first training, also where "auto" would now mean others:
+        # so the schedule of the learning rate spans as many epochs as before.
         self._spec = self._spec_for(rows, settings)
         self._build(rows)
         self._run_epochs(rows, None, callbacks, self.best_iter_)

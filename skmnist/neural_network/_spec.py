@@ -8,6 +8,7 @@ but not their numbers. The optimizer's own part of it is in `_optimizers`.
 
 import functools
 import inspect
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -76,6 +77,14 @@ PER_LAYER = ("widths", "activations", "initializers", "dropout")
 # Hidden layers with depth="auto", where none of these is a sequence.
 DEFAULT_DEPTH = 2
 
+# With "auto": batch sizes and widths, each with the largest number of rows for which it
+# is; how many updates; the fewest and the most epochs; dropout and decay.
+_BATCHES = ((64, 1000), (128, 50_000), (256, math.inf))
+_WIDTHS = ((128, 5000), (256, 20_000), (512, math.inf))
+AUTO_UPDATES = 2500
+AUTO_EPOCHS = (12, 400)
+AUTO_DROPOUT = 0.1
+AUTO_WEIGHT_DECAY = 0.02
 # The highest learning rate of Adam with "auto". Keras' own is 0.001.
 AUTO_LEARNING_RATE = 0.008
 _LIKE_ADAM = ("adam", "adamw", "nadam")
@@ -257,7 +266,7 @@ def auto_batch_size(n_samples: int) -> int:
     >>> [auto_batch_size(n) for n in (100, 1000, 10_000, 100_000)]
     [64, 64, 128, 256]
     """
-    return next((size for size, most in _BATCHES if n_samples <= most), 256)
+    return next(size for size, most in _BATCHES if n_samples <= most)
 
 
 def auto_epochs(n_samples: int, batch_size: int) -> int:
@@ -305,7 +314,7 @@ def auto_width(n_samples: int) -> int:
     >>> [auto_width(n) for n in (100, 1000, 10_000, 100_000)]
     [128, 128, 256, 512]
     """
-    return next((width for width, most in _WIDTHS if n_samples <= most), 512)
+    return next(width for width, most in _WIDTHS if n_samples <= most)
 
 
 def auto_learning_rate(width: int) -> float:
@@ -402,17 +411,6 @@ def _is_auto(value):
 def _within_one(X):
     """Return whether all values are from 0 to 1, as those of pixels."""
     return X.min() >= 0 and X.max() <= 1
-
-
-# With "auto": batch sizes and widths, each with the largest number of rows for which it
-# is; the least number of updates; and the fewest and the most epochs. benchmarks/
-# defaults.py chose them.
-_BATCHES = ((64, 1000), (128, 50_000))
-_WIDTHS = ((128, 5000), (256, 20_000))
-AUTO_UPDATES = 2500
-AUTO_DROPOUT = 0.1
-AUTO_WEIGHT_DECAY = 0.02
-AUTO_EPOCHS = (12, 400)
 
 
 def per_layer(

@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
+from training import SMALL
 
 from skmnist import Distortions, KerasMLPClassifier
 from skmnist.augmentation._distortions import AUGMENTATIONS
@@ -28,21 +29,6 @@ STRONG = {
     "scale": 0.2,
     "shear": 0.3,
     "elastic_strength": 0.05,
-}
-# A plain training: each update has the same rate and the whole network, so that a
-# training can be made of parts.
-SMALL = {
-    "depth": 1,
-    "widths": 16,
-    "activations": "relu",
-    "learning_rate": None,
-    "learning_rate_schedule": "constant",
-    "batch_size": 32,
-    "epochs": 2,
-    "dropout": 0.0,
-    "weight_decay": 0.0,
-    "label_smoothing": 0.0,
-    "random_state": 0,
 }
 BOTH_KINDS = pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
 

@@ -21,30 +21,13 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, check_cv
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_sample_weight
+from training import SMALL
 
 from skmnist import KerasMLPClassifier
 from skmnist._io import read_archive
 from skmnist.neural_network import _classifier, _inference, split_validation
 from skmnist.neural_network._data import draw_seeds
 from skmnist.neural_network._inference import forward, network_layers
-
-# Most tests share one shape, so that one program serves them: 200 rows of 64 features,
-# 10 classes, batches of 32.
-# A plain training: each update has the same rate and the whole network, so that a
-# training can be made of parts.
-SMALL = {
-    "depth": 1,
-    "widths": 16,
-    "activations": "relu",
-    "learning_rate": None,
-    "learning_rate_schedule": "constant",
-    "batch_size": 32,
-    "epochs": 2,
-    "dropout": 0.0,
-    "weight_decay": 0.0,
-    "label_smoothing": 0.0,
-    "random_state": 0,
-}
 
 
 @pytest.fixture(scope="module")
