@@ -42,6 +42,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from statistics import mean
 
+import timing
 from tables import ROLES, TABLES, load, split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -212,7 +213,7 @@ FEWER_SEEDS = {
 
 def n_threads():
     """Return the number of threads of this process."""
-    return int(os.environ.get("OMP_NUM_THREADS", os.cpu_count()))
+    return int(os.environ.get("OMP_NUM_THREADS", timing.usable_cores()))
 
 
 def n_seeds(peer, table):
@@ -326,9 +327,9 @@ def environment(package):
     return {
         "date": str(date.today()),
         "version": version(DISTRIBUTIONS.get(package, package)),
-        "cores": os.cpu_count(),
+        "cores": timing.usable_cores(),
         "threads": n_threads(),
-        "load": round(os.getloadavg()[0], 1),
+        "load": timing.load(),
     }
 
 
