@@ -5,6 +5,7 @@
 import ast
 import itertools
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -199,7 +200,10 @@ def _fit_and_save(
         data.data = _placed_like_mnist(data.data)
     classifier = _classifier(options, data.train.stop)
     classifier.set_callbacks(*fit_progress(quiet))
-    classifier.fit(data.data[data.train], data.target[data.train])
+    with warnings.catch_warnings():
+        # `stop_reason` tells it, too.
+        warnings.filterwarnings("ignore", "The training may be too short")
+        classifier.fit(data.data[data.train], data.target[data.train])
     accuracy = classifier.score(data.data[data.test], data.target[data.test])
     classifier.save(out)
     return {

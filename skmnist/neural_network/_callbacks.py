@@ -132,6 +132,11 @@ def stop_reason(stopping, ticks, epochs):
         return stopping.stop_reason_
     if ticks.stopped_ or ticks.model.stop_training:
         return "a callback asked to stop"
+    return all_trained(epochs)
+
+
+def all_trained(epochs):
+    """Return the reason to stop that no one has asked for."""
     return f"all {epochs} epochs are trained"
 
 

@@ -5,6 +5,7 @@
 import math
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from .._io import read_archive, write_archive
@@ -23,6 +25,7 @@ from ._callbacks import (
     Callbacks,
     EpochTicks,
     FiniteLoss,
+    all_trained,
     fit_method,
     fresh_callbacks,
     hook_data,
@@ -62,6 +65,7 @@ from ._spec import (
     CONSTRAINTS,
     AdviceMixin,
     PerLayer,
+    advice_on_epochs,
     check_together,
     describe,
     fitted_to,
@@ -172,7 +176,7 @@ class KerasMLPClassifier(
         Decoupled weight decay: each update takes this fraction, times the learning
         rate, off each weight. "auto" means 0.02, or what `optimizer` has itself if it
         is an object.
-    label_smoothing : float, default=0.1
+    label_smoothing : float, default=0.03
         Part of the target probability to move from the true class to all classes
         alike.
     augmentation : {"affine", "affine+elastic"}, Distortions or None, default=None
@@ -352,7 +356,7 @@ class KerasMLPClassifier(
         input_scaling: Literal["auto", "standard", "learned"] | None = "auto",
         batch_normalization: bool = False,
         weight_decay: float | Literal["auto"] = "auto",
-        label_smoothing: float = 0.1,
+        label_smoothing: float = 0.03,
         augmentation: Literal["affine", "affine+elastic"] | Distortions | None = None,
         image_shape: Sequence[int] | NDArray[np.integer] | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
@@ -439,6 +443,12 @@ class KerasMLPClassifier(
             If a parameter, the data or the labels are not valid.
         FloatingPointError
             If the training loss becomes infinite or NaN.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            If all `epochs` are trained, and they are fewer than a tenth of those that
+            "auto" means.
         """
         started = time.perf_counter()
         refuse_fork()
@@ -462,6 +472,7 @@ class KerasMLPClassifier(
         kept = cache and cache.read(key)
         if kept:
             put_together(self, *kept)
+            self._warn_if_short(rows)
             return self
         if resume:
             self._renew_schedule(rows, settings)
@@ -472,6 +483,7 @@ class KerasMLPClassifier(
         self.fit_time_ = time.perf_counter() - started
         if cache:
             cache.write(key, *take_apart(self, without=OF_THE_DATA))
+        self._warn_if_short(rows)
         return self
 
     @fit_method
@@ -814,6 +826,17 @@ class KerasMLPClassifier(
             del self._wrapper
             raise
         self._kept_layers = KeptLayers(self._network)
+
+    def _warn_if_short(self, rows):
+        """Warn if all epochs are trained and were few; "auto" means enough."""
+        ended = self.stop_reason_ == all_trained(self.epochs_)
+        if ended and self.epochs != "auto":
+            # Earlier calls of a training that goes on count, too.
+            batch_size = self.batch_size_
+            advice = advice_on_epochs(self.n_iter_, len(rows.y), batch_size)
+            if advice:
+                # The lines above: `fit`, and its wrapper for callbacks.
+                warnings.warn(advice, ConvergenceWarning, stacklevel=4)
 
     def _snapshot(self):
         """Return the attributes that make a copy of this estimator a fitted one."""

@@ -83,6 +83,8 @@ _BATCHES = ((64, 1000), (128, 50_000), (256, math.inf))
 _WIDTHS = ((128, 5000), (256, 20_000), (512, math.inf))
 AUTO_UPDATES = 2500
 AUTO_EPOCHS = (12, 400)
+# A fit with a smaller part of the epochs that "auto" means warns. See docs/defaults.md.
+ENOUGH_EPOCHS = 0.1
 AUTO_DROPOUT = 0.1
 AUTO_WEIGHT_DECAY = 0.02
 # The highest learning rate of Adam with "auto". Keras' own is 0.001.
@@ -293,6 +295,41 @@ def auto_epochs(n_samples: int, batch_size: int) -> int:
     steps = -(-n_samples // batch_size)
     fewest, most = AUTO_EPOCHS
     return min(max(-(-AUTO_UPDATES // steps), fewest), most)
+
+
+def advice_on_epochs(epochs: int, n_samples: int, batch_size: int) -> str:
+    """Return advice if a training was so short that accuracy is lost.
+
+    Parameters
+    ----------
+    epochs : int
+        Number of epochs trained.
+    n_samples : int
+        Number of training rows.
+    batch_size : int
+        Rows per update.
+
+    Returns
+    -------
+    advice : str
+        One line. Empty if the epochs are at least a tenth of those that "auto" means.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._spec import advice_on_epochs
+    >>> advice_on_epochs(10, 1000, 64)  # doctest: +ELLIPSIS
+    'The training may be too short: 10 epochs made 160 updates of the weights. ...
+    >>> advice_on_epochs(50, 1000, 64)
+    ''
+    """
+    needed = auto_epochs(n_samples, batch_size)
+    if epochs >= ENOUGH_EPOCHS * needed:
+        return ""
+    n_updates = epochs * -(-n_samples // batch_size)
+    return (
+        f"The training may be too short: {epochs} epochs made {n_updates} updates of "
+        f"the weights. epochs='auto' would train {needed} epochs."
+    )
 
 
 def auto_width(n_samples: int) -> int:

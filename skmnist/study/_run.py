@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 import numpy as np
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from .._format import visible
@@ -191,12 +193,21 @@ def run_study(
             write_json(out / HEADER, header)
         if on_data is not None:
             on_data(header)
-        with _workers(header), TrialFile(out / TRIALS) as trials:
+        with _workers(header), TrialFile(out / TRIALS) as trials, _short_trainings():
             study = _Runner(held, header, data, trials, listeners).run()
         seconds = time.perf_counter() - started
         study = replace(study, summary=replace(study.summary, seconds=seconds))
         write_json(out / SUMMARY, study.summary)
     return study
+
+
+@contextlib.contextmanager
+def _short_trainings():
+    """Let candidates train for few epochs in silence: a study compares such choices."""
+    with warnings.catch_warnings():
+        message = "The training may be too short"
+        warnings.filterwarnings("ignore", message, ConvergenceWarning)
+        yield
 
 
 @contextlib.contextmanager

@@ -2,10 +2,12 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits, make_circles, make_classification
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -86,6 +88,45 @@ def test_numbers_that_are_given_hold():
     given = {"batch_size": 7, "epochs": 2, "learning_rate": 0.5}
     found = KerasMLPClassifier(widths=4, **given).fit(X, y)
     assert {name: getattr(found, f"{name}_") for name in given} == given
+
+
+def warned_of(classifier, X, y, **more):
+    """Fit, and return the texts of the warnings that the training may be too short."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", ConvergenceWarning)
+        classifier.fit(X, y, **more)
+    return [str(one.message) for one in found if one.category is ConvergenceWarning]
+
+
+def test_few_epochs_are_warned_of(table):
+    needed = auto_epochs(300, 64)
+    network = KerasMLPClassifier(**SMALL | {"batch_size": 64})
+    (message,) = warned_of(network, *table)
+    assert "3 epochs made 15 updates" in message
+    assert f"epochs='auto' would train {needed} epochs" in message
+
+
+# The warning tells of the fit, wherever its weights come from.
+def test_few_epochs_are_warned_of_in_a_kept_fit_too(table, tmp_path):
+    network = KerasMLPClassifier(**SMALL, memory=tmp_path)
+    assert warned_of(network, *table) == warned_of(network, *table) != []
+
+
+def test_epochs_of_a_training_that_goes_on_are_counted_together(table):
+    network = KerasMLPClassifier(**SMALL | {"epochs": 30}, warm_start=True)
+    assert warned_of(network, *table) != []
+    assert warned_of(network, *table) == []
+
+
+@pytest.mark.parametrize(
+    "enough",
+    [{"epochs": "auto"}, {"early_stopping": True, "min_train_loss": 10.0}],
+    ids=["auto", "stopped"],
+)
+def test_a_training_that_ended_by_itself_is_not_warned_of(table, enough):
+    X, y = table
+    network = KerasMLPClassifier(**SMALL | {"batch_size": 300} | enough)
+    assert warned_of(network, X, y) == []
 
 
 def test_two_circles_are_told_apart_with_nothing_set():
