@@ -64,6 +64,21 @@ equally good: *p* = {p:.1g}. By Nemenyi's test, two networks differ (at a level 
 """
 
 
+CHOICE = """\
+Each "auto" value is a function of the data's shape. We tried settings on the choosing
+sets by `--params`, see `benchmarks/defaults.py`. The table has the latest comparisons,
+made with two seeds on those sets that a line has results for. In a comparison, all else
+was equal.
+
+{table}
+
+Without smoothing, networks are too sure of few and noisy rows: see the log loss. More
+smoothing helps them, and makes the probabilities of easy data worse. Batch
+normalization cannot be a default: each row's training would depend on the rows beside
+it, and a weight of 2 would not be a repeated row.
+"""
+
+
 @dataclass(frozen=True)
 class Results:
     """The finished fits.
@@ -74,10 +89,13 @@ class Results:
         The records.
     timings : list of dict
         Records of fits that were repeated for their seconds.
+    tried : list of list of dict, default=()
+        For each comparison of settings the records, the reference's first.
     """
 
     runs: list
     timings: list
+    tried: list = ()
 
     @cached_property
     def _by_cell(self):
@@ -418,6 +436,28 @@ def wins(results):
     return "\n".join(lines) or "No peer is more accurate on any judging set."
 
 
+def tried_table(comparisons):
+    """Compare settings that were tried, each with the first one of its comparison."""
+    rows = []
+    for runs in comparisons:
+        settings = defaultdict(dict)
+        for one in runs:
+            settings[str(one["params"])][one["set"], one["seed"]] = one
+        first = next(iter(settings))
+        for label, found in settings.items():
+            both = sorted(found.keys() & settings[first].keys())
+            gains = ["reference", ""]
+            if label != first:
+                pairs = [(found[fit], settings[first][fit]) for fit in both]
+                accuracy, loss = (
+                    mean(a[measure] - b[measure] for a, b in pairs)
+                    for measure in ("accuracy", "log_loss")
+                )
+                gains = [f"{100 * accuracy:+.2f}", f"{loss:+.3f}"]
+            rows.append([f"`{label}`", f"{len(both)}", *gains])
+    return markdown(["setting", "fits", "accuracy, points", "log loss"], rows)
+
+
 def missing(results):
     """List the fits that are missing or were left out."""
     lines = []
@@ -458,9 +498,11 @@ def markdown(head, rows):
 
 def read(folder=RESULTS):
     """Read the committed results."""
-    paths = sorted((Path(folder) / "seconds").glob("*.jsonl"))
-    timings = [one for path in paths for one in records(path)]
-    return Results(committed(Path(folder)), timings)
+    timings, tried = (
+        [records(path) for path in sorted((Path(folder) / name).glob("*.jsonl"))]
+        for name in ("seconds", "tried")
+    )
+    return Results(committed(Path(folder)), sum(timings, []), tried)
 
 
 def page(results):
@@ -483,6 +525,9 @@ def page(results):
         parts += [f"## {title}", notes] if measure == "accuracy" else [f"## {title}"]
         parts += ["Judging sets:", measure_table(results, measure, JUDGE)]
         parts += ["Choosing sets:", measure_table(results, measure, CHOOSE)]
+    if results.tried:
+        table = tried_table(results.tried)
+        parts += ["## How we chose", CHOICE.format(table=table).strip()]
     parts += ["## How it was measured", machine(results), missing(results)]
     return "\n\n".join(part for part in parts if part) + "\n"
 

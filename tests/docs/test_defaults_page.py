@@ -165,3 +165,17 @@ def test_the_page_names_winners_missing_fits_and_repeated_seconds(load, tmp_path
     assert "- RealMLP-TD-S: all" in text and "- KerasMLPClassifier: iris, wine" in text
     page.plot(results, tmp_path / "ranks.svg")
     assert (tmp_path / "ranks.svg").stat().st_size > 1000
+
+
+def test_a_tried_setting_is_compared_on_the_fits_that_both_have(load):
+    def fit(name, seed, accuracy, params):
+        run = {"set": name, "seed": seed, "params": params}
+        return run | {"accuracy": accuracy, "log_loss": 1 - accuracy}
+
+    first, second = {"dropout": 0.1}, {"dropout": 0.2}
+    runs = [fit("a", 0, 0.5, first), fit("b", 0, 0.7, first), fit("b", 1, 0.9, first)]
+    runs += [fit("a", 0, 0.6, second), fit("b", 0, 0.9, second), fit("c", 0, 0, second)]
+    table = load("defaults_page").tried_table([runs])
+    # (0.1 + 0.2) / 2 is 15 points; the fit of "c" has no counterpart.
+    assert "| `{'dropout': 0.2}` | 2 | +15.00 | -0.150 |" in table
+    assert "| `{'dropout': 0.1}` | 3 | reference |  |" in table
