@@ -7,37 +7,51 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 
-# No dropout: a mask depends on the position of a row. So a row of weight 2 and two
-# equal rows would have different masks.
+# The defaults, but for the number of epochs, which is 400 for few rows. That it is the
+# same for any few rows, test_defaults.py shows.
+PLAIN = KerasMLPClassifier(epochs=30)
+# A value per layer, and nothing that depends on the number of rows: so fits of data of
+# different sizes share one program. No dropout: a mask depends on the position of a
+# row. So a row of weight 2 and two equal rows would have different masks.
 DEEP = KerasMLPClassifier(
-    depth=3,
     widths=(32, 24, 16),
     activations=("relu", "tanh", "sigmoid"),
     initializers=("he_normal", "glorot_uniform", "orthogonal"),
     dropout=(0.0, 0.0, 0.0),
     learning_rate=0.01,
+    learning_rate_schedule="constant",
     epochs=40,
 )
 SEARCH = StagedSearchCV(
     KerasMLPClassifier(
-        depth=1, widths=16, learning_rate=0.05, epochs=10, random_state=0
+        depth=1,
+        widths=16,
+        learning_rate=0.05,
+        learning_rate_schedule="constant",
+        dropout=0.0,
+        epochs=10,
+        random_state=0,
     ),
-    [
-        Stage("batch", {"batch_size": [16]}),
-        Stage("rate", {"learning_rate": [0.05, 0.02]}),
-    ],
+    [Stage("rate", {"learning_rate": [0.05, 0.02]})],
     cv=2,
 )
 
 
-# A search reports the fits that fail; the checks make them fail.
 @pytest.mark.slow
+@parametrize_with_checks([PLAIN, DEEP])
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+# The checks of a search over another estimator are among the tests of the search.
+# A search reports the fits that fail; the checks make them fail.
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.FitFailedWarning")
 @pytest.mark.filterwarnings("ignore:Scoring failed:UserWarning")
 @pytest.mark.filterwarnings("ignore:One or more of the:UserWarning")
 @pytest.mark.filterwarnings("ignore:invalid value encountered in cast:RuntimeWarning")
-@parametrize_with_checks([KerasMLPClassifier(), DEEP, SEARCH])
-def test_scikit_learn_checks(estimator, check):
+@parametrize_with_checks([SEARCH])
+def test_scikit_learn_checks_of_a_search(estimator, check):
     check(estimator)
 
 
