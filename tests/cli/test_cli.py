@@ -79,11 +79,11 @@ def test_report_as_json_is_what_the_folder_holds(quick, capsys):
     assert len(document["rows"]) == document["summary"]["n_candidates"]
 
 
-def test_study_as_json_is_one_document_and_its_progress_is_apart(quick, capsys):
+def test_study_as_json_is_one_document_and_its_progress_is_apart(quick, capfd):
     out, _ = quick
     # The study is finished: the same command reads it from its folder.
     assert main([*QUICK_STUDY, "--out", str(out), "--json"]) == 0
-    captured = capsys.readouterr()
+    captured = capfd.readouterr()
     document = json.loads(captured.out)
     assert document["summary"]["final"]["test_accuracy"] > 0.5
     assert captured.err.startswith("Data: digits")

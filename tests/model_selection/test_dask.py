@@ -13,7 +13,6 @@ import joblib
 import numpy as np
 import psutil
 import pytest
-from processes import study_command, study_environment
 from rich.console import Console
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
@@ -24,7 +23,6 @@ from skmnist.cli._progress import SearchBars
 from skmnist.model_selection._evaluation import versions
 from skmnist.model_selection._executors import ClusterError, DaskWorkers, GivenUp
 from skmnist.neural_network._compiled import n_threads
-from skmnist.study._trials import FILE, read_trials
 
 distributed = pytest.importorskip("distributed")
 dask_module = pytest.importorskip("skmnist.model_selection._dask")

@@ -292,9 +292,7 @@ def test_a_study_that_has_just_begun_has_a_page(study):
     assert "the study is not finished" in to_html(begun, Evidence())
 
 
-def test_a_study_that_was_stopped_has_a_page_of_its_stages(
-    study, evidence, no_figures
-):
+def test_a_study_that_was_stopped_has_a_page_of_its_stages(study, evidence, no_figures):
     stopped = replace(study, summary=None)
     found = Elements(to_html(stopped, replace(evidence, predictions=None)))
     assert len(found.all("table", **{"class": "sortable"})) == 2
