@@ -11,6 +11,9 @@ from skmnist.reporting import write_report
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = (400, 1400)
+# What does not depend on the size of the study is looked at on the small page, which
+# has all.
+SMALL_PAGE = pytest.mark.parametrize("report", ["digits"], indirect=True)
 # The width of an A4 sheet in CSS pixels, less margins of 1 cm.
 A4 = 718
 
@@ -36,17 +39,27 @@ def report(request, tmp_path_factory, tiny_study):
     return path
 
 
-@pytest.fixture
-def view(browser, report):
-    """An open page, and everything that it complained of or asked for."""
+@pytest.fixture(scope="module")
+def tab(browser):
+    """A tab of the browser; each test opens its page there anew."""
     page = browser.new_page()
     page.complaints, page.requests = [], []
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("request", lambda request: page.requests.append(request.url))
-    page.goto(report.as_uri())
     yield page
     page.close()
+
+
+@pytest.fixture
+def view(tab, report):
+    """An open page, and everything that it complained of or asked for."""
+    tab.complaints.clear()
+    tab.requests.clear()
+    tab.emulate_media(media="screen", color_scheme="light")
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    tab.goto(report.as_uri())
+    return tab
 
 
 def test_page_opens_without_complaint_and_asks_for_nothing(view, report):
@@ -92,6 +105,7 @@ def test_a_click_on_a_heading_sorts_by_the_size_of_the_numbers(view, name):
     assert numbers(column(view, name)[1]) == sorted(numbers(before), reverse=True)
 
 
+@SMALL_PAGE
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_a_heading_sorts_by_the_keyboard(view, key):
     heading, before = column(view, "seconds")
@@ -100,6 +114,7 @@ def test_a_heading_sorts_by_the_keyboard(view, key):
     assert numbers(column(view, "seconds")[1]) == sorted(numbers(before))
 
 
+@SMALL_PAGE
 def test_sorting_keeps_the_rows_whole_and_one_column_marked(view):
     rows = view.locator("table.sortable").first.locator("tbody tr")
     before = rows.all_inner_texts()
@@ -140,6 +155,7 @@ def test_no_text_is_tiny(view, width):
     assert smallest >= 9
 
 
+@SMALL_PAGE
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(view, scheme):
     view.emulate_media(color_scheme=scheme)
@@ -191,6 +207,7 @@ def test_print_cuts_no_table(view):
     assert max(widths) <= A4
 
 
+@SMALL_PAGE
 def test_print_to_pdf(view):
     margin = dict.fromkeys(("top", "right", "bottom", "left"), "1cm")
     pdf = view.pdf(format="A4", margin=margin)
