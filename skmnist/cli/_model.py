@@ -184,18 +184,17 @@ def _fit_and_save(
     out: str, options: dict[str, Any], quiet: bool, as_json: bool
 ) -> dict[str, Any]:
     """Load data, train, save; return the result as plain data."""
-    from ..datasets._registry import DATASETS, load_dataset
+    from ..datasets._registry import DATASETS, is_npz, load_dataset
     from ..reporting._text import describe_data
     from ..stats._standard_error import binomial_standard_error
     from ..study._records import StudyData
     from ._progress import fit_progress
 
-    data = load_dataset(options["dataset"], options["data"])
+    data = load_dataset(options["dataset"], options["data"], options["pixels"])
     described = StudyData.of(data)
     if not quiet:
         echo_text(describe_data(described), err=as_json)
-    is_file = options["dataset"].endswith(".npz")
-    if not is_file and not DATASETS[data.name].like_mnist:
+    if not is_npz(options["dataset"]) and not DATASETS[data.name].like_mnist:
         data.data = _placed_like_mnist(data.data)
     classifier = _classifier(options, data.train.stop)
     classifier.set_callbacks(*fit_progress(quiet))
