@@ -171,7 +171,7 @@ def read_plain_objects(file: IO[bytes]) -> Array:
         raise pickle.UnpicklingError("an array of other objects")
     array = np.empty(len(values), object)
     array[:] = values
-    return array.reshape(shape, order="F" if found.fortran else "C")
+    return array.reshape(shape)  # NumPy lists the values row by row
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -192,13 +192,12 @@ class _Array:
     """Stands in for an array while a pickle is read."""
 
     values: Any = None
-    fortran = False
 
     def __init__(self, *args: Any) -> None:
         pass
 
     def __setstate__(self, state: Any) -> None:
-        *_, self.fortran, self.values = state
+        self.values = state[-1]
 
 
 class _Type:
