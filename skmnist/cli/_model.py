@@ -185,18 +185,17 @@ def _fit_and_save(
     out: str, options: dict[str, Any], quiet: bool, as_json: bool
 ) -> dict[str, Any]:
     """Load data, train, save; return the result as plain data."""
-    from ..datasets._registry import DATASETS, load_dataset
+    from ..datasets._registry import DATASETS, is_npz, load_dataset
     from ..reporting._text import describe_data
     from ..stats._standard_error import binomial_standard_error
     from ..study._records import StudyData
     from ._progress import fit_progress
 
-    data = load_dataset(options["dataset"], options["data"])
+    data = load_dataset(options["dataset"], options["data"], options["pixels"])
     described = StudyData.of(data)
     if not quiet:
         echo_text(describe_data(described), err=as_json)
-    is_file = options["dataset"].endswith(".npz")
-    if not is_file and not DATASETS[data.name].like_mnist:
+    if not is_npz(options["dataset"]) and not DATASETS[data.name].like_mnist:
         data.data = _placed_like_mnist(data.data)
     classifier = _classifier(options, data.train.stop)
     classifier.set_callbacks(*fit_progress(quiet))
@@ -264,11 +263,9 @@ def _classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier"
 )
 @click.option(
     "--ink",
-    default=1.0,
-    show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Value of full ink in the data that the model was trained on: 1 with the data "
-    "of skmnist, 16 with scikit-learn's load_digits, 255 with bytes.",
+    help="Value of full ink in the data that the model was trained on, if paper is 0: "
+    "16 with scikit-learn's load_digits, 255 with bytes.  [default: the model knows]",
 )
 def predict(
     model: str,
@@ -276,7 +273,7 @@ def predict(
     as_json: bool,
     show: bool,
     save_seen: str | None,
-    ink: float,
+    ink: float | None,
 ) -> int:
     """Read pictures of one digit each.
 
@@ -359,7 +356,7 @@ def _read_all(
 
 
 def _predicted(
-    path: Path, read: dict[str, "np.ndarray"], ink: float
+    path: Path, read: dict[str, "np.ndarray"], ink: float | None
 ) -> list[dict[str, Any]]:
     """Return what the model predicts for each digit, as plain data."""
     import numpy as np
@@ -371,7 +368,8 @@ def _predicted(
     digits = list(read.values())
     if classifier.n_features_in_ == 64:
         digits = [reduce_to_8x8(digit) for digit in digits]
-    rows = ink * np.stack([digit.ravel() for digit in digits])
+    low, high = (0.0, ink) if ink else _paper_and_ink(classifier)
+    rows = low + (high - low) * np.stack([digit.ravel() for digit in digits])
     labels = classifier.classes_.tolist()
     return [
         {
@@ -384,6 +382,15 @@ def _predicted(
             read, classifier.predict_proba(rows), strict=True
         )
     ]
+
+
+def _paper_and_ink(classifier: "KerasMLPClassifier") -> tuple[float, float]:
+    """Return the values of paper and of full ink in a classifier's training data."""
+    from ..datasets._pixels import tell_scale
+
+    # Models that an older version saved do not know it.
+    lowest, highest = getattr(classifier, "input_range_", (0.0, 1.0))
+    return tell_scale(lowest, highest, whole=False) or (lowest, highest)
 
 
 def _save_seen(

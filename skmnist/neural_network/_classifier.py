@@ -215,6 +215,8 @@ class KerasMLPClassifier(
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if X has names that are all strings.
+    input_range_ : tuple of two floats
+        The lowest and the highest value of the training data.
     n_iter_ : int
         Number of epochs trained, without a second training by `refit_on_all`.
     best_iter_ : int
@@ -294,6 +296,7 @@ class KerasMLPClassifier(
     classes_: NDArray[Any]
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
+    input_range_: tuple[float, float]
     n_iter_: int
     best_iter_: int
     stop_reason_: str
@@ -720,6 +723,7 @@ class KerasMLPClassifier(
         """Describe the network to build, and forget what an earlier one learned."""
         self._seeds = seeds
         self._spec = self._spec_for(rows, settings)
+        self.input_range_ = rows.input_range()
         self.n_outputs_ = self._spec["network"]["n_outputs"]
         self.out_activation_ = "logistic" if self.n_outputs_ == 1 else "softmax"
         self.n_layers_ = len(self._spec["network"]["widths"]) + 2
@@ -786,6 +790,8 @@ class KerasMLPClassifier(
         before = self.n_iter_
         self._record(stopping, ticks, epochs)
         self.t_ += len(rows.y) * (self.n_iter_ - before)
+        # Models that an older version saved do not know theirs.
+        self.input_range_ = rows.input_range(getattr(self, "input_range_", ()))
         if again is not None:
             data = hook_data(again[0], self.classes_)
             ticks = EpochTicks(self, context, self._snapshot, data)

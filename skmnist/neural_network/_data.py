@@ -62,6 +62,11 @@ class Rows(NamedTuple):
         given = self.sample_weight is not None
         return self.sample_weight if given else np.ones(len(self.y), self.X.dtype)
 
+    def input_range(self, before=()):
+        """Return the lowest and the highest value of these rows and of those before."""
+        values = (*before, float(self.X.min()), float(self.X.max()))
+        return min(values), max(values)
+
     def without_weightless(self):
         """Return the rows without those of weight zero, which count as absent."""
         if self.sample_weight is None or np.all(self.sample_weight > 0):

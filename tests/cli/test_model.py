@@ -244,6 +244,44 @@ def test_a_model_of_8_by_8_digits_reads_pictures(small_model, pictures, capsys):
     assert [entry["digit"] for entry in entries] == [0, 3]
 
 
+SCALES = {
+    "255": lambda X: X * 255 / 16,
+    "-1..1": lambda X: X / 8 - 1,
+    "standardized": lambda X: (X - 4.9) / 6,
+}
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_predict_uses_the_scale_that_the_model_was_trained_with(
+    scale, tmp_path, pictures, capsys
+):
+    X, y = load_digits(return_X_y=True)
+    given = SCALES[scale](X)
+    classifier = KerasMLPClassifier(1, 50, epochs=15, batch_size=32, random_state=0)
+    classifier.fit(given[:1000], y[:1000]).save(tmp_path / "m.skmnist")
+    assert classifier.input_range_ == (given[:1000].min(), given[:1000].max())
+    paths = [str(pictures / f"{text}.png") for text in "03"]
+    assert main(["predict", str(tmp_path / "m.skmnist"), *paths, "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)["pictures"]
+    assert [entry["digit"] for entry in entries] == [0, 3]
+
+
+def test_a_file_of_pixels_up_to_16_is_fitted_and_reads_pictures(
+    tmp_path, pictures, capsys
+):
+    X, y = load_digits(return_X_y=True)
+    np.savez(tmp_path / "own.npz", X=X.astype(np.uint8), y=y[:, None])
+    out = str(tmp_path / "m.skmnist")
+    quick = ["--dataset", str(tmp_path / "own.npz"), "--widths", "50", "--epochs", "15"]
+    assert main(["fit", *quick, "--out", out]) == 0
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.endswith("Pixels from 0 to 16, scaled from 0..16 to 0..1")
+    paths = [str(pictures / f"{text}.png") for text in "03"]
+    assert main(["predict", out, *paths, "--json"]) == 0
+    entries = json.loads(capsys.readouterr().out)["pictures"]
+    assert [entry["digit"] for entry in entries] == [0, 3]
+
+
 def test_a_model_of_other_data_is_refused(tmp_path, pictures, capsys):
     X = np.random.default_rng(0).random((40, 5))
     classifier = KerasMLPClassifier(1, 4, epochs=1, random_state=0)
