@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Integral, Real
@@ -15,8 +15,8 @@ from scipy import optimize, special
 
 from ..stats._replicates import ReplicateComparison, compare_on_replicates
 
-# Why a candidate leaves.
-WORSE, IDLE, FAILED = "worse", "idle", "failed"
+# How a candidate ends.
+WORSE, IDLE, FAILED, STOOD, WON = "worse", "idle", "failed", "stood", "won"
 # Why a race ends.
 ONE_STANDS = "one candidate stands"
 TIED = "the candidates that stand are tied"
@@ -75,7 +75,7 @@ class Race:
     least one, takes no part in the choice, and gives the winner's score. On one or
     two splits other seeds give the score, on the same rows.
 
-    With ``k`` candidates there are ``k - 1`` others that could lead by chance. So the
+    Of ``k`` candidates that stand, ``k - 1`` others could lead by chance. So the
     error ``alpha / (k - 1)`` of a pair is spent over all looks at it, with the same
     level at each look [1]_ [2]_. A candidate leaves as worse if the one-sided p-value
     of its difference from the leader is below that level. By Bonferroni's inequality
@@ -200,32 +200,36 @@ def _crossing(quantile: float, first: int, last: int) -> float:
 
 
 @dataclass(frozen=True)
-class Departure:
-    """A candidate that has left a race.
+class Finish:
+    """How a race ended for one candidate.
 
     Parameters
     ----------
     candidate : int
         Its position among the candidates.
-    after : int
+    replicates : int
         Number of replicates that it ran.
     why : str
-        ``"worse"`` (than the leader, significantly), ``"idle"`` (it could not have
-        changed the choice) or ``"failed"``.
-    leader : int or None
+        ``"worse"``: it left, significantly worse than the leader. ``"idle"``: it left,
+        because it could not have changed the choice. ``"failed"``: it left. ``"stood"``
+        and ``"won"``: it was there at the end.
+    leader : int or None, default=None
         Position of the candidate that led then; None for one that failed.
-    behind : float or None
+    behind : float or None, default=None
         Mean score of the leader minus its own; None for one that failed.
-    p_value : float or None
+    standard_error : float or None, default=None
+        Standard error of that difference; None where nothing was compared.
+    p_value : float or None, default=None
         One-sided p-value of that difference, adjusted for candidates and looks; None
-        for one that failed.
+        where nothing was compared.
     """
 
     candidate: int
-    after: int
+    replicates: int
     why: str
     leader: int | None = None
     behind: float | None = None
+    standard_error: float | None = None
     p_value: float | None = None
 
 
@@ -243,8 +247,8 @@ class RaceState:
         Replicates that the candidates that stand have run.
     n_fits : int, default=0
         Fits so far.
-    departures : tuple of Departure, default=()
-        Who has left, in order.
+    finishes : tuple of Finish, default=()
+        Who has left, in order; at the end all candidates.
     ended : str or None, default=None
         Why the race has ended; None while it goes on.
     winner : int or None, default=None
@@ -255,7 +259,7 @@ class RaceState:
     running: tuple[int, ...]
     n_replicates: int = 0
     n_fits: int = 0
-    departures: tuple[Departure, ...] = ()
+    finishes: tuple[Finish, ...] = ()
     ended: str | None = None
     winner: int | None = None
 
@@ -263,14 +267,6 @@ class RaceState:
     def start(cls, n_candidates: int) -> RaceState:
         """Return the state before the first fit."""
         return cls(n_candidates, tuple(range(n_candidates)))
-
-    def _without(self, gone: Sequence[Departure]) -> RaceState:
-        left = {departure.candidate for departure in gone}
-        return replace(
-            self,
-            running=tuple(c for c in self.running if c not in left),
-            departures=(*self.departures, *gone),
-        )
 
 
 @dataclass(frozen=True)
@@ -391,14 +387,16 @@ class _Look:
     def drop_failed(self) -> None:
         """Let those leave that failed in any replicate."""
         fine = np.isfinite(self.replicates.scores).all(axis=1)
-        self._drop(fine, lambda c, i: Departure(c, self.state.n_replicates, FAILED))
+        n = self.state.n_replicates
+        gone = [Finish(self.state.running[i], n, FAILED) for i in np.flatnonzero(~fine)]
+        self._drop(fine, gone)
 
     def drop_worse(self) -> None:
         """Let those leave that are significantly worse than the leader."""
         found = self.replicates.against(self._leader)
         stay = found.p_better() >= self.level
         stay[self._leader] = True
-        self._drop(stay, self._departure(WORSE, found))
+        self._drop(stay, self._finishes(found, np.flatnonzero(~stay), WORSE))
 
     def drop_idle(self) -> bool:
         """Let those leave that cannot change the choice; return whether some can.
@@ -408,26 +406,39 @@ class _Look:
         that candidate.
         """
         order = self._order()
-        simplest = order[0]
-        found = self.replicates.against(int(simplest))
-        better = replace(found, differences=-found.differences)
-        chances = better.chance_to_be_better(self.race.max_replicates, self.level)
-        chances[simplest] = -1.0
-        if chances.max() < self.race.futility:
-            return False
-        rank = np.argsort(order)
+        simplest = int(order[0])
+        found = self.replicates.against(simplest)
+        others = replace(found, differences=-found.differences)
+        chances = others.chance_to_be_better(self.race.max_replicates, self.level)
         can = chances >= self.race.futility
-        can[[simplest, self._leader]] = True
+        can[simplest] = False
+        if not can.any():
+            return False
+        can[self._leader] = True
+        rank = np.argsort(order)
+        stay = rank <= rank[can].max()
         found = self.replicates.against(self._leader)
-        self._drop(rank <= rank[can].max(), self._departure(IDLE, found))
+        self._drop(stay, self._finishes(found, np.flatnonzero(~stay), IDLE))
         return True
 
     def end(self, why: str) -> RaceState:
         """Return the race with its winner: the simplest that stands."""
-        if not self.state.running:
+        running = self.state.running
+        if not running:
             return replace(self.state, ended=why)
-        winner = self.state.running[self._order()[0]]
-        return replace(self.state, ended=why, winner=winner)
+        first = int(self._order()[0])
+        if len(running) > 1:
+            found = self.replicates.against(self._leader)
+            last = self._finishes(found, range(len(running)), STOOD)
+        else:
+            last = [Finish(running[0], self.state.n_replicates, STOOD, running[0], 0.0)]
+        last[first] = replace(last[first], why=WON)
+        return replace(
+            self.state,
+            ended=why,
+            winner=running[first],
+            finishes=(*self.state.finishes, *last),
+        )
 
     @property
     def _leader(self) -> int:
@@ -439,25 +450,34 @@ class _Look:
         keys = self.simplicity[list(self.state.running)]
         return np.lexsort((-means, *keys.T[::-1]))
 
-    def _departure(
-        self, why: str, found: ReplicateComparison
-    ) -> Callable[[int, int], Departure]:
-        leader = self.state.running[self._leader]
+    def _finishes(
+        self, found: ReplicateComparison, rows: Iterable[int], why: str
+    ) -> list[Finish]:
+        """Return how the race ends for some rows, compared with the leader."""
         factor = self.race.alpha / self.level
         p_values = np.minimum(found.p_better() * factor, 1.0)
-        after = self.state.n_replicates
+        errors = np.sqrt(found.variances())
+        leader = self._leader
+        return [
+            Finish(
+                candidate=self.state.running[row],
+                replicates=self.state.n_replicates,
+                why=why,
+                leader=self.state.running[leader],
+                behind=float(found.differences[row]),
+                standard_error=None if row == leader else float(errors[row]),
+                p_value=None if row == leader else float(p_values[row]),
+            )
+            for row in rows
+        ]
 
-        def departure(candidate: int, row: int) -> Departure:
-            behind, p_value = float(found.differences[row]), float(p_values[row])
-            return Departure(candidate, after, why, leader, behind, p_value)
-
-        return departure
-
-    def _drop(
-        self, stay: NDArray[np.bool_], departure: Callable[[int, int], Departure]
-    ) -> None:
-        rows = np.flatnonzero(~stay)
-        gone = [departure(self.state.running[row], int(row)) for row in rows]
-        self.state = self.state._without(gone)
-        if len(rows):
-            self.replicates = self.replicates.among(stay)
+    def _drop(self, stay: NDArray[np.bool_], gone: Sequence[Finish]) -> None:
+        if not gone:
+            return
+        left = {finish.candidate for finish in gone}
+        self.state = replace(
+            self.state,
+            running=tuple(c for c in self.state.running if c not in left),
+            finishes=(*self.state.finishes, *gone),
+        )
+        self.replicates = self.replicates.among(stay)

@@ -376,7 +376,7 @@ class StagedSearchCV(BaseSearchCV):
         self.best_score_ = run.results[f"mean_test_{run.metric}"][winner]
         self.n_splits_ = evaluation.n_splits
         # A function may return one score or several: its first result shows which.
-        self.multimetric_ = isinstance(evaluation.outcomes[0]["test_scores"], dict)
+        self.multimetric_ = isinstance(evaluation.first_scores, dict)
         self.scorer_ = getattr(evaluation.scorers, "_scorers", evaluation.scorers)
         for name in ("best_estimator_", "refit_time_", "feature_names_in_"):
             vars(self).pop(name, None)  # of an earlier fit

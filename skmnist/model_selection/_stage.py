@@ -306,6 +306,11 @@ def overlay(
     return after
 
 
+def random_states(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the names of those parameters that are a ``random_state``."""
+    return [n for n in parameters if n.rpartition("__")[2] == "random_state"]
+
+
 def carry(carried: dict[str, Any], candidate: dict[str, Any]) -> dict[str, Any]:
     """Add the parameters of a candidate to the parameters chosen so far.
 
