@@ -374,6 +374,31 @@ def judge(
     return look.state
 
 
+def stop(
+    race: Race,
+    state: RaceState,
+    replicates: Replicates,
+    simplicity: ArrayLike,
+    why: str,
+) -> RaceState:
+    """End a race between two looks, with those that stand.
+
+    Parameters
+    ----------
+    race, state, replicates, simplicity
+        As for `judge`; no replicate is new.
+    why : str
+        Why it ends.
+
+    Returns
+    -------
+    state : RaceState
+        The race at its end.
+    """
+    look = _Look(race, state, replicates, np.asarray(simplicity, dtype=float))
+    return look.end(why)
+
+
 class _Look:
     """One look at a race; candidates leave step by step."""
 
