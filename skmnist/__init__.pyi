@@ -19,6 +19,7 @@ from .datasets import (
     load_digits_28x28 as load_digits_28x28,
 )
 from .model_selection import (
+    Race as Race,
     Stage as Stage,
     StagedSearchCV as StagedSearchCV,
     best_score as best_score,
