@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypeVar, cast
 
 import keras
+from sklearn import get_config
 from sklearn.callback import with_callbacks
 
 from .._compat import _fit_context
@@ -43,13 +44,18 @@ def fit_method(method: _Method) -> _Method:
         It takes the same arguments and returns the classifier. scikit-learn's
         decorators have no types, which would hide the method's own.
     """
-    checked = with_callbacks(_fit_context(prefer_skip_nested_validation=True)(method))
+    nested = _fit_context(prefer_skip_nested_validation=True)
+    managed = with_callbacks(nested(method))
+    # scikit-learn checks the parameters in the first call only.
+    checks_again = method.__name__ == "partial_fit"
 
     @functools.wraps(method)
     def fit(self, *args, **kwargs):
         twin = unpublished(self)
+        if checks_again and not get_config()["skip_parameter_validation"]:
+            self._validate_params()
         try:
-            checked(twin, *args, **kwargs)
+            managed(twin, *args, **kwargs)
         except BaseException:
             give_back(self)
             raise

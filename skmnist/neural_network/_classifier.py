@@ -12,7 +12,6 @@ import joblib
 import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
@@ -515,13 +514,8 @@ class KerasMLPClassifier(
         """
         started = time.perf_counter()
         refuse_fork()
-        params = self.get_params(deep=False)
-        check_together(params)
-        check_partial_fit(params)
+        check_partial_fit(self.get_params(deep=False))
         resume = self.__sklearn_is_fitted__()
-        if resume and not get_config()["skip_parameter_validation"]:
-            # scikit-learn does it in the first call only.
-            self._validate_params()
         rows, _ = check_training(self, X, y, sample_weight, classes, reset=not resume)
         # Nobody knows how many calls will follow. So the learning rate never falls.
         constant = {"learning_rate_schedule": "constant", "warmup_epochs": 0}

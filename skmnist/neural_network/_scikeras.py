@@ -282,6 +282,7 @@ def train_wrapper(  # noqa: PLR0913
                 compiled=pays_to_compile(n_weights, len(rows.y), batch_size),
                 validation_data=held_out,
                 verbose=verbose,
+                own_loop=is_recompiled(wrapper),
             )
     finally:
         # Callbacks hold the network and whatever their user gave them. Neither belongs
