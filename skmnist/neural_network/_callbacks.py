@@ -3,14 +3,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
+import functools
 import math
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import keras
+from sklearn import get_config
 from sklearn.callback import with_callbacks
 
 from .._compat import _fit_context
+from ._persistence import give_back, publish, unpublished
 
 _Method = TypeVar("_Method", bound=Callable)
 
@@ -24,11 +27,42 @@ Callbacks: TypeAlias = (
 
 
 def fit_method(method: _Method) -> _Method:
-    """Check the parameters before a method that fits; end callbacks after it.
+    """Check parameters before a method that fits, end callbacks after it, then publish.
 
-    scikit-learn's decorators for this have no types, which would hide the method's own.
+    The method works on a twin of the classifier. Only when all has succeeded, the
+    classifier gets the twin's state, in one step. So an exception leaves what was
+    there.
+
+    Parameters
+    ----------
+    method : callable
+        A method that fits.
+
+    Returns
+    -------
+    method : callable
+        It takes the same arguments and returns the classifier. scikit-learn's
+        decorators have no types, which would hide the method's own.
     """
-    return with_callbacks(_fit_context(prefer_skip_nested_validation=True)(method))
+    nested = _fit_context(prefer_skip_nested_validation=True)
+    managed = with_callbacks(nested(method))
+    # scikit-learn checks the parameters in the first call only.
+    checks_again = method.__name__ == "partial_fit"
+
+    @functools.wraps(method)
+    def fit(self, *args, **kwargs):
+        twin = unpublished(self)
+        if checks_again and not get_config()["skip_parameter_validation"]:
+            self._validate_params()
+        try:
+            managed(twin, *args, **kwargs)
+        except BaseException:
+            give_back(self)
+            raise
+        publish(self, twin)
+        return self
+
+    return cast(_Method, fit)
 
 
 class FiniteLoss(keras.callbacks.Callback):

@@ -43,15 +43,18 @@ from ._data import (
 from ._early_stopping import STOPPING_PARAMETERS, ValidationEarlyStopping
 from ._epochs import fill_curves
 from ._inference import KeptLayers, forward, network_layers
-from ._optimizers import STEADY, describe_optimizer, is_scheduled
+from ._optimizers import STEADY
 from ._persistence import (
     OF_THE_DATA,
     error_of_file,
     from_plain,
+    go_on,
+    picklable,
     put_together,
     restore_network,
     take_apart,
     to_plain,
+    with_network,
 )
 from ._scikeras import (
     KerasClassifier,
@@ -59,13 +62,13 @@ from ._scikeras import (
     refuse_fork,
     renew_optimizer,
     train_wrapper,
-    wrapper_arrays,
 )
 from ._spec import (
     CONSTRAINTS,
     AdviceMixin,
     PerLayer,
     advice_on_epochs,
+    check_partial_fit,
     check_together,
     describe,
     fitted_to,
@@ -325,9 +328,10 @@ class KerasMLPClassifier(
     # Says to a search what "auto" stands for.
     _settled_params = staticmethod(settled)
 
-    # A fitted classifier also has `_wrapper`, the scikeras classifier inside; `_spec`
-    # and `_seeds`, from which that was made; and `_kept_layers` for predictions, None
-    # during training.
+    # A fitted classifier also has `_wrapper`, the scikeras classifier inside, or the
+    # `_arrays` to build it from; `_spec` and `_seeds`, from which that was made; and
+    # `_kept_layers` for predictions, None during training. A fit works on a twin, which
+    # has the classifier as `_origin`, see `fit_method`.
 
     @with_advice
     def __init__(  # noqa: PLR0913
@@ -456,17 +460,17 @@ class KerasMLPClassifier(
         started = time.perf_counter()
         refuse_fork()
         check_together(self.get_params(deep=False))
-        resume = self.warm_start and hasattr(self, "_wrapper")
-        rows = check_training(self, X, y, sample_weight, reset=not resume)
-        held_out = check_validation(self, X_val, y_val, sample_weight_val)
-        seeds = self._seeds if resume else draw_seeds(self.random_state)
+        resume = self.warm_start and self.__sklearn_is_fitted__()
+        rows, weights = check_training(self, X, y, sample_weight, reset=not resume)
+        held_out = check_validation(self, X_val, y_val, sample_weight_val, weights)
+        seeds = draw_seeds(self.random_state, self._seeds if resume else None)
         stop_early = self._stops_early(rows, held_out)
         everything = None
         if stop_early and self.refit_on_all:
             everything = rows if held_out is None else rows.and_also(held_out)
         if stop_early and held_out is None:
             rows, held_out = rows.hold_out(self.validation_split, seeds["split"])
-        settings = self._settle(rows)
+        settings = self._settle(rows, resume)
         cache = None
         if not resume:
             self._describe(rows, seeds, settings)
@@ -478,7 +482,7 @@ class KerasMLPClassifier(
             self._warn_if_short(rows)
             return self
         if resume:
-            self._renew_schedule(rows, settings)
+            self._go_on(rows, seeds, settings)
         else:
             self._build(rows)
         again = None if everything is None else (everything, settings)
@@ -506,8 +510,8 @@ class KerasMLPClassifier(
         y : array-like of shape (n_samples,)
             Class labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that this call and later calls may contain. Only the first call
-            reads it. None for the labels in y.
+            All labels that this call and later calls may contain. The first call
+            needs it, unless y has all labels; later calls need not repeat it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -525,16 +529,17 @@ class KerasMLPClassifier(
         """
         started = time.perf_counter()
         refuse_fork()
-        check_together(self.get_params(deep=False))
-        resume = hasattr(self, "_wrapper")
-        rows = check_training(self, X, y, sample_weight, classes, reset=not resume)
+        check_partial_fit(self.get_params(deep=False))
+        resume = self.__sklearn_is_fitted__()
+        rows, _ = check_training(self, X, y, sample_weight, classes, reset=not resume)
         # Nobody knows how many calls will follow. So the learning rate never falls.
         constant = {"learning_rate_schedule": "constant", "warmup_epochs": 0}
-        settings = self._settle(rows) | constant
+        settings = self._settle(rows, resume) | constant
+        seeds = draw_seeds(self.random_state, self._seeds if resume else None)
         if resume:
-            self._renew_schedule(rows, settings)
+            self._go_on(rows, seeds, settings)
         else:
-            self._describe(rows, draw_seeds(self.random_state), settings)
+            self._describe(rows, seeds, settings)
             self._build(rows)
         self._train(rows, None, False, 1)
         self.fit_time_ = time.perf_counter() - started
@@ -569,7 +574,7 @@ class KerasMLPClassifier(
         probabilities : ndarray of shape (n_samples, n_classes)
             One column per class, in the order of `classes_`. Rows sum to one.
         """
-        check_is_fitted(self, "_wrapper")
+        check_is_fitted(self)
         probabilities = forward(self._current_layers(), check_data(self, X))
         if self.n_outputs_ == 1:
             return np.hstack([1 - probabilities, probabilities])
@@ -637,7 +642,7 @@ class KerasMLPClassifier(
         TypeError
             If a parameter, such as `callbacks`, cannot be written as plain data.
         """
-        check_is_fitted(self, "_wrapper")
+        check_is_fitted(self)
         params = to_plain(self.get_params(deep=False))
         described, arrays = take_apart(self)
         write_archive(path, {"params": params, **described}, arrays)
@@ -671,14 +676,7 @@ class KerasMLPClassifier(
         return classifier
 
     def __getstate__(self):
-        # Keras networks do not pickle; plain arrays do, into any process.
-        state = super().__getstate__().copy()
-        wrapper = state.pop("_wrapper", None)
-        state.pop("_kept_layers", None)
-        # A network in its first training, or one that failed there, stays behind.
-        if wrapper is not None and self.n_iter_:
-            state["_arrays"] = wrapper_arrays(wrapper)
-        return state
+        return picklable(self, super().__getstate__())
 
     def __setstate__(self, state):
         state = dict(state)
@@ -687,12 +685,27 @@ class KerasMLPClassifier(
         if arrays is not None:
             restore_network(self, arrays)
 
+    def __sklearn_is_fitted__(self):
+        return "_kept_layers" in vars(self)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
     # ---- the network and its copies ------------------------------------------------
+
+    @property
+    def _wrapper(self):
+        """The scikeras classifier inside; built again after a fit that failed."""
+        if "_wrapper" not in vars(self):
+            check_is_fitted(self)
+            restore_network(self, self._arrays)
+        return vars(self)["_wrapper"]
+
+    @_wrapper.setter
+    def _wrapper(self, wrapper):
+        vars(self)["_wrapper"] = wrapper
 
     @property
     def _network(self):
@@ -712,9 +725,12 @@ class KerasMLPClassifier(
             return held_out is not None
         return self.early_stopping
 
-    def _settle(self, rows):
+    def _settle(self, rows, resume=False):
         """Return the parameters, with numbers that suit the rows in place of "auto"."""
-        settings = fitted_to(self.get_params(deep=False), rows.X)
+        params = self.get_params(deep=False)
+        if resume:
+            params = with_network(params, self._spec["network"])
+        settings = fitted_to(params, rows.X)
         self.epochs_, self.batch_size_ = settings["epochs"], settings["batch_size"]
         self.learning_rate_ = settings["learning_rate"]
         return settings
@@ -758,17 +774,13 @@ class KerasMLPClassifier(
         """Build the network that is described, for some rows."""
         scales = self._spec["network"]["input_scaling"] is not None
         scaling = center_and_scale(rows) if scales else None
-        self._wrapper = make_wrapper(self._spec, scaling=scaling, verbose=self.verbose)
+        self._wrapper = make_wrapper(self._spec, scaling=scaling)
         self._kept_layers = None
 
-    def _renew_schedule(self, rows, settings):
-        """Begin the schedule of the learning rate again, for more training.
-
-        At the end of a schedule the learning rate is zero, and nothing would change.
-        """
-        described = describe_optimizer(settings, len(rows.y))
-        if is_scheduled(self._spec["optimizer"]) or is_scheduled(described):
-            self._renew_optimizer(described)
+    def _go_on(self, rows, seeds, settings):
+        """Take over the network of the earlier fit, with the parameters of now."""
+        self._seeds = seeds
+        go_on(self, self._spec_for(rows, settings))
 
     def _renew_optimizer(self, described):
         """Give the network a new optimizer; its weights stay."""
@@ -817,20 +829,16 @@ class KerasMLPClassifier(
     def _run_epochs(self, rows, held_out, callbacks, epochs):
         """Train the network for some epochs."""
         self._kept_layers = None
-        try:
-            train_wrapper(
-                self._wrapper,
-                rows,
-                held_out,
-                callbacks=callbacks + fresh_callbacks(self.callbacks),
-                batch_size=self.batch_size_,
-                epochs=epochs,
-                random_state=self._seeds["order"],
-            )
-        except BaseException:
-            # Half-trained weights, NaN perhaps, are no fitted network.
-            del self._wrapper
-            raise
+        train_wrapper(
+            self._wrapper,
+            rows,
+            held_out,
+            callbacks=callbacks + fresh_callbacks(self.callbacks),
+            batch_size=self.batch_size_,
+            epochs=epochs,
+            random_state=self._seeds["order"],
+            verbose=self.verbose,
+        )
         self._kept_layers = KeptLayers(self._network)
 
     def _warn_if_short(self, rows):

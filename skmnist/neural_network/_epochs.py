@@ -85,6 +85,7 @@ class EpochNetwork(keras.Sequential):
         callbacks=None,
         verbose=0,
         compiled=True,
+        own_loop=False,
         **kwargs,
     ):
         """Train for some epochs.
@@ -117,6 +118,8 @@ class EpochNetwork(keras.Sequential):
             Verbosity of Keras' progress bar.
         compiled : bool, default=True
             Whether XLA compiles the program, see `pays_to_compile`.
+        own_loop : bool, default=False
+            Whether Keras' own loop must train: it serves every loss and metric.
         **kwargs : dict
             Ignored: other arguments of Keras, which scikeras passes at their defaults.
 
@@ -129,7 +132,8 @@ class EpochNetwork(keras.Sequential):
             self.optimizer.build(self.trainable_variables)
         shape = (len(y), batch_size) if compiled else None
         wants_batches = any(_wants_batches(callback) for callback in callbacks or ())
-        engine = None if wants_batches else self._engine(row_weight is not None, shape)
+        own_loop = own_loop or wants_batches
+        engine = None if own_loop else self._engine(row_weight is not None, shape)
         if engine is None:
             return super().fit(
                 _OrderedBatches(x, y, row_weight, order, batch_size, initial_epoch),
