@@ -148,15 +148,7 @@ class EpochNetwork(keras.Sequential):
         rows = TensorRows(self, x, y, row_weight)
         vectors = engine.vectors()
         held_out = validation_data and TensorRows(self, *validation_data)
-        callbacks = keras.callbacks.CallbackList(
-            callbacks,
-            add_history=True,
-            add_progbar=verbose != 0,
-            model=self,
-            verbose=verbose,
-            epochs=epochs,
-            steps=1,
-        )
+        callbacks = self._callback_list(callbacks, verbose, epochs)
         self.stop_training = False
         logs = {}
         callbacks.on_train_begin()
@@ -173,6 +165,18 @@ class EpochNetwork(keras.Sequential):
         self.optimizer.finalize_variable_values(self.trainable_weights)
         callbacks.on_train_end(logs)
         return self.history
+
+    def _callback_list(self, callbacks, verbose, epochs):
+        """Return what calls the callbacks, Keras' history and progress bar with them."""
+        return keras.callbacks.CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=verbose,
+            epochs=epochs,
+            steps=1,
+        )
 
     def _engine(self, weighted, shape):
         """Return the engine for this network; None if it cannot be a program."""
