@@ -167,7 +167,7 @@ class EpochNetwork(keras.Sequential):
         return self.history
 
     def _callback_list(self, callbacks, verbose, epochs):
-        """Return what calls the callbacks, Keras' history and progress bar with them."""
+        """Return what calls the callbacks, with Keras' history and progress bar."""
         return keras.callbacks.CallbackList(
             callbacks,
             add_history=True,
