@@ -13,7 +13,8 @@ from sklearn.preprocessing import MinMaxScaler
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV, smallest
 from skmnist.neural_network._spec import PER_LAYER, n_hidden_layers, settled
 
-SMALL = {"epochs": 1, "random_state": 0}
+# A constant rate: the programs of a schedule are made for one number of updates.
+SMALL = {"epochs": 1, "learning_rate_schedule": "constant", "random_state": 0}
 # What every user of hidden_layer_sizes writes.
 GRID = {"widths": [(100,), (100, 50), (100, 50, 25)]}
 VALUES = {"widths": 8, "activations": "tanh", "initializers": "he_normal"}
