@@ -23,6 +23,7 @@ from ._binarize import (
     without_specks,
 )
 from ._components import digit_mask, is_sheet
+from ._cut_out import with_paper
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -190,6 +191,18 @@ def reduce_to_8x8(digit: Grey) -> Grey:
 
 def _normalized(grey: Grey) -> NDArray[np.float32]:
     """Convert grey values from 0 to 1 to a picture like those of MNIST."""
+    try:
+        return _with_room(grey)
+    except PictureError:
+        # Ink that fills a picture looks like paper.
+        framed = with_paper(grey)
+        if framed is None:
+            raise
+        return _with_room(framed)
+
+
+def _with_room(grey: Grey) -> NDArray[np.float32]:
+    """Convert a picture in which there is more paper than ink."""
     if min(grey.shape) < _SMALLEST_SIDE:
         raise PictureError(f"{grey.shape[1]} x {grey.shape[0]} pixels show no digit")
     grey = without_specks(grey)
