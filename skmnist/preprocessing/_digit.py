@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
 import os
 import warnings
 from typing import TYPE_CHECKING
@@ -191,14 +192,12 @@ def reduce_to_8x8(digit: Grey) -> Grey:
 
 def _normalized(grey: Grey) -> NDArray[np.float32]:
     """Convert grey values from 0 to 1 to a picture like those of MNIST."""
-    try:
-        return _with_room(grey)
-    except PictureError:
-        # Ink that fills a picture looks like paper.
-        framed = with_paper(grey)
-        if framed is None:
-            raise
-        return _with_room(framed)
+    # Ink that fills a picture looks like paper.
+    framed = with_paper(grey)
+    if framed is not None:
+        with contextlib.suppress(PictureError):
+            return _with_room(framed)
+    return _with_room(grey)
 
 
 def _with_room(grey: Grey) -> NDArray[np.float32]:
