@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
 import os
 import warnings
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from ._binarize import (
     without_specks,
 )
 from ._components import digit_mask, is_sheet
+from ._cut_out import with_paper
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -190,6 +192,16 @@ def reduce_to_8x8(digit: Grey) -> Grey:
 
 def _normalized(grey: Grey) -> NDArray[np.float32]:
     """Convert grey values from 0 to 1 to a picture like those of MNIST."""
+    # Ink that fills a picture looks like paper.
+    framed = with_paper(grey)
+    if framed is not None:
+        with contextlib.suppress(PictureError):
+            return _with_room(framed)
+    return _with_room(grey)
+
+
+def _with_room(grey: Grey) -> NDArray[np.float32]:
+    """Convert a picture in which there is more paper than ink."""
     if min(grey.shape) < _SMALLEST_SIDE:
         raise PictureError(f"{grey.shape[1]} x {grey.shape[0]} pixels show no digit")
     grey = without_specks(grey)
