@@ -13,6 +13,7 @@ import joblib
 import numpy as np
 import psutil
 import pytest
+from racing import X, Y, make_stub, results_of, two_stages
 from rich.console import Console
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
@@ -89,6 +90,15 @@ def test_a_staged_search_gives_the_results_of_one_process(client, digits):
     assert {trial.pid for trial in told}.isdisjoint({os.getpid()})
     assert len({trial.pid for trial in told}) == 2
     assert sent.count(digits[0].shape) == 1
+
+
+def test_a_race_gives_the_results_of_one_process(client):
+    expected = results_of(two_stages().fit(X, Y))
+    told = []
+    raced = two_stages(estimator=make_stub()(), on_trial_end=told.append)
+    with joblib.parallel_config("dask", client=client):
+        assert results_of(raced.fit(X, Y)) == expected
+    assert len({trial.pid for trial in told} - {os.getpid()}) == 2
 
 
 def test_scikit_learns_own_search_runs_there_too(client, digits):

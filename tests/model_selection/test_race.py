@@ -1,5 +1,8 @@
 """The rule of a race, without fits: its error rates, who leaves, when it ends."""
 
+import importlib.util
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.special import ndtri
@@ -13,59 +16,26 @@ from skmnist.model_selection._race import (
     RaceState,
     Replicates,
     judge,
-    next_replicates,
 )
 
 
-def run(race, draw, n_candidates, simplicity=None, ratio=None):
-    """Race over drawn replicates; `draw(candidate, replicate)` returns the rows."""
-    state = RaceState.start(n_candidates)
-    rows = [[] for _ in range(n_candidates)]
-    simplicity = np.arange(n_candidates) if simplicity is None else simplicity
-    while n_more := next_replicates(race, state):
-        for replicate in range(state.n_replicates, state.n_replicates + n_more):
-            for candidate in state.running:
-                rows[candidate].append(draw(candidate, replicate))
-        running = list(state.running)
-        right = np.array([rows[c] for c in running])
-        scores = right.mean(axis=2)
-        departed = np.full((n_candidates - len(running), scores.shape[1]), np.nan)
-        left = [c for c in range(n_candidates) if c not in running]
-        for row, c in zip(departed, left, strict=True):
-            row[: len(rows[c])] = np.mean(rows[c], axis=1)
-        seen = Replicates(scores, None if ratio else right, ratio, departed)
-        state = judge(race, state, seen, np.reshape(simplicity, (n_candidates, -1)))
-    return state
+def load_benchmark():
+    """Return benchmarks/race.py, which draws races and decides them by the rule."""
+    path = Path(__file__).parents[2] / "benchmarks" / "race.py"
+    spec = importlib.util.spec_from_file_location("race_benchmark", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def stand_in(rng, accuracies, n_rows, seed_sd=0.001):
-    """Return what draws rows, right where a sum of normal numbers is above zero.
-
-    Rows are easy or hard for all candidates, some for one of them, and each fit has
-    luck with its seed, of `seed_sd` in its accuracy.
-    """
-    scale = np.sqrt(4**2 + 0.7**2 + 1)
-    means = ndtri(accuracies) * scale
-    slope = np.exp(-(ndtri(accuracies[0]) ** 2) / 2) / np.sqrt(2 * np.pi) / scale
-    shared = 4 * rng.standard_normal(n_rows)
-    own = 0.7 * rng.standard_normal((len(accuracies), n_rows))
-
-    def draw(candidate, replicate):
-        luck = seed_sd / slope * rng.standard_normal()
-        level = means[candidate] + shared + own[candidate] + luck
-        return level + rng.standard_normal(n_rows) > 0
-
-    return draw
+BENCHMARK = load_benchmark()
+run = BENCHMARK.run_race
 
 
-def races(n_races, accuracies, n_rows, race=Race(), **options):  # noqa: B008
+def races(n_races, accuracies, n_rows):
     return [
-        run(
-            race,
-            stand_in(np.random.default_rng([7, i]), accuracies, n_rows, **options),
-            len(accuracies),
-        )
-        for i in range(n_races)
+        run(Race(), BENCHMARK.stand_in(rng, accuracies, n_rows, 0.001), len(accuracies))
+        for rng in BENCHMARK.generators(n_races)
     ]
 
 

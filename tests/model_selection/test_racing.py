@@ -1,6 +1,5 @@
 """A staged search whose candidates race: its fits, its table, resuming, bad input."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,7 +10,17 @@ from pathlib import Path
 import joblib
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
+from racing import (
+    ONE_SPLIT,
+    QUALITIES,
+    Stub,
+    X,
+    Y,
+    make_stub,
+    results_of,
+    search,
+    two_stages,
+)
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.linear_model import LinearRegression
@@ -22,7 +31,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skmnist import (
-    KerasMLPClassifier,
     Race,
     Stage,
     StagedSearchCV,
@@ -35,77 +43,6 @@ from skmnist import (
 from skmnist.model_selection import AllFailedError, table_verdict
 
 IRIS = load_iris(return_X_y=True)
-
-
-def make_stub():
-    """Return a class that is sent to other processes: they cannot import the tests."""
-
-    class Stub(ClassifierMixin, BaseEstimator):
-        """Reads the classes in the first column, with errors; keeps its fits."""
-
-        keeps_fits = True
-
-        def __init__(self, quality=0, width=1, random_state=None, memory=None):
-            self.quality = quality
-            self.width = width
-            self.random_state = random_state
-            self.memory = memory
-
-        def fit(self, X, y):
-            if self.quality == "bad":
-                raise RuntimeError("quality is bad")
-            self.classes_ = np.unique(y)
-            self.n_parameters_ = self.width
-            self.n_iter_ = 1
-            self.seed_ = int(self._kept(X))
-            return self
-
-        def _kept(self, X):
-            """Return the result of a fit, from `memory` if it has been made before."""
-            if self.memory is None:
-                return self.random_state
-            key = joblib.hash([self.quality, self.width, self.random_state, X])
-            path = Path(self.memory, key)
-            if not path.exists():
-                if len(os.listdir(self.memory)) == int(os.environ.get("KILL_AT", -1)):
-                    os.kill(os.getpid(), signal.SIGKILL)
-                path.write_text(str(self.random_state))
-            return path.read_text()
-
-        def predict(self, X):
-            luck = np.random.default_rng([self.seed_, self.width]).standard_normal
-            level = 1 + self.quality + 2 * X[:, 1] + luck(len(X)) > 0
-            return np.where(level, X[:, 0], 1 - X[:, 0]).astype(int)
-
-    return Stub
-
-
-def make_data(n_rows=600):
-    """Return rows with their class, and how hard each is."""
-    rng = np.random.default_rng(0)
-    y = rng.integers(2, size=n_rows)
-    return np.column_stack([y, rng.standard_normal(n_rows)]), y
-
-
-X, Y = make_data()
-Stub = make_stub()
-ONE_SPLIT = [(np.arange(200), np.arange(200, 600))]
-QUALITIES = {"quality": [0, 0.1, 4, 0.2]}
-
-
-def search(stages=None, estimator=None, race=Race(), **options):  # noqa: B008
-    stages = stages or [Stage("quality", QUALITIES)]
-    options = {"random_state": 0, "cv": 5, "refit": False, **options}
-    return StagedSearchCV(estimator or Stub(), stages, race=race, **options)
-
-
-def results_of(fitted):
-    """Return the table of a search as plain data, without its times."""
-    return {
-        name: np.asarray(values, dtype=object).tolist()
-        for name, values in fitted.cv_results_.items()
-        if "time" not in name
-    }
 
 
 @pytest.fixture(scope="module")
@@ -303,62 +240,50 @@ def test_a_stage_can_race_alone_or_not_at_all():
 
 
 def test_threads_and_processes_give_the_same_results():
-    stages = [Stage("q", {"quality": [0, 0.5, 0.6]}), Stage("w", {"width": [1, 2]})]
-    expected = results_of(search(stages).fit(X, Y))
-    local = search(stages, make_stub()(), n_jobs=2)
+    expected = results_of(two_stages().fit(X, Y))
+    local = two_stages(estimator=make_stub()(), n_jobs=2)
     with joblib.parallel_config("threading"):
         assert results_of(local.fit(X, Y)) == expected
     assert results_of(local.fit(X, Y)) == expected
 
 
-KILLED = """
-import json, sys
-sys.path[:0] = {path!r}
-from test_racing import Race, Stage, Stub, X, Y, results_of, search
-stages = [Stage("q", {{"quality": [0, 0.5, 0.6]}}), Stage("w", {{"width": [2, 1]}})]
-fitted = search(stages, memory=sys.argv[1]).fit(X, Y)
-reasons = [stage.reason for stage in fitted.stages_]
-print(json.dumps([results_of(fitted), reasons, fitted.best_score_], default=float))
-"""
-
-
 def test_a_search_that_is_killed_goes_on_to_the_same_result(tmp_path):
-    here = Path(__file__).parent
-    code = KILLED.format(path=[str(here), str(here.parent)])
-
-    def run(name, kill_at=-1):
-        (tmp_path / name).mkdir(exist_ok=True)
-        return subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / name)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "KILL_AT": str(kill_at)},
-        )
-
-    whole = run("whole")
-    assert whole.returncode == 0, whole.stderr
-    n_fits = len(os.listdir(tmp_path / "whole"))
-    killed = run("killed", kill_at=n_fits // 2)
-    assert killed.returncode == -signal.SIGKILL
-    assert len(os.listdir(tmp_path / "killed")) == n_fits // 2
-    again = run("killed")
-    assert json.loads(again.stdout) == json.loads(whole.stdout)
-    assert len(os.listdir(tmp_path / "killed")) == n_fits
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    expected = results_of(two_stages(memory=whole).fit(X, Y))
+    n_fits = len(os.listdir(whole))
+    tests = Path(__file__).parents[1]
+    code = (
+        f"import sys; sys.path[:0] = [{str(tests)!r}]\n"
+        "from racing import X, Y, two_stages\n"
+        f"two_stages(memory={str(killed)!r}).fit(X, Y)"
+    )
+    environment = {**os.environ, "KILL_AT": str(n_fits // 2)}
+    run = subprocess.run([sys.executable, "-c", code], env=environment)
+    assert run.returncode == -signal.SIGKILL
+    assert len(os.listdir(killed)) == n_fits // 2
+    assert results_of(two_stages(memory=killed).fit(X, Y)) == expected
+    assert len(os.listdir(killed)) == n_fits
 
 
 def test_real_networks_race_and_are_read_from_memory_again(tmp_path):
+    from skmnist import KerasMLPClassifier
+
     digits, targets = load_digits_28x28(return_X_y=True)
-    given = (digits[:400], targets[:400])
-    classifier = KerasMLPClassifier(depth=1, epochs=4, batch_size=32)
-    stage = Stage("width", {"widths": [1, 24, 32]})
-    race = Race(max_replicates=4, n_fresh=1)
-    raced = search([stage], classifier, race, cv=2, memory=tmp_path)
-    fitted = raced.fit(*given)
-    assert fitted.best_params_["widths"] == 24  # as good as 32, with fewer weights
-    assert fitted.cv_results_["race_finish"].tolist()[0] == "worse"
+    given = (digits[:300], targets[:300])
+    raced = search(
+        [Stage("width", {"widths": [1, 24]})],
+        KerasMLPClassifier(depth=1, epochs=4, batch_size=32),
+        Race(max_replicates=3, n_fresh=1),
+        cv=2,
+        memory=tmp_path,
+    )
+    found = results_of(raced.fit(*given))
+    assert raced.best_params_["widths"] == 24
+    assert raced.cv_results_["race_finish"].tolist() == ["worse", "won"]
     n_kept = len(list(tmp_path.rglob("*")))
-    again = search([stage], classifier, race, cv=2, memory=tmp_path).fit(*given)
-    assert results_of(again) == results_of(fitted)
+    assert results_of(raced.fit(*given)) == found
     assert len(list(tmp_path.rglob("*"))) == n_kept
 
 
@@ -496,9 +421,7 @@ FUNCTION = Stage("w", lambda chosen: {"width": [1, 2, 3, 4, 5]})
                 "cv": ONE_SPLIT,
                 "estimator": LinearRegression(),
                 "stages": [Stage("i", {"fit_intercept": [True, False]})],
-                "race": Race(max_replicates=1, min_replicates=2)
-                if False
-                else Race(max_replicates=3),
+                "race": Race(max_replicates=3),
             },
             "stage 'i': 3 replicates on 1 split need an estimator with a random_state: "
             "without one, every fit on a split is the same; give cv more splits, or "
