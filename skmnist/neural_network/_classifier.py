@@ -2,7 +2,6 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
 import os
 import time
 import warnings
@@ -25,11 +24,14 @@ from ._callbacks import (
     Callbacks,
     EpochTicks,
     FiniteLoss,
+    WeightsSeen,
     all_trained,
+    check_finite,
     fit_method,
-    fresh_callbacks,
     hook_data,
-    stop_reason,
+    lent_callbacks,
+    record,
+    refuse_uncopied,
 )
 from ._compiled import n_threads
 from ._data import (
@@ -41,7 +43,6 @@ from ._data import (
     draw_seeds,
 )
 from ._early_stopping import STOPPING_PARAMETERS, ValidationEarlyStopping
-from ._epochs import fill_curves
 from ._inference import KeptLayers, forward, network_layers
 from ._optimizers import STEADY
 from ._persistence import (
@@ -194,7 +195,10 @@ class KerasMLPClassifier(
         Weights of the classes, by label; they are multiplied with `sample_weight`.
         "balanced" gives each class the same total weight.
     callbacks : list of keras.callbacks.Callback, default=None
-        Keras callbacks, or classes of them. Each fit works on copies.
+        Keras callbacks, or classes or functions that make them. Each fit works on
+        copies. A callback that cannot be copied, because it has a file or a lock,
+        serves one fit at a time, and no clone; give a function for that, such as
+        ``functools.partial(keras.callbacks.TensorBoard, "logs")``.
     memory : str, path-like or joblib.Memory, default=None
         Folder that keeps finished fits, as in `Pipeline`. The same fit on the same
         data, in any search, is then read instead of trained. This needs an int
@@ -223,7 +227,8 @@ class KerasMLPClassifier(
     n_iter_ : int
         Number of epochs trained, without a second training by `refit_on_all`.
     best_iter_ : int
-        The epoch whose weights are kept, counted from 1. With `refit_on_all`, the
+        The epoch whose weights are kept, counted from 1; the last one if the weights
+        are of no single epoch, such as averages. With `refit_on_all`, the
         number of epochs of the second training.
     stop_reason_ : str
         Why training ended, in words.
@@ -245,8 +250,9 @@ class KerasMLPClassifier(
     validation_scores_ : list of float of shape (n_iter_,) or None
         Validation accuracy of each epoch, likewise.
     best_validation_score_ : float or None
-        Validation accuracy of epoch `best_iter_`. With `refit_on_all` it does not
-        estimate the accuracy of the final weights: they are trained on these data too.
+        Validation accuracy of the weights that are kept. With `refit_on_all` it does
+        not estimate the accuracy of the final weights: they are trained on these data
+        too.
     coefs_ : list of ndarray of shape (n_units_in, n_units_out)
         Weights of each layer, with its batch normalization included.
     intercepts_ : list of ndarray of shape (n_units_out,)
@@ -449,7 +455,7 @@ class KerasMLPClassifier(
         ValueError
             If a parameter, the data or the labels are not valid.
         FloatingPointError
-            If the training loss becomes infinite or NaN.
+            If the training loss or a weight becomes infinite or NaN.
 
         Warns
         -----
@@ -525,7 +531,7 @@ class KerasMLPClassifier(
         ValueError
             If a parameter, the data or the labels are not valid.
         FloatingPointError
-            If the training loss becomes infinite or NaN.
+            If the training loss or a weight becomes infinite or NaN.
         """
         started = time.perf_counter()
         refuse_fork()
@@ -685,6 +691,10 @@ class KerasMLPClassifier(
         if arrays is not None:
             restore_network(self, arrays)
 
+    def __sklearn_clone__(self):
+        refuse_uncopied(self.callbacks)
+        return super().__sklearn_clone__()
+
     def __sklearn_is_fitted__(self):
         return "_kept_layers" in vars(self)
 
@@ -797,10 +807,11 @@ class KerasMLPClassifier(
         data = hook_data(rows, self.classes_)
         context.call_on_fit_task_begin(estimator=self, **data)
         ticks = EpochTicks(self, context, self._snapshot, data)
-        callbacks = [FiniteLoss(), *([stopping] if stopping else []), ticks]
-        self._run_epochs(rows, held_out, callbacks, epochs)
+        seen = WeightsSeen(bool(self.callbacks))
+        own = [seen, FiniteLoss(), *([stopping] if stopping else []), ticks]
+        self._run_epochs(rows, held_out, own, epochs)
         before = self.n_iter_
-        self._record(stopping, ticks, epochs)
+        record(self, own, epochs, held_out)
         self.t_ += len(rows.y) * (self.n_iter_ - before)
         # Models that an older version saved do not know theirs.
         self.input_range_ = rows.input_range(getattr(self, "input_range_", ()))
@@ -829,16 +840,18 @@ class KerasMLPClassifier(
     def _run_epochs(self, rows, held_out, callbacks, epochs):
         """Train the network for some epochs."""
         self._kept_layers = None
-        train_wrapper(
-            self._wrapper,
-            rows,
-            held_out,
-            callbacks=callbacks + fresh_callbacks(self.callbacks),
-            batch_size=self.batch_size_,
-            epochs=epochs,
-            random_state=self._seeds["order"],
-            verbose=self.verbose,
-        )
+        with lent_callbacks(self.callbacks) as given:
+            train_wrapper(
+                self._wrapper,
+                rows,
+                held_out,
+                callbacks=callbacks + given,
+                batch_size=self.batch_size_,
+                epochs=epochs,
+                random_state=self._seeds["order"],
+                verbose=self.verbose,
+            )
+        check_finite(self._network)
         self._kept_layers = KeptLayers(self._network)
 
     def _warn_if_short(self, rows):
@@ -855,21 +868,3 @@ class KerasMLPClassifier(
     def _snapshot(self):
         """Return the attributes that make a copy of this estimator a fitted one."""
         return {"_wrapper": self._wrapper, "_kept_layers": None}
-
-    def _record(self, stopping, ticks, epochs):
-        """Record the curves, the epoch whose weights are kept, and why it ended."""
-        before, curves = self.n_iter_, self._wrapper.history_
-        curves.update(fill_curves(curves, known=self.history_))
-        self.history_ = {name: list(map(float, c)) for name, c in curves.items()}
-        self.loss_curve_ = self.history_["loss"]
-        self.validation_loss_curve_ = self.history_.get("val_loss")
-        scores = self.validation_scores_ = self.history_.get("val_accuracy")
-        self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
-        if stopping and stopping.best_epoch_ is not None and self.restore_best_weights:
-            self.best_iter_ = before + stopping.best_epoch_ + 1
-        self.loss_ = self.loss_curve_[-1]
-        self.best_loss_ = None if stopping else min(self.loss_curve_)
-        self.best_validation_score_ = scores and scores[self.best_iter_ - 1]
-        weights = self._network.trainable_weights
-        self.n_parameters_ = sum(math.prod(w.shape) for w in weights)
-        self.stop_reason_ = stop_reason(stopping, ticks, epochs)

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from ._compiled import EVALUATION_ROWS, TensorRows, engine_for
+from ._network import plain_network
 
 
 class EpochOrder:
@@ -70,6 +71,21 @@ class EpochNetwork(keras.Sequential):
         if order is None:
             return super().fit(*args, **kwargs)
         return self.fit_epochs(*args, order=order, **kwargs)
+
+    def save(self, filepath, *args, **kwargs):
+        """Write a network of Keras' own layers that computes the same.
+
+        Plain Keras reads it, also where this package is not installed. The layers that
+        distort images in training are left out.
+
+        Parameters
+        ----------
+        filepath : path-like
+            The file.
+        *args, **kwargs
+            As for `keras.Model.save`.
+        """
+        plain_network(self).save(filepath, *args, **kwargs)
 
     def fit_epochs(  # noqa: PLR0913
         self,

@@ -16,6 +16,7 @@ import numpy as np
 from scikeras.wrappers import KerasClassifier
 from sklearn import config_context
 
+from . import backend_needed
 from ._compiled import pays_to_compile
 from ._epochs import EpochNetwork, EpochOrder
 from ._layers import DistortImages
@@ -27,11 +28,28 @@ from ._tensors import read_variables
 _STARTED_IN = []
 
 
+def _reduce_optimizer(optimizer):
+    described = keras.optimizers.serialize(optimizer)
+    return keras.saving.deserialize_keras_object, (described,)
+
+
+# In place of scikeras' own, which does not know all optimizers of Keras: a copy of Lamb
+# becomes a string.
+keras.optimizers.Optimizer.__reduce__ = _reduce_optimizer
+
+
 def refuse_fork():
     """Raise RuntimeError in a process that was forked after TensorFlow had started.
 
     Its threads are not forked, and TensorFlow would wait for them for ever.
+
+    Raises
+    ------
+    RuntimeError
+        Also if Keras computes with another backend than TensorFlow.
     """
+    if keras.config.backend() != "tensorflow":
+        raise RuntimeError(backend_needed(keras.config.backend()))
     if _STARTED_IN and _STARTED_IN[0] != os.getpid():
         raise RuntimeError(
             "this process was forked from one in which TensorFlow has started, and "
@@ -106,12 +124,19 @@ def renew_optimizer(wrapper, described, earlier=None):
     """
     network, wrapper.optimizer = wrapper.model_, build_optimizer(**described)
     wrapper.optimizer.build(network.trainable_variables)
-    known = {v.name: v for v in earlier.variables} if earlier is not None else {}
-    for variable in wrapper.optimizer.variables:
-        if variable.name in known and variable.name != "learning_rate":
-            variable.assign(known[variable.name])
+    if earlier is not None:
+        _take_over_state(earlier, wrapper.optimizer)
     network.compile(wrapper.optimizer, loss=wrapper.loss, metrics=["accuracy"])
     _remember_compiled(wrapper)
+
+
+def _take_over_state(earlier, optimizer):
+    """Copy all variables of an optimizer but the learning rate, if they fit."""
+    old, new = earlier.variables, optimizer.variables
+    if [v.shape for v in old] == [v.shape for v in new]:
+        for variable, value in zip(new, old, strict=True):
+            if variable.name != "learning_rate":
+                variable.assign(value)
 
 
 def renew_wrapper(wrapper, old, new):

@@ -126,7 +126,7 @@ CONSTRAINTS = {
     "augmentation": [StrOptions(set(AUGMENTATIONS)), Distortions, None],
     "image_shape": ["array-like", None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
-    "callbacks": [list, tuple, keras.callbacks.Callback, type, None],
+    "callbacks": [list, tuple, keras.callbacks.Callback, callable, None],
     "memory": [str, os.PathLike, HasMethods(["cache"]), None],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
