@@ -291,7 +291,7 @@ def predict(
       skmnist predict model.skmnist seven.jpg --show --save-seen seen
     """
     with library_noise_apart():
-        path = _model_file(Path(model))
+        path = model_file(Path(model))
         read, failed = _read_all(pictures)
         results = _predicted(path, read, ink) if read else []
         if save_seen is not None:
@@ -311,9 +311,26 @@ def predict(
     return 1 if failed else 0
 
 
-def _model_file(model: Path) -> Path:
-    """Return the file of a model, or of a study's model, if pictures fit it."""
+def model_file(model: Path) -> Path:
+    """Return the file of a model, or of a study's model, if pictures fit it.
+
+    Parameters
+    ----------
+    model : pathlib.Path
+        A file that `KerasMLPClassifier.save` wrote, or the folder of a study.
+
+    Returns
+    -------
+    path : pathlib.Path
+        The file.
+
+    Raises
+    ------
+    click.ClickException
+        If there is none, or one that reads no pictures of digits.
+    """
     from .._io import ModelFileError, read_archive
+    from ..reporting._drawing import check_reads_digits
 
     path = model / "model.skmnist" if model.is_dir() else model
     if model.is_dir() and not path.exists():
@@ -331,11 +348,10 @@ def _model_file(model: Path) -> Path:
         ) from None
     except (ModelFileError, KeyError, TypeError) as error:
         raise click.ClickException(str(error)) from error
-    if n_features not in (784, 64):
-        raise click.ClickException(
-            f"{model} takes {n_features} features; pictures are read by models of 784 "
-            "(28 x 28 pixels) or 64 (8 x 8)"
-        )
+    try:
+        check_reads_digits(n_features, model)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
     return path
 
 

@@ -371,8 +371,9 @@ def _placed(small: Grey) -> NDArray[np.float32]:
         centres = np.arange(small.shape[axis]) + 0.5
         mean = (small.sum(axis=1 - axis) * centres).sum() / total
         room = SIDE - small.shape[axis]
-        # In MNIST it lies in the pixel below and to the right of the middle.
-        corner.append(int(np.clip(np.ceil(SIDE / 2 - mean), 0, room)))
+        # In MNIST it lies in the pixel below and to the right of the middle. The tiny
+        # number is for rounding errors: they must not move a symmetrical digit.
+        corner.append(int(np.clip(np.ceil(SIDE / 2 - mean - 1e-4), 0, room)))
     top, left = corner
     # Rounding may have made the averages of ones a little larger than one.
     small = np.minimum(small, 1)
