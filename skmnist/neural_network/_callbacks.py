@@ -7,6 +7,7 @@ import functools
 import hashlib
 import math
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias, TypeVar, cast
@@ -15,12 +16,17 @@ import keras
 import numpy as np
 from sklearn import get_config
 from sklearn.callback import with_callbacks
+from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import _fit_context
 from ._epochs import fill_curves
 from ._inference import forward, network_layers
 from ._persistence import give_back, publish, unpublished
+from ._spec import advice_on_epochs
 from ._tensors import read_variables
+
+# A warning in a fit is told of the line that calls it, above four decorators.
+_TO_THE_CALLER = 6
 
 _Method = TypeVar("_Method", bound=Callable)
 
@@ -304,6 +310,30 @@ def stop_reason(stopping, ticks, epochs):
 def all_trained(epochs):
     """Return the reason to stop that no one has asked for."""
     return f"all {epochs} epochs are trained"
+
+
+def warn_if_short(classifier, n_samples):
+    """Warn if a classifier trained all epochs, and they were few.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        A classifier at the end of its `fit`. With "auto" it trained long enough.
+    n_samples : int
+        Number of training rows.
+
+    Warns
+    -----
+    sklearn.exceptions.ConvergenceWarning
+        If the training is too short, see `advice_on_epochs`.
+    """
+    ended = classifier.stop_reason_ == all_trained(classifier.epochs_)
+    if ended and classifier.epochs != "auto":
+        # Earlier calls of a training that goes on count, too.
+        n_epochs, batch_size = classifier.n_iter_, classifier.batch_size_
+        advice = advice_on_epochs(n_epochs, n_samples, batch_size)
+        if advice:
+            warnings.warn(advice, ConvergenceWarning, stacklevel=_TO_THE_CALLER)
 
 
 @contextmanager

@@ -4,7 +4,6 @@
 
 import os
 import time
-import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -14,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from .._io import read_archive, write_archive
@@ -25,13 +23,13 @@ from ._callbacks import (
     EpochTicks,
     FiniteLoss,
     WeightsSeen,
-    all_trained,
     check_finite,
     fit_method,
     hook_data,
     lent_callbacks,
     record,
     refuse_uncopied,
+    warn_if_short,
 )
 from ._compiled import n_threads
 from ._data import (
@@ -68,7 +66,6 @@ from ._spec import (
     CONSTRAINTS,
     AdviceMixin,
     PerLayer,
-    advice_on_epochs,
     check_partial_fit,
     check_together,
     describe,
@@ -460,8 +457,7 @@ class KerasMLPClassifier(
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            If all `epochs` are trained, and they are fewer than a tenth of those that
-            "auto" means.
+            If all `epochs` are trained, and "auto" means more than ten times as many.
         """
         started = time.perf_counter()
         refuse_fork()
@@ -485,7 +481,7 @@ class KerasMLPClassifier(
         kept = cache and cache.read(key)
         if kept:
             put_together(self, *kept)
-            self._warn_if_short(rows)
+            warn_if_short(self, len(rows.y))
             return self
         if resume:
             self._go_on(rows, seeds, settings)
@@ -496,7 +492,7 @@ class KerasMLPClassifier(
         self.fit_time_ = time.perf_counter() - started
         if cache:
             cache.write(key, *take_apart(self, without=OF_THE_DATA))
-        self._warn_if_short(rows)
+        warn_if_short(self, len(rows.y))
         return self
 
     @fit_method
@@ -612,7 +608,9 @@ class KerasMLPClassifier(
         if not in_training and self._spec["optimizer"]["schedule"] != "constant":
             # At the end of its schedule the rate is zero: Keras' own `fit` would
             # change nothing.
-            self._renew_optimizer({**self._spec["optimizer"], **STEADY})
+            described = {**self._spec["optimizer"], **STEADY}
+            renew_optimizer(wrapper, described)
+            self._spec = {**self._spec, "optimizer": described}
         # Its holder may change the weights, and predictions have to follow.
         wrapper.model_.is_lent = True
         return wrapper
@@ -723,17 +721,15 @@ class KerasMLPClassifier(
 
     def _current_layers(self):
         """Return the network's layers as arrays, as they are now."""
-        if self._kept_layers is None:  # in the midst of a training
-            return network_layers(self._network)
-        return self._kept_layers.current()
+        kept = self._kept_layers  # None in the midst of a training
+        return kept.current() if kept else network_layers(self._network)
 
     # ---- the steps of a fit --------------------------------------------------------
 
     def _stops_early(self, rows, held_out):
         """Return whether validation decides when to stop."""
-        if self.early_stopping == "auto":
-            return held_out is not None
-        return self.early_stopping
+        auto = self.early_stopping == "auto"
+        return held_out is not None if auto else self.early_stopping
 
     def _settle(self, rows, resume=False):
         """Return the parameters, with numbers that suit the rows in place of "auto"."""
@@ -792,11 +788,6 @@ class KerasMLPClassifier(
         self._seeds = seeds
         go_on(self, self._spec_for(rows, settings))
 
-    def _renew_optimizer(self, described):
-        """Give the network a new optimizer; its weights stay."""
-        renew_optimizer(self._wrapper, described)
-        self._spec = {**self._spec, "optimizer": described}
-
     def _train(self, rows, held_out, stop_early, epochs, again=None):
         """Train, and record the training; then train again, on rows with settings."""
         stopping = None
@@ -853,17 +844,6 @@ class KerasMLPClassifier(
             )
         check_finite(self._network)
         self._kept_layers = KeptLayers(self._network)
-
-    def _warn_if_short(self, rows):
-        """Warn if all epochs are trained and were few; "auto" means enough."""
-        ended = self.stop_reason_ == all_trained(self.epochs_)
-        if ended and self.epochs != "auto":
-            # Earlier calls of a training that goes on count, too.
-            batch_size = self.batch_size_
-            advice = advice_on_epochs(self.n_iter_, len(rows.y), batch_size)
-            if advice:
-                # The lines above: `fit`, and its wrapper for callbacks.
-                warnings.warn(advice, ConvergenceWarning, stacklevel=4)
 
     def _snapshot(self):
         """Return the attributes that make a copy of this estimator a fitted one."""

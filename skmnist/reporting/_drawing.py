@@ -84,7 +84,8 @@ def write_drawing_page(
     >>> X, y = load_digits_28x28(return_X_y=True)
     >>> classifier = KerasMLPClassifier(widths=16, epochs=2).fit(X[:200], y[:200])
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     page = write_drawing_page(classifier, f"{folder}/draw.html", X[200:], y[200:])
+    ...     path = f"{folder}/draw.html"
+    ...     page = write_drawing_page(classifier, path, X[200:], y[200:])
     ...     page.read_text()[:15]
     '<!DOCTYPE html>'
     """
