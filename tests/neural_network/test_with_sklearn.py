@@ -53,6 +53,9 @@ def classifier(**params):
             "depth": 1,
             "widths": 32,
             "learning_rate": 0.01,
+            # Programs of a schedule are made for one number of updates.
+            "learning_rate_schedule": "constant",
+            "dropout": 0.0,
             "epochs": 20,
             "random_state": 0,
             **params,

@@ -570,16 +570,10 @@ def mnist(mnist_home):
 
 @pytest.fixture(scope="module")
 def mnist_classifier(mnist):
-    classifier = KerasMLPClassifier(
-        widths=500,
-        epochs=8,
-        batch_size=128,
-        learning_rate_schedule="cosine",
-        batch_normalization=True,
-        early_stopping=False,
-        random_state=0,
-    )
-    return classifier.fit(mnist.data[mnist.train], mnist.target[mnist.train])
+    classifier = KerasMLPClassifier(widths=256, epochs=6, random_state=0)
+    # A third of the training data, for a model good enough to tell what it is shown.
+    rows = np.arange(len(mnist.data))[mnist.train][::3]
+    return classifier.fit(mnist.data[rows], mnist.target[rows])
 
 
 @pytest.mark.long
@@ -587,7 +581,7 @@ def test_mnist_is_read_as_pictures_as_it_is_as_arrays(
     mnist, mnist_classifier, tmp_path
 ):
     X, y = mnist.data[mnist.test], mnist.target[mnist.test]
-    assert mnist_classifier.score(X, y) > 0.98
+    assert mnist_classifier.score(X, y) > 0.96
     assert read_as_pictures(mnist_classifier, X[:500], y[:500], tmp_path) >= 0.95
 
 

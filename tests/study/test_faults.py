@@ -79,7 +79,7 @@ def test_a_study_killed_at_some_moments_ends_as_one_that_was_not(
     kept_at_a_kill = {}
     for n_trials in sorted(generator.sample(range(N_FITS), n_kills)):
         running = start(out, mark, *options)
-        wait_for(lambda n=n_trials: n_lines(out / FILE) >= n, running)
+        wait_for(lambda n=n_trials: n_lines(out / FILE) >= n, running, seconds=300)
         time.sleep(generator.uniform(0, 0.2))
         running.kill()
         running.communicate()
@@ -104,9 +104,9 @@ def test_a_study_killed_at_some_moments_ends_as_one_that_was_not(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_jobs", ["1", "2"])
 @pytest.mark.parametrize(
-    "number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+    ("number", "status", "n_jobs"),
+    [(signal.SIGTERM, 143, "1"), (signal.SIGINT, 130, "2")],
 )
 def test_a_study_that_is_asked_to_stop(tmp_path, mark, number, status, n_jobs):
     out = tmp_path / "study"
