@@ -38,6 +38,7 @@ from .neural_network import (
 from .preprocessing import (
     normalize_digit as normalize_digit,
     read_digit as read_digit,
+    read_digits as read_digits,
 )
 from .reporting import (
     log_search as log_search,

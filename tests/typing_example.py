@@ -46,6 +46,7 @@ from skmnist import (
     one_standard_error,
     prefer,
     read_digit,
+    read_digits,
     record_scoring,
     report_stages,
     significantly_better,
@@ -293,6 +294,10 @@ def use_find_overlap(given: Given) -> None:
 def use_read_digit(given: Given) -> None:
     assert_type(read_digit(given.picture), NDArray[np.float32])
     assert_type(read_digit(str(given.picture)), NDArray[np.float32])
+
+
+def use_read_digits(given: Given) -> None:
+    assert_type(read_digits(given.picture), list[list[NDArray[np.float32]]])
 
 
 def use_normalize_digit(given: Given) -> None:

@@ -20,7 +20,7 @@ _CORNERS = 0.4
 _FAINTEST = 0.08
 
 
-def with_paper(grey: Grey) -> Grey | None:
+def with_paper(grey: Grey, edges: float = _EDGES) -> Grey | None:
     """Put paper around a digit that was cut out close to its ink.
 
     What is ink and what is paper is told from the corners: no digit fills them. Other
@@ -30,6 +30,8 @@ def with_paper(grey: Grey) -> Grey | None:
     ----------
     grey : ndarray of shape (height, width)
         Grey values from 0 to 1.
+    edges : float
+        Most edges that a line across the picture meets, on average.
 
     Returns
     -------
@@ -40,7 +42,7 @@ def with_paper(grey: Grey) -> Grey | None:
     if np.ptp(grey) < _FAINTEST:
         return None
     ink = grey > otsu_threshold(grey)
-    if not _is_drawn(grey, ink):
+    if not _is_drawn(grey, ink, edges):
         return None
     corners = _corners(ink)
     if corners > 0.5:
@@ -51,7 +53,7 @@ def with_paper(grey: Grey) -> Grey | None:
     return np.pad(grey, room, constant_values=np.median(grey[~ink]))
 
 
-def _is_drawn(grey: Grey, high: NDArray[np.bool_]) -> bool:
+def _is_drawn(grey: Grey, high: NDArray[np.bool_], most: float) -> bool:
     """Return whether a picture has two tones, and few edges between them."""
     top, low = grey[high].mean(), grey[~high].mean()
     part = high.mean()
@@ -61,7 +63,7 @@ def _is_drawn(grey: Grey, high: NDArray[np.bool_]) -> bool:
     edges = max(
         (high[1:] != high[:-1]).sum(0).mean(), (np.diff(high) != 0).sum(1).mean()
     )
-    return bool(explained > _TWO_TONED and between < _BETWEEN and edges < _EDGES)
+    return bool(explained > _TWO_TONED and between < _BETWEEN and edges < most)
 
 
 def _corners(mask: NDArray[np.bool_]) -> float:

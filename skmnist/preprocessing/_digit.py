@@ -23,7 +23,7 @@ from ._binarize import (
     shape_within,
     without_specks,
 )
-from ._components import digit_mask, is_sheet
+from ._components import digit_mask, is_sheet, lines_of_digits
 from ._cut_out import with_paper
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP")
 # A digit is at least as large as a twentieth of a photograph's side. 50 pixels are
 # enough to see it well, and half as many to find it.
 _WORKING_SIDE, _COARSE_SIDE = 1024, 512
+# Most edges that a line across a picture of many digits meets.
+_EDGES_OF_MANY = 60
 # No digit can be seen in fewer pixels.
 _SMALLEST_SIDE = 5
 # If the opaque pixels have a wider range than this, they show paper and ink.
@@ -134,6 +136,69 @@ def normalize_digit(picture: ArrayLike) -> NDArray[np.float32]:
     return _normalized(_scaled(picture))
 
 
+def read_digits(path: str | os.PathLike[str]) -> list[list[NDArray[np.float32]]]:
+    """Read a photograph or scan of several digits as pictures like those of MNIST.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A picture as :func:`read_digit` takes it, with digits of about the same size
+        that do not touch.
+
+    Returns
+    -------
+    lines : list of list of float32 ndarray of shape (28, 28)
+        The digits: line by line from the top, each from left to right.
+
+    Raises
+    ------
+    PictureError
+        If the file cannot be read, or the picture shows no digit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image, ImageDraw, ImageFont
+    >>> from skmnist import read_digits
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture = Image.new("L", (200, 100), "white")
+    ...     draw = ImageDraw.Draw(picture)
+    ...     draw.text((20, 10), "1 7 4", "black", ImageFont.load_default(60))
+    ...     picture.save(f"{folder}/number.png")
+    ...     lines = read_digits(f"{folder}/number.png")
+    >>> [len(line) for line in lines]
+    [3]
+    """
+    path = os.fspath(path)
+    try:
+        grey = _read_grey(path)
+        framed = with_paper(grey, _EDGES_OF_MANY)
+        for candidate in [framed] if framed is not None else []:
+            with contextlib.suppress(PictureError):
+                return _lines(candidate)
+        return _lines(grey)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error
+
+
+def _lines(grey: Grey) -> list[list[NDArray[np.float32]]]:
+    """Convert a picture of several digits to pictures like those of MNIST."""
+    grey = without_specks(_large_enough(grey))
+    if not ink_is_dark(grey):
+        grey = 1 - grey
+    darkness = darkness_of(grey)
+    lines = lines_of_digits(darkness)
+    return [[_cut(darkness, mask) for mask in line] for line in lines]
+
+
+def _cut(darkness: Grey, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Cut out one of several digits, and place it."""
+    box = _box(mask, mask.shape, 0.2)
+    # What belongs to its neighbours is paper.
+    own = np.where(ndimage.binary_dilation(mask, iterations=2), darkness, 0)
+    return _placed(_fitted(_ink(own[box], mask[box])))
+
+
 def place_digit(ink: Grey) -> NDArray[np.float32]:
     """Scale and place a digit as in MNIST; all of the picture is the digit.
 
@@ -202,9 +267,7 @@ def _normalized(grey: Grey) -> NDArray[np.float32]:
 
 def _with_room(grey: Grey) -> NDArray[np.float32]:
     """Convert a picture in which there is more paper than ink."""
-    if min(grey.shape) < _SMALLEST_SIDE:
-        raise PictureError(f"{grey.shape[1]} x {grey.shape[0]} pixels show no digit")
-    grey = without_specks(grey)
+    grey = without_specks(_large_enough(grey))
     if not ink_is_dark(grey):
         grey = 1 - grey
     # A digit may be small in its picture: it is found first, then cut out and taken
@@ -216,6 +279,13 @@ def _with_room(grey: Grey) -> NDArray[np.float32]:
     grey = grey[_box(found, grey.shape, 0.4)]
     darkness = darkness_of(grey)
     return _placed(_fitted(_ink(darkness, digit_mask(darkness))))
+
+
+def _large_enough(grey: Grey) -> Grey:
+    """Raise PictureError for a picture in which no digit can be seen."""
+    if min(grey.shape) < _SMALLEST_SIDE:
+        raise PictureError(f"{grey.shape[1]} x {grey.shape[0]} pixels show no digit")
+    return grey
 
 
 def _found(grey: Grey) -> NDArray[np.bool_]:

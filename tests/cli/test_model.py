@@ -145,7 +145,8 @@ def test_fit_refuses_in_one_line_and_writes_nothing(
 
 def test_predict_prints_a_table(trained, pictures):
     paths = pictures / "0.png", pictures / "3.png"
-    finished = run("predict", trained[0], *paths)
+    # Printed digits are hardly any to a model of handwritten ones.
+    finished = run("predict", trained[0], *paths, "--sure", "0")
     assert (finished.returncode, finished.stderr) == (0, "")
     head, *rows = finished.stdout.splitlines()
     assert head.split() == ["file", "digit", "probability"]
@@ -374,3 +375,34 @@ def test_fit_draws_a_bar_on_a_terminal(tiny_data, tmp_path, monkeypatch):
 def test_pictures_as_text():
     picture = np.array([[1.0, 0.0, 0.6], [0.0, 1.0, 0.1]])
     assert as_characters(picture) == "@@  ++\n  @@.."
+
+
+# Several digits, and what is none
+
+
+def test_several_digits_are_read_line_by_line(trained, pictures, tmp_path, capsys):
+    one = np.asarray(Image.open(pictures / "3.png"))
+    zero = np.asarray(Image.open(pictures / "0.png"))
+    page = np.vstack([np.hstack([one, zero, zero]), np.hstack([zero, one, one])])
+    Image.fromarray(page).save(tmp_path / "page.png")
+    command = ["predict", str(trained[0]), str(tmp_path / "page.png"), "--digits"]
+    assert main([*command, "--sure", "0", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["pictures"]
+    assert entry["lines"] == ["300", "033"]
+    assert [digit["line"] for digit in entry["digits"]] == [0, 0, 0, 1, 1, 1]
+    assert main([*command, "--sure", "0", "--save-seen", str(tmp_path)]) == 0
+    row = capsys.readouterr().out.splitlines()[1]
+    assert row.split()[1:3] == ["300", "033"]
+    with Image.open(tmp_path / "page-seen.png") as seen:
+        assert seen.size == (84, 56)
+
+
+def test_what_is_hardly_a_digit_is_unsure(trained, pictures, capsys):
+    command = ["predict", str(trained[0]), str(pictures / "0.png"), "--sure", "1"]
+    assert main(command) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[1] == "unsure"
+    assert main([*command, "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["pictures"]
+    assert (entry["digit"], entry["unsure"]) == (0, True)
+    assert main([*command, "--digits"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[1] == "?"
