@@ -292,7 +292,7 @@ Each race here is decided by the code that `StagedSearchCV` uses, with the value
 beside a grid in which every candidate has {max} replicates. "Other than the simplest"
 is how often something else was chosen. It may be at most 5 % where nothing is better.
 
-Each rate from {null} races has a standard error of at most 0.7 points where it is near
+Each rate from {null} races has a standard error of at most 0.8 points where it is near
 5 %.
 """
 
