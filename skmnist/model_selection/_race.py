@@ -48,7 +48,7 @@ class Race:
         as an attribute with an underscore at its end: ``n_parameters`` are its
         weights, ``n_iter`` are its epochs. Candidates that are equally simple are in
         the order of their scores, then of the grid.
-    futility : float, default=0.02
+    futility : float, default=0.05
         The race ends if every other candidate has a smaller chance than this to show,
         with all replicates, that it is better than the simplest one. 0 goes on to the
         end.
@@ -109,7 +109,7 @@ class Race:
     min_replicates: int = 3
     alpha: float = 0.05
     ties: Sequence[str] = ("n_parameters", "n_iter")
-    futility: float = 0.02
+    futility: float = 0.05
     n_fresh: int = 3
     max_fits: int | None = None
 

@@ -207,7 +207,7 @@ def compare_on_replicates(
     >>> from skmnist.stats import compare_on_replicates
     >>> scores = [[0.95, 0.96, 0.95], [0.91, 0.93, 0.92], [0.95, 0.95, 0.96]]
     >>> compare_on_replicates(scores, 0, ratio=0.25).p_better().round(3).tolist()
-    [0.5, 0.006, 0.5]
+    [0.5, 0.005, 0.5]
     """
     scores = np.asarray(scores, dtype=float)
     require(

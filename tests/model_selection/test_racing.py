@@ -38,6 +38,7 @@ from skmnist import (
     best_score,
     compare_candidates,
     load_digits_28x28,
+    record_scoring,
     smallest,
 )
 from skmnist.model_selection import AllFailedError, table_verdict
@@ -218,6 +219,29 @@ def test_a_display_draws_candidates_that_have_left(raced):
     fitted, _ = raced
     display = StageScoresDisplay.from_search(fitted, stage="quality")
     assert np.isfinite(display.standard_errors).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"scoring": record_scoring(), "cv": ONE_SPLIT},
+        {"scoring": ["f1_macro", "accuracy"], "refit": "f1_macro"},
+        {
+            "scoring": lambda fitted, X, y: {"right": fitted.score(X, y), "one": 1.0},
+            "refit": "right",
+        },
+    ],
+    ids=["recorded", "several", "function"],
+)
+def test_several_metrics_race_by_the_one_that_decides(options):
+    raced = search(return_train_score=True, **{"refit": False, **options}).fit(X, Y)
+    metric, table = raced.metric_, raced.cv_results_
+    assert raced.best_params_["quality"] == 4
+    row = raced.best_index_
+    assert raced.best_score_ == table[f"mean_fresh_{metric}"][row]
+    # The stand-in does not learn, so its training score is about the same.
+    gap = table[f"mean_train_{metric}"] - table[f"mean_test_{metric}"]
+    assert np.abs(gap).max() < 0.1
 
 
 def test_a_stage_can_race_alone_or_not_at_all():
