@@ -119,7 +119,7 @@ def use_KerasMLPClassifier(given: Given) -> None:
     assert_type(clf.fit(given.X, given.y), KerasMLPClassifier)
     fitted = small().fit(given.X, given.y, X_val=given.X, y_val=given.y)
     assert_type(fitted.n_layers_, int)
-    assert_type(clf.partial_fit(given.X, given.y), KerasMLPClassifier)
+    assert_type(fitted.partial_fit(given.X, given.y), KerasMLPClassifier)
     accuracy: float = clf.score(given.X, given.y)
     labels: NDArray[Any] = clf.predict(given.X)
     probabilities: NDArray[np.floating[Any]] = clf.predict_proba(given.X)

@@ -147,8 +147,7 @@ class EpochNetwork(keras.Sequential):
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         shape = (len(y), batch_size) if compiled else None
-        wants_batches = any(_wants_batches(callback) for callback in callbacks or ())
-        own_loop = own_loop or wants_batches
+        own_loop |= any(_wants_batches(callback) for callback in callbacks or ())
         engine = None if own_loop else self._engine(row_weight is not None, shape)
         if engine is None:
             return super().fit(

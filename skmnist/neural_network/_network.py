@@ -175,6 +175,10 @@ class SmoothedCrossentropy(keras.losses.Loss):
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
 
 
+# `keras.layers.Normalization` divides by nothing below 1e-7.
+SMALLEST_SCALE = 1e-6
+
+
 def plain_network(network):
     """Return a network of Keras' own layers that computes the same.
 
@@ -197,7 +201,7 @@ def plain_network(network):
     factors = None
     for layer, plain in pairs:
         if isinstance(layer, ScaleInputs):
-            factors, _ = layer.affine()
+            factors = layer.affine()[0] * np.sqrt(plain.input_variance)
         elif layer.weights:
             weights = layer.get_weights()
             if factors is not None:
@@ -214,11 +218,10 @@ def _plain_layer(layer):
         return None
     common = {"name": layer.name, "dtype": layer.dtype}
     if isinstance(layer, ScaleInputs):
-        # It takes off the mean. The next layer does the rest: Keras does not divide by
-        # very small numbers.
-        centre = np.asarray(layer.centre)
+        # The factors, and what Keras does not divide by, go to the next layer.
+        scale = np.maximum(np.asarray(layer.scale), SMALLEST_SCALE)
         return keras.layers.Normalization(
-            mean=centre, variance=np.ones_like(centre), **common
+            mean=np.asarray(layer.centre), variance=scale**2, **common
         )
     if isinstance(layer, CheapDropout):
         noise_shape = (1, layer.input.shape[-1]) if layer.shared else None
