@@ -460,10 +460,12 @@ def use_study(given: Given) -> None:
 
 
 def use_reporting(given: Given) -> None:
-    from skmnist.reporting import to_markdown
+    from skmnist.reporting import to_markdown, write_drawing_page
     from skmnist.study import read_study
 
     assert_type(to_markdown(read_study(given.study)), str)
+    classifier = KerasMLPClassifier.load(given.study / "model.skmnist")
+    assert_type(write_drawing_page(classifier, given.out / "draw.html"), Path)
 
 
 def use_visualization(given: Given) -> None:

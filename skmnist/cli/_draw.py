@@ -82,12 +82,12 @@ def _check_page(page: Path) -> None:
 
 def _write_page(path: Path, page: Path, ink: float | None) -> dict[str, Any]:
     """Write the page of a model; return what is in it, as plain data."""
-    from .._io import ModelFileError, atomic_write
+    from .._io import atomic_write
     from ..neural_network._classifier import KerasMLPClassifier
     from ..reporting._drawing import MODEL, to_drawing_page
     from ..reporting._html import PAGE
     from ..study._artifacts import Evidence, read_evidence
-    from ..study._storage import HEADER, StudyFolderError
+    from ..study._storage import HEADER
 
     folder = path.parent
     of_study = path.name == MODEL and (folder / HEADER).is_file()
@@ -103,7 +103,7 @@ def _write_page(path: Path, page: Path, ink: float | None) -> dict[str, Any]:
         )
         with atomic_write(page) as file:
             file.write(text)
-    except (ModelFileError, StudyFolderError, OSError) as error:
+    except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
     return {
         "page": str(page),

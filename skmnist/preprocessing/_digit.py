@@ -443,7 +443,7 @@ def _placed(small: Grey) -> NDArray[np.float32]:
         room = SIDE - small.shape[axis]
         # In MNIST it lies in the pixel below and to the right of the middle. The tiny
         # number is for rounding errors: they must not move a symmetrical digit.
-        corner.append(int(np.clip(np.ceil(SIDE / 2 - mean - 1e-4), 0, room)))
+        corner.append(int(np.clip(np.ceil(SIDE / 2 - mean - 1e-5), 0, room)))
     top, left = corner
     # Rounding may have made the averages of ones a little larger than one.
     small = np.minimum(small, 1)

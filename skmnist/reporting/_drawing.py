@@ -149,8 +149,14 @@ def to_drawing_page(
     -------
     page : str
         HTML that contains style, scripts and network.
+
+    Raises
+    ------
+    ValueError
+        If a layer has an activation that network.js does not know.
     """
     layers = classifier._current_layers()
+    _check_activations(layers)
     network = _network(classifier, layers, ink)
     side = network["side"]
     network["misread"] = misread = _to_edit(predictions, side)
@@ -232,6 +238,18 @@ def _has_digits(n_features: int, predictions: Predictions | None) -> bool:
     side = square_side(n_features)
     pictures_fit = predictions is None or predictions.pictures.shape[1:] == (side, side)
     return n_features in N_PIXELS and pictures_fit
+
+
+def _check_activations(layers: list[Any]) -> None:
+    """Raise ValueError if a layer has an activation that network.js does not know."""
+    # Not at import: it loads Keras, which most readers of a study do not need.
+    from ..neural_network._spec import ACTIVATIONS
+
+    # The network of `model_` may have been changed to any function.
+    unknown = {layer.activation for layer in layers} - {*ACTIVATIONS, "softmax"}
+    if unknown:
+        names = ", ".join(sorted(unknown))
+        raise ValueError(f"the page to draw on cannot compute the activation {names}")
 
 
 def _network(

@@ -133,7 +133,7 @@ def to_html(study: Study, evidence: Evidence, *, drawing: str = "") -> str:
         "final": _final(study, evidence, draw),
         "misread": _misread(evidence.predictions, draw),
         "missing": _missing(study, evidence),
-        "drawing": drawing,
+        "draw_page": drawing,
         **_figures_of_all(study, draw),
         "no_drawing": draw.hint,
     }

@@ -164,11 +164,12 @@ function paint(canvas, picture) {
   const { height, width, values } = picture;
   canvas.height = height;
   canvas.width = width;
-  const paper = colour("--paper"), dark = colour("--ink"), data = new Uint8ClampedArray(4 * values.length);
-  values.forEach((value, i) => {
-    for (let c = 0; c < 3; c++) data[4 * i + c] = paper[c] + value * (dark[c] - paper[c]);
+  const paper = colour("--paper"), dark = colour("--ink");
+  const data = new Uint8ClampedArray(4 * values.length);
+  for (let i = 0; i < values.length; i++) {
+    for (let c = 0; c < 3; c++) data[4 * i + c] = paper[c] + values[i] * (dark[c] - paper[c]);
     data[4 * i + 3] = 255;
-  });
+  }
   canvas.getContext("2d").putImageData(new ImageData(data, width, height), 0, 0);
 }
 
@@ -294,6 +295,8 @@ function putDownOrLift() {
 
 // A row for each class: its name, its bar, its probability.
 function makeRows() {
+  const longest = Math.max(...classes.map((name) => name.length));
+  find("chances").style.setProperty("--name", `${Math.min(14, longest) + 1}ch`);
   for (const name of classes) {
     const row = find("chances").tBodies[0].insertRow(), heading = document.createElement("th");
     heading.scope = "row";

@@ -33,15 +33,17 @@ function withMargin(picture, margin) {
 }
 
 // The box around all values above a limit; null if there are none.
-function boxAbove(picture, limit) {
-  let top = Infinity, left = Infinity, bottom = -1, right = -1;
-  picture.values.forEach((value, i) => {
-    if (value > limit) {
-      const y = Math.floor(i / picture.width), x = i % picture.width;
-      top = Math.min(top, y); bottom = Math.max(bottom, y);
-      left = Math.min(left, x); right = Math.max(right, x);
+function boxAbove({ height, width, values }, limit) {
+  let top = height, left = width, bottom = -1, right = -1;
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      if (values[i] <= limit) continue;
+      if (top > y) top = y;
+      bottom = y;
+      if (left > x) left = x;
+      if (right < x) right = x;
     }
-  });
+  }
   if (bottom < 0) return null;
   return { top, left, height: bottom - top + 1, width: right - left + 1 };
 }
@@ -99,7 +101,8 @@ function otsuThreshold(values) {
   const nBins = 256, counts = new Float64Array(nBins);
   let lowest = Infinity, highest = -Infinity;
   for (const value of values) {
-    lowest = Math.min(lowest, value); highest = Math.max(highest, value);
+    if (value < lowest) lowest = value;
+    if (value > highest) highest = value;
   }
   if (lowest === highest) return lowest - 1;  // all is ink
   const step = (highest - lowest) / nBins;
@@ -172,7 +175,7 @@ function placed(small) {
   });
   // In MNIST the centre lies in the pixel below and to the right of the middle. The tiny
   // number is for rounding errors: they must not move a symmetrical digit.
-  const corner = (mean, room) => Math.min(room, Math.max(0, Math.ceil(SIDE / 2 - mean - 1e-4)));
+  const corner = (mean, room) => Math.min(room, Math.max(0, Math.ceil(SIDE / 2 - mean - 1e-5)));
   const top = corner(down / total, SIDE - small.height);
   const left = corner(across / total, SIDE - small.width);
   const digit = cutOut(small, -top, -left, SIDE, SIDE);
@@ -223,19 +226,24 @@ function squaredDistances(mask, kind) {
 
 // Replace each of n values by the lowest of the parabolas that stand on all of them.
 function transformLine(values, start, step, n) {
-  const line = Float64Array.from({ length: n }, (_, i) => values[start + i * step]);
-  const lowest = [0], borders = [-Infinity];
+  // The parabolas that are lowest somewhere, and from where on each one is.
+  const line = new Float64Array(n), lowest = new Int32Array(n), from = new Float64Array(n);
+  for (let i = 0; i < n; i++) line[i] = values[start + i * step];
   const meeting = (p, q) => (line[q] + q * q - line[p] - p * p) / (2 * (q - p));
+  let last = 0;
+  from[0] = -Infinity;
   for (let q = 1; q < n; q++) {
-    let border = meeting(lowest.at(-1), q);
-    while (border <= borders.at(-1)) {
-      lowest.pop(); borders.pop();
-      border = meeting(lowest.at(-1), q);
+    let border = meeting(lowest[last], q);
+    while (border <= from[last]) {
+      last -= 1;
+      border = meeting(lowest[last], q);
     }
-    lowest.push(q); borders.push(border);
+    last += 1;
+    lowest[last] = q;
+    from[last] = border;
   }
   for (let i = 0, k = 0; i < n; i++) {
-    while (k + 1 < borders.length && borders[k + 1] < i) k += 1;
+    while (k < last && from[k + 1] < i) k += 1;
     values[start + i * step] = (i - lowest[k]) ** 2 + line[lowest[k]];
   }
 }

@@ -59,7 +59,7 @@ def test_end_names_the_files_that_are_there(quick):
     named = finished.stdout.splitlines()[-2].split(": ")[1].split(", ")
     there = [path.name for path in out.iterdir() if not path.name.startswith(".")]
     assert sorted(named) == sorted(there)
-    assert {"report.md", "report.html"} <= set(named)
+    assert {"report.md", "report.html", "draw.html"} <= set(named)
     assert finished.stdout.splitlines()[-1] == f"To read: {out / 'report.html'}"
 
 
@@ -91,7 +91,7 @@ def test_study_as_json_is_one_document_and_its_progress_is_apart(quick, capfd):
 
 def test_report_writes_the_pages_again(quick, capsys):
     out, _ = quick
-    pages = [out / name for name in ("report.md", "report.html")]
+    pages = [out / name for name in ("report.md", "report.html", "draw.html")]
     before = [page.read_text() for page in pages]
     for page in pages:
         page.unlink()

@@ -347,13 +347,17 @@ def test_committed_study_of_mnist_stands_beside_the_report(no_figures):
     assert "Over all 48 rows the measured test accuracy is" in page
 
 
-def test_writing_the_report_leaves_two_files(study, tiny_study, tmp_path, page):
+def test_writing_the_report_leaves_three_files(
+    study, evidence, tiny_study, tmp_path, no_figures
+):
     folder = shutil.copytree(tiny_study, tmp_path / "study")
     before = {path.name for path in folder.iterdir()}
     markdown, paths = write_report(folder)
-    assert [path.name for path in paths] == ["report.md", "report.html"]
-    assert {p.name for p in folder.iterdir()} == {*before, "report.md", "report.html"}
+    names = ["report.md", "report.html", "draw.html"]
+    assert [path.name for path in paths] == names
+    assert {path.name for path in folder.iterdir()} == {*before, *names}
     assert paths[0].read_text(encoding="utf-8") == markdown
+    page = to_html(study, evidence, drawing="draw.html")
     assert paths[1].read_text(encoding="utf-8") == page
 
 
