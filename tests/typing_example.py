@@ -46,6 +46,7 @@ from skmnist import (
     one_standard_error,
     prefer,
     read_digit,
+    read_digits,
     record_scoring,
     report_stages,
     significantly_better,
@@ -118,7 +119,7 @@ def use_KerasMLPClassifier(given: Given) -> None:
     assert_type(clf.fit(given.X, given.y), KerasMLPClassifier)
     fitted = small().fit(given.X, given.y, X_val=given.X, y_val=given.y)
     assert_type(fitted.n_layers_, int)
-    assert_type(clf.partial_fit(given.X, given.y), KerasMLPClassifier)
+    assert_type(fitted.partial_fit(given.X, given.y), KerasMLPClassifier)
     accuracy: float = clf.score(given.X, given.y)
     labels: NDArray[Any] = clf.predict(given.X)
     probabilities: NDArray[np.floating[Any]] = clf.predict_proba(given.X)
@@ -295,6 +296,10 @@ def use_read_digit(given: Given) -> None:
     assert_type(read_digit(str(given.picture)), NDArray[np.float32])
 
 
+def use_read_digits(given: Given) -> None:
+    assert_type(read_digits(given.picture), list[list[NDArray[np.float32]]])
+
+
 def use_normalize_digit(given: Given) -> None:
     paper = np.full((60, 90), 200)
     paper[10:40, 50:58] = 30
@@ -455,10 +460,12 @@ def use_study(given: Given) -> None:
 
 
 def use_reporting(given: Given) -> None:
-    from skmnist.reporting import to_markdown
+    from skmnist.reporting import to_markdown, write_drawing_page
     from skmnist.study import read_study
 
     assert_type(to_markdown(read_study(given.study)), str)
+    classifier = KerasMLPClassifier.load(given.study / "model.skmnist")
+    assert_type(write_drawing_page(classifier, given.out / "draw.html"), Path)
 
 
 def use_visualization(given: Given) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from ._draw import draw
 from ._model import fit, predict
 from ._options import completion
 from ._study import report, status, study, tensorboard
@@ -55,7 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Examples:
       skmnist study --dataset mnist --out my-study
       skmnist fit --out model.skmnist
-      skmnist predict model.skmnist photograph.jpg""",
+      skmnist predict model.skmnist photograph.jpg
+      skmnist draw model.skmnist""",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package_name="skmnist", prog_name="skmnist")
@@ -63,5 +65,5 @@ def _commands() -> None:
     """Search the parameters of a multilayer perceptron in stages."""
 
 
-for _command in (study, status, report, tensorboard, fit, predict, completion):
+for _command in (study, status, report, tensorboard, fit, predict, draw, completion):
     _commands.add_command(_command)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from ..neural_network import KerasMLPClassifier
 
+    Lines = list[list[np.ndarray]]
+
 # Heavy modules are imported where they are used, so that --help answers at once.
 
 # From dark to light, as a terminal of light text on dark shows them.
@@ -37,6 +39,8 @@ DEFAULTS = {
     "early_stopping": False,
     "batch_normalization": True,
 }
+# A digit is unsure below this mean probability; docs/guide/command_line.md says why.
+SURE = 0.7
 # Many passes over few rows take as long as few passes over many rows.
 EPOCHS, EPOCHS_IF_FEW, FEW = 12, 60, 10_000
 
@@ -185,18 +189,17 @@ def _fit_and_save(
     out: str, options: dict[str, Any], quiet: bool, as_json: bool
 ) -> dict[str, Any]:
     """Load data, train, save; return the result as plain data."""
-    from ..datasets._registry import DATASETS, load_dataset
+    from ..datasets._registry import DATASETS, is_npz, load_dataset
     from ..reporting._text import describe_data
     from ..stats._standard_error import binomial_standard_error
     from ..study._records import StudyData
     from ._progress import fit_progress
 
-    data = load_dataset(options["dataset"], options["data"])
+    data = load_dataset(options["dataset"], options["data"], options["pixels"])
     described = StudyData.of(data)
     if not quiet:
         echo_text(describe_data(described), err=as_json)
-    is_file = options["dataset"].endswith(".npz")
-    if not is_file and not DATASETS[data.name].like_mnist:
+    if not is_npz(options["dataset"]) and not DATASETS[data.name].like_mnist:
         data.data = _placed_like_mnist(data.data)
     classifier = _classifier(options, data.train.stop)
     classifier.set_callbacks(*fit_progress(quiet))
@@ -264,11 +267,23 @@ def _classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier"
 )
 @click.option(
     "--ink",
-    default=1.0,
-    show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Value of full ink in the data that the model was trained on: 1 with the data "
-    "of skmnist, 16 with scikit-learn's load_digits, 255 with bytes.",
+    help="Value of full ink in the data that the model was trained on, if paper is 0: "
+    "16 with scikit-learn's load_digits, 255 with bytes.  [default: the model knows]",
+)
+@click.option(
+    "--digits",
+    "several",
+    is_flag=True,
+    help="Read all digits of each picture, line by line.",
+)
+@click.option(
+    "--sure",
+    default=SURE,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Say 'unsure' below this probability, the mean over small changes of the "
+    "picture; 0 never says so.",
 )
 def predict(
     model: str,
@@ -276,27 +291,31 @@ def predict(
     as_json: bool,
     show: bool,
     save_seen: str | None,
-    ink: float,
+    several: bool,
+    **how: Any,
 ) -> int:
-    """Read pictures of one digit each.
+    """Read pictures of one digit each, or with --digits of several.
 
     The pictures are photographs or scans: PNG, JPEG, TIFF, WebP, GIF or BMP. The ink
     may be dark on light or light on dark. The digit may be anywhere in the picture.
     MODEL is a file that skmnist fit or skmnist study wrote, or a study's folder.
 
     Pictures that cannot be read are named on standard error; the others are read. The
-    exit status is then 1, else 0.
+    exit status is then 1, else 0. A mark that is hardly a digit is "unsure".
 
     \b
     Examples:
       skmnist predict model.skmnist seven.jpg
       skmnist predict my-study scans/*.png --json
+      skmnist predict model.skmnist postcode.jpg --digits
       skmnist predict model.skmnist seven.jpg --show --save-seen seen
     """
     with library_noise_apart():
-        path = _model_file(Path(model))
-        read, failed = _read_all(pictures)
-        results = _predicted(path, read, ink) if read else []
+        path = model_file(Path(model))
+        read, failed = _read_all(pictures, several)
+        results = _predicted(path, read, **how) if read else []
+        if several:
+            results = [_as_number(file, results) for file in read]
         if save_seen is not None:
             _save_seen(Path(save_seen), read, results)
     if as_json:
@@ -307,16 +326,34 @@ def predict(
     elif results:
         _print_table(results)
     if show:
-        for file, digit in read.items():
-            echo("", file, *as_characters(digit).split("\n"), err=as_json)
+        for file, lines in read.items():
+            for digit in itertools.chain(*lines):
+                echo("", file, *as_characters(digit).split("\n"), err=as_json)
     for reason in failed.values():
         echo(f"Error: {reason}", err=True)
     return 1 if failed else 0
 
 
-def _model_file(model: Path) -> Path:
-    """Return the file of a model, or of a study's model, if pictures fit it."""
+def model_file(model: Path) -> Path:
+    """Return the file of a model, or of a study's model, if pictures fit it.
+
+    Parameters
+    ----------
+    model : pathlib.Path
+        A file that `KerasMLPClassifier.save` wrote, or the folder of a study.
+
+    Returns
+    -------
+    path : pathlib.Path
+        The file.
+
+    Raises
+    ------
+    click.ClickException
+        If there is none, or one that reads no pictures of digits.
+    """
     from .._io import ModelFileError, read_archive
+    from ..reporting._drawing import check_reads_digits
 
     path = model / "model.skmnist" if model.is_dir() else model
     if model.is_dir() and not path.exists():
@@ -334,60 +371,98 @@ def _model_file(model: Path) -> Path:
         ) from None
     except (ModelFileError, KeyError, TypeError) as error:
         raise click.ClickException(str(error)) from error
-    if n_features not in (784, 64):
-        raise click.ClickException(
-            f"{model} takes {n_features} features; pictures are read by models of 784 "
-            "(28 x 28 pixels) or 64 (8 x 8)"
-        )
+    try:
+        check_reads_digits(n_features, model)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
     return path
 
 
 def _read_all(
-    pictures: tuple[str, ...],
-) -> tuple[dict[str, "np.ndarray"], dict[str, str]]:
-    """Return the digits that can be read, and why the others cannot."""
+    pictures: tuple[str, ...], several: bool
+) -> tuple[dict[str, "Lines"], dict[str, str]]:
+    """Return the digits of pictures in lines, and why some cannot be read."""
     from ..preprocessing._binarize import PictureError
-    from ..preprocessing._digit import read_digit
+    from ..preprocessing._digit import read_digit, read_digits
 
     read, failed = {}, {}
     for file in dict.fromkeys(pictures):
         try:
-            read[file] = read_digit(file)
+            read[file] = read_digits(file) if several else [[read_digit(file)]]
         except PictureError as error:
             failed[file] = str(error)
     return read, failed
 
 
 def _predicted(
-    path: Path, read: dict[str, "np.ndarray"], ink: float
+    path: Path, read: dict[str, "Lines"], ink: float | None, sure: float
 ) -> list[dict[str, Any]]:
     """Return what the model predicts for each digit, as plain data."""
     import numpy as np
 
     from ..neural_network._classifier import KerasMLPClassifier
     from ..preprocessing._digit import reduce_to_8x8
+    from ..preprocessing._views import mean_over_views
 
     classifier = KerasMLPClassifier.load(path)
-    digits = list(read.values())
+    places = [
+        (file, i, digit)
+        for file, lines in read.items()
+        for i, line in enumerate(lines)
+        for digit in line
+    ]
+    digits = [digit for *_, digit in places]
     if classifier.n_features_in_ == 64:
         digits = [reduce_to_8x8(digit) for digit in digits]
-    rows = ink * np.stack([digit.ravel() for digit in digits])
+    low, high = (0.0, ink) if ink else _paper_and_ink(classifier)
+    rows = low + (high - low) * np.stack([digit.ravel() for digit in digits])
     labels = classifier.classes_.tolist()
     return [
         {
             "file": file,
+            "line": line,
             "digit": labels[probabilities.argmax()],
             "probability": float(probabilities.max()),
             "probabilities": dict(zip(labels, probabilities.tolist(), strict=True)),
+            "unsure": bool(certain < sure),
         }
-        for file, probabilities in zip(
-            read, classifier.predict_proba(rows), strict=True
+        for (file, line, _), probabilities, certain in zip(
+            places,
+            classifier.predict_proba(rows),
+            mean_over_views(classifier, rows).max(axis=1),
+            strict=True,
         )
     ]
 
 
+def _as_number(file: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what is read in a picture of several digits; "?" stands for unsure."""
+    own = [entry for entry in entries if entry["file"] == file]
+    lines = [
+        "".join("?" if e["unsure"] else str(e["digit"]) for e in line)
+        for _, line in itertools.groupby(own, key=lambda entry: entry["line"])
+    ]
+    return {
+        "file": file,
+        "digit": " ".join(lines),
+        "lines": lines,
+        "probability": min(entry["probability"] for entry in own),
+        "unsure": False,
+        "digits": [{k: v for k, v in entry.items() if k != "file"} for entry in own],
+    }
+
+
+def _paper_and_ink(classifier: "KerasMLPClassifier") -> tuple[float, float]:
+    """Return the values of paper and of full ink in a classifier's training data."""
+    from ..datasets._pixels import tell_scale
+
+    # Models that an older version saved do not know it.
+    lowest, highest = getattr(classifier, "input_range_", (0.0, 1.0))
+    return tell_scale(lowest, highest, whole=False) or (lowest, highest)
+
+
 def _save_seen(
-    folder: Path, read: dict[str, "np.ndarray"], results: list[dict[str, Any]]
+    folder: Path, read: dict[str, "Lines"], results: list[dict[str, Any]]
 ) -> None:
     """Save what the network saw; no picture that was given is replaced."""
     from PIL import Image
@@ -395,7 +470,8 @@ def _save_seen(
     from .._io import atomic_write
 
     taken = {Path(file).stem for file in read}
-    for (file, digit), entry in zip(read.items(), results, strict=True):
+    for (file, lines), entry in zip(read.items(), results, strict=True):
+        digit = side_by_side(lines)
         stem = f"{Path(file).stem}-seen"
         names = itertools.chain([stem], (f"{stem}-{i}" for i in itertools.count(2)))
         name = next(name for name in names if name not in taken)
@@ -410,13 +486,24 @@ def _save_seen(
             raise click.ClickException(str(error)) from error
 
 
+def side_by_side(lines: "Lines") -> "np.ndarray":
+    """Return the digits of a picture as one picture."""
+    import numpy as np
+
+    most = max(map(len, lines))
+    blank = np.zeros_like(lines[0][0])
+    return np.vstack(
+        [np.hstack([*line, *[blank] * (most - len(line))]) for line in lines]
+    )
+
+
 def _print_table(results: list[dict[str, Any]]) -> None:
     """Print a line for each picture, with columns as wide as they must be."""
     from rich.text import Text
 
     cells = [["file", "digit", "probability"]]
     for entry in results:
-        label = visible(str(entry["digit"]))
+        label = "unsure" if entry["unsure"] else visible(str(entry["digit"]))
         probability = f"{100 * entry['probability']:.1f} %"
         cells.append([visible(entry["file"]), label, probability])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -47,15 +47,27 @@ def data_options(command: Function) -> Function:
     Parameters
     ----------
     command : callable
-        The function of a command, with parameters ``dataset`` and ``data``.
+        The function of a command, with parameters ``dataset``, ``data``, ``pixels``.
 
     Returns
     -------
     command : callable
-        The same function, with ``--dataset`` and ``--data``.
+        The same function, with ``--dataset``, ``--data`` and ``--pixels``.
     """
     names = describe_names()
-    folder = click.option("--data", metavar="DIR", help="Folder with the MNIST files.")
+    folder = click.option(
+        "--data",
+        metavar="DIR",
+        help="Folder with the MNIST files; no other place is searched then.",
+    )
+    pixels = click.option(
+        "--pixels",
+        default="auto",
+        show_default=True,
+        metavar="auto|keep|LOW..HIGH",
+        help="Values of paper and of full ink in FILE.npz; auto tells them from the "
+        "training part, keep leaves the pixels as they are.",
+    )
     dataset = click.option(
         "--dataset",
         default=AUTO,
@@ -64,7 +76,7 @@ def data_options(command: Function) -> Function:
         shell_complete=complete_dataset,
         help="; ".join(f"{name}: {what}" for name, what in names.items()) + ".",
     )
-    return dataset(folder(command))
+    return dataset(folder(pixels(command)))
 
 
 class Duration(click.ParamType):

@@ -190,8 +190,9 @@ def report(
     """Write a study's page again, and print the study as Markdown.
 
     Makes DIR/report.html, for a browser, and DIR/report.md again from the study's
-    files. With OTHER, the folder of another study, nothing is written: only the
-    differences between the two are printed.
+    files; for a study of digits also DIR/draw.html, the page to draw on. With OTHER,
+    the folder of another study, nothing is written: only the differences between the
+    two are printed.
 
     \b
     Examples:
@@ -242,11 +243,13 @@ def _print_as_json(folder: str) -> None:
 def _write_and_print(folder: str, html: str | None) -> None:
     from ..reporting._html import write_report
 
-    try:
-        markdown, paths = write_report(folder, html)
-    except OSError as error:
-        hint = "" if html else "; name another place with --html FILE"
-        raise click.ClickException(f"{error}{hint}") from error
+    # The page to draw on needs the final model, which loads TensorFlow.
+    with library_noise_apart():
+        try:
+            markdown, paths = write_report(folder, html)
+        except OSError as error:
+            hint = "" if html else "; name another place with --html FILE"
+            raise click.ClickException(f"{error}{hint}") from error
     echo_text(markdown)
     echo(f"Written: {', '.join(map(str, paths))}", err=True)
 

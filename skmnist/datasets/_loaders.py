@@ -2,18 +2,15 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import gzip
 import hashlib
 import os
 import shutil
 import threading
 import urllib.request
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, overload
+from typing import Literal, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,32 +19,26 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
-from .._io import atomic_write, check_readable_file, may_access, temporary_path
+from .._io import atomic_write, may_access, temporary_path
+from ._files import (
+    FOUR_KEYS,
+    TWO_KEYS,
+    Array,
+    DataError as DataError,
+    DataNotFoundError as DataNotFoundError,
+    StrPath,
+    check_file,
+    read_npz,
+    require,
+)
+from ._labels import join_labels, plain_labels
+from ._mnist_files import check_mnist, find_mnist
+from ._pixels import scale_pixels
 
-StrPath: TypeAlias = str | os.PathLike[str]
-Array: TypeAlias = NDArray[Any]
 Answer = TypeVar("Answer")
 
-# Keras' keys, the names and shapes of the IDX files, the checksums of their content.
-_KEYS = ("x_train", "y_train", "x_test", "y_test")
-_STEMS = ("train-images", "train-labels", "t10k-images", "t10k-labels")
-_SHAPES = ((60000, 28, 28), (60000,), (10000, 28, 28), (10000,))
-_SHA256 = (
-    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-)
 _URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 _ANSWER_SECONDS, _DOWNLOAD_SECONDS = 4, 300
-
-
-class DataError(ValueError):
-    """Data cannot be used. The message is one line and names the file."""
-
-
-class DataNotFoundError(DataError, FileNotFoundError):
-    """The data are not there, nor in any of the places where they may be."""
 
 
 @overload
@@ -76,17 +67,21 @@ def fetch_mnist(
 ) -> Bunch | tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Load MNIST from a folder, the Keras cache or the network.
 
-    Three folders are searched, in this order: `data_home`, ``$SKMNIST_DATA`` and the
-    Keras cache. The first one with data is used. It holds the four IDX files, plain or
-    gzip, or Keras' ``mnist.npz``.
+    If you name a folder, MNIST must be there. Else the folder ``$SKMNIST_DATA`` and the
+    Keras cache are searched; the first with MNIST is used. A folder holds the four IDX
+    files, plain or gzip, or Keras' ``mnist.npz``. A folder that you name may also hold
+    another common form of MNIST (the guide lists them), or have it in a folder below,
+    such as ``MNIST/raw``.
     Source: LeCun, Bottou, Bengio and Haffner, Proc. IEEE 86(11), 2278-2324, 1998.
 
     Parameters
     ----------
     data_home : str or path-like, default=None
-        The folder to search first.
+        The folder with MNIST. No other place is searched then, and nothing is
+        downloaded. It may also be the path of ``mnist.npz``.
     download_if_missing : bool, default=True
-        Let Keras download 11 MB. Without a network this fails within ten seconds.
+        Let Keras download 11 MB, unless `data_home` is given. Without a network this
+        fails within ten seconds.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
 
@@ -112,17 +107,14 @@ def fetch_mnist(
     --------
     >>> X, y = fetch_mnist(return_X_y=True)  # doctest: +SKIP
     """
-    named = filter(None, (data_home, os.environ.get("SKMNIST_DATA")))
-    folders = [_check_folder(Path(os.path.expanduser(folder))) for folder in named]
-    folders += _keras_folders()
-    arrays = next(filter(None, map(_read_folder, folders)), None)
+    arrays, places = _read_first(data_home)
     reason = "no download was asked for"
     try:
         arrays = arrays or (_download() if download_if_missing else None)
     except Exception as error:  # Keras raises bare exceptions
         reason = f"{_URL} cannot be downloaded, {error!r}"
     if not arrays:
-        where = f"MNIST is in none of {', '.join(map(str, folders))}, and {reason}"
+        where = f"MNIST is in none of {', '.join(map(str, places))}, and {reason}"
         raise DataNotFoundError(f"{where}; put its files there or set SKMNIST_DATA")
     bunch = make_bunch(
         arrays, "MNIST (LeCun, Cortes and Burges; CC BY-SA 3.0) in [0, 1]"
@@ -174,24 +166,32 @@ def load_digits_28x28(
     return (bunch.data, bunch.target) if return_X_y else bunch
 
 
-def load_npz(path: StrPath) -> Bunch:
-    """Load pictures and labels from a NumPy archive. Pickles are refused.
+def load_npz(path: StrPath, pixels: object = "auto") -> Bunch:
+    """Load pictures and labels from a NumPy archive. No code in it is run.
 
     Parameters
     ----------
     path : str or path-like
         An ``.npz`` file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or
         with ``X`` and ``y``. Of the latter, a sixth of each class becomes the test
-        part; it is always the same one.
-        Pictures have the shape (n, height, width) or (n, n_features). Whole numbers
-        must be from 0 to 255 and are divided by 255. Floating-point numbers are kept.
-        Labels have the shape (n,) and are whole numbers or text.
+        part; it is always the same one. Other common names work too, such as
+        ``train_images``, or ``data`` and ``target``.
+        Pictures have the shape (n, height, width) or (n, n_features); they may have
+        one channel. Labels are whole numbers of any type, text, bytes, True and False,
+        or such Python objects. They have the shape (n,) or (n, 1), or a column for
+        each class with a single 1 in each row.
+    pixels : str or pair of numbers, default="auto"
+        The values of paper and of full ink, as in ``"0..255"``. "auto" tells them from
+        the training part: 0 to 1, 16, 255, 1023, 4095, 16383 or 65535, -1 to 1, -0.5
+        to 0.5, or -128 to 127. "keep" leaves the pixels as they are, as "auto" does
+        with values in no such range, for example standardized ones.
 
     Returns
     -------
     dataset : :class:`~sklearn.utils.Bunch`
         As from :func:`fetch_mnist`, with data of shape (n_samples, n_features), the
-        training part first, and an int64 or str target of shape (n_samples,).
+        training part first, and an int64, uint64 or str target of shape (n_samples,).
+        `DESCR` says how the pixels were scaled.
 
     Raises
     ------
@@ -206,21 +206,47 @@ def load_npz(path: StrPath) -> Bunch:
     ...     load_npz(f"{folder}/own.npz").target_names.tolist()
     ['cat', 'dog']
     """
-    _check_file(path, DataNotFoundError)
-    arrays = _read_npz(path, _KEYS, ("X", "y"))
-    for i in range(0, len(arrays), 2):
-        arrays[i] = _check_pair(path, *arrays[i : i + 2])
+    return load_own(path, pixels)[0]
+
+
+def load_own(path: StrPath, pixels: object) -> tuple[Bunch, str]:
+    """Return what `load_npz` returns, and a sentence on the scale of its pixels."""
+    path = os.path.expanduser(path)
+    check_file(path, DataNotFoundError)
+    arrays = read_npz(path, [*FOUR_KEYS, *TWO_KEYS])
+    try:
+        for i in range(0, len(arrays), 2):
+            arrays[i] = _check_shapes(path, *arrays[i : i + 2])
+            arrays[i + 1] = plain_labels(arrays[i + 1])
+        if len(arrays) == 4:
+            arrays[1::2] = join_labels(*arrays[1::2])
+        _check_parts(path, arrays)
+        arrays[::2], said = scale_pixels(arrays[::2], pixels)
+    except DataError:
+        raise
+    except ValueError as error:
+        raise DataError(f"{path}: {error}") from error
+    if len(arrays) == 2:
+        arrays = split_stratified(*arrays, test_size=1 / 6)
+    return make_bunch(arrays, f"Loaded from {path}. {said}"), said
+
+
+def _check_parts(path: StrPath, arrays: list[Array]) -> None:
+    """Raise DataError unless data can train a classifier, and judge it."""
     counts = np.unique(arrays[1], return_counts=True)[1]
-    _require(len(counts) > 1, path, "one class to train with, at least 2 are needed")
+    require(len(counts) > 1, path, "one class to train with, at least 2 are needed")
     if len(arrays) == 2:
         enough = counts.min() > 1 and counts.sum() >= 6 * len(counts)
-        _require(enough, path, "too few rows of a class for a stratified test part")
-        arrays = split_stratified(*arrays, test_size=1 / 6)
-    train, test = (f"{x.dtype} {x.shape[1:]}" for x in arrays[::2])
-    _require(train == test, path, f"pictures {train} to train, {test} to test")
-    unknown = np.setdiff1d(arrays[3], arrays[1]).tolist()
-    _require(not unknown, path, f"test labels unknown in training: {unknown[:5]}")
-    return make_bunch(arrays, f"Loaded from {path}")
+        require(enough, path, "too few rows of a class for a stratified test part")
+        return
+    train, test = (
+        f"{'floats' if x.dtype.kind == 'f' else 'whole numbers'} {x.shape[1:]}"
+        for x in arrays[::2]
+    )
+    require(train == test, path, f"pictures of {train} to train, {test} to test")
+    known = set(arrays[1].tolist())
+    unknown = [label for label in np.unique(arrays[3]).tolist() if label not in known]
+    require(not unknown, path, f"test labels unknown in training: {unknown[:5]}")
 
 
 def check_digits(bunch: Bunch) -> None:
@@ -242,7 +268,7 @@ def check_digits(bunch: Bunch) -> None:
     """
     others = sorted(set(bunch.target.tolist()) - set(range(10)))
     what = f"labels outside 0-9 where digits are asked for: {others[:5]}"
-    _require(not others, bunch.get("name", "data set"), what)
+    require(not others, bunch.get("name", "data set"), what)
 
 
 def _keras_folders() -> list[Path]:
@@ -252,77 +278,50 @@ def _keras_folders() -> list[Path]:
     return [home / "datasets" for home in homes]
 
 
-def _check_folder(folder: Path) -> Path:
-    """Return a folder that the user names, which may be missing, if it can be read."""
+def _check_place(place: StrPath) -> Path:
+    """Return a place that the user names, which may be missing, if it can be read."""
+    require(os.fspath(place) != "", "the folder of MNIST", "has an empty name")
+    folder = Path(os.path.expanduser(place))
     missing = not folder.exists()
-    _require(
-        missing or folder.is_dir(), folder, "is no folder; name the one with MNIST"
-    )
-    readable = missing or may_access(folder, os.R_OK | os.X_OK)
-    _require(readable, folder, "may not be read")
+    archive = folder.is_file() and folder.suffix.casefold() in (".npz", ".arff")
+    usable = missing or archive or folder.is_dir()
+    require(usable, folder, "is no folder; name the one with MNIST")
+    readable = missing or archive or may_access(folder, os.R_OK | os.X_OK)
+    require(readable, folder, "may not be read")
     return folder
 
 
-def _check_file(path: StrPath, missing: type["DataError"] = DataError) -> None:
-    """Raise DataError unless a path is a file that may be read; see `_io`."""
-    try:
-        check_readable_file(path)
-    except OSError as error:
-        kind = missing if isinstance(error, FileNotFoundError) else DataError
-        raise kind(f"{path}: {error.strerror}") from error
+def _read_first(named: StrPath | None) -> tuple[list[Array] | None, list[Path]]:
+    """Return MNIST from the first place that has it, and the places searched."""
+    if named is not None:
+        place = _check_place(named)
+        arrays, errors = find_mnist(place)
+        if arrays is None:
+            raise errors[0][1] if errors else _holds_none(place)
+        return arrays, [place]
+    places = [(folder, False) for folder in _keras_folders()]
+    if variable := os.environ.get("SKMNIST_DATA"):
+        places.insert(0, (_check_place(variable), True))
+    for folder, deep in places:
+        arrays, errors = find_mnist(folder, deep=deep)
+        if arrays is not None:
+            return arrays, [folder]
+        # Files with the names of MNIST in the folder itself are no reason to look on.
+        for error in (error for strict, error in errors if strict):
+            raise error
+    return None, [folder for folder, _ in places]
 
 
-def _read_folder(folder: Path) -> list[Array] | None:
-    """Return the four checked arrays in a folder (plain before gzip), or None."""
-    paths = [min(folder.glob(f"{s}[-.]idx?-ubyte*"), default=None) for s in _STEMS]
-    found = [path for path in paths if path]
-    if len(found) == len(_STEMS):
-        return _check_mnist(found, map(_read_idx, found, _SHAPES))
-    if (npz := folder / "mnist.npz").exists():
-        return _check_mnist([npz] * 4, _read_npz(npz, _KEYS))
-    lacks = [stem for stem, path in zip(_STEMS, paths, strict=True) if not path]
-    _require(not found, folder, f"incomplete, lacks {', '.join(lacks)}")
-    return None
-
-
-def _header(shape: tuple[int, ...]) -> bytes:
-    """Return the first bytes of an IDX file: its type, dimensions and sizes."""
-    return bytes((0, 0, 8, len(shape))) + np.array(shape, ">u4").tobytes()
-
-
-def _read_idx(path: Path, shape: tuple[int, ...]) -> Array:
-    """Read an IDX file, plain or gzip; its content says which."""
-    _check_file(path)
-    header = _header(shape)
-    size = len(header) + int(np.prod(shape))
-    try:
-        with open(path, "rb") as file:
-            opener = gzip.open if file.read(2) == b"\x1f\x8b" else open
-        with opener(path, "rb") as file:
-            content = file.read(size + 1)  # one more byte shows trailing garbage
-    except (OSError, EOFError, zlib.error) as error:
-        what = "truncated" if isinstance(error, EOFError) else "cannot be read"
-        raise DataError(f"{path}: {what}, {error!r}") from error
-    start, magic, n = content[: len(header)], content[:4], len(content)
-    _require(header.startswith(magic), path, f"foreign magic number 0x{magic.hex()}")
-    _require(header.startswith(start), path, f"size mismatch, not {shape}")
-    _require(n >= size, path, f"truncated, {n} bytes instead of {size}")
-    _require(n <= size, path, f"trailing garbage after {size} bytes")
-    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
-
-
-def _check_mnist(places: Sequence[StrPath], arrays: Iterable[Array]) -> list[Array]:
-    """Return the four arrays if they are MNIST as published."""
-    arrays = list(arrays)
-    for where, x, shape, sha256 in zip(places, arrays, _SHAPES, _SHA256, strict=True):
-        found, due = f"{x.dtype} {x.shape}", f"uint8 {shape}"
-        _require(found == due, where, f"size mismatch, {found} instead of {due}")
-        _require(x.ndim > 1 or x.max() <= 9, where, "labels outside 0-9")
-        # The digest of the IDX file's bytes, also if the array comes from an npz file.
-        digest = hashlib.sha256(_header(shape))
-        digest.update(np.ascontiguousarray(x))
-        _require(digest.hexdigest() == sha256, where, "wrong checksum, not MNIST")
-    return arrays
+def _holds_none(place: Path) -> DataNotFoundError:
+    """Return the error about a folder without MNIST."""
+    if not place.exists():
+        return DataNotFoundError(f"{place}: no such folder")
+    names = sorted(os.listdir(place)) if place.is_dir() else []
+    held = ", ".join([*names[:5], *(["..."] if len(names) > 5 else [])]) or "nothing"
+    return DataNotFoundError(
+        f"{place}: no MNIST in this folder, neither the four IDX files nor mnist.npz "
+        f"nor another known form; it holds {held}"
+    )
 
 
 def _download() -> list[Array]:
@@ -343,7 +342,7 @@ def _download() -> list[Array]:
     partial = temporary_path(final)
     try:
         train, test = _within(_DOWNLOAD_SECONDS, download)
-        arrays = _check_mnist([_URL] * 4, (*train, *test))
+        arrays = check_mnist(_URL, (*train, *test))
         if partial.exists():
             with open(partial, "rb") as source, atomic_write(final, "wb") as file:
                 shutil.copyfileobj(source, file)
@@ -369,37 +368,19 @@ def _within(seconds: float, work: Callable[[], Answer]) -> Answer:
     return future.result(seconds)
 
 
-def _read_npz(path: StrPath, *layouts: tuple[str, ...]) -> list[Array]:
-    """Return the arrays of the first of `layouts` (tuples of keys) found."""
-    _check_file(path)
-    # np.load would also accept a file with a single array.
-    _require(zipfile.is_zipfile(path), path, "cannot be read, no NumPy archive")
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            found = archive.files
-            keys = next((keys for keys in layouts if set(keys) <= set(found)), ())
-            arrays = [np.asarray(archive[key]) for key in keys]
-    except Exception as error:  # zipfile, zlib and NumPy have their own errors
-        raise DataError(f"{path}: cannot be read, {error!r}") from error
-    lacks = " or ".join(map(", ".join, layouts))
-    _require(bool(keys), path, f"lacks {lacks}; holds {found or 'nothing'}")
-    return arrays
-
-
-def _check_pair(path: StrPath, x: Array, y: Array) -> Array:
-    """Check pictures and labels; return the pictures as uint8 or float32."""
-    shaped = x.ndim in (2, 3) and y.ndim == 1 and x.size > 0 and len(x) == len(y)
-    typed = x.dtype.kind in "biuf" and y.dtype.kind in "biuU"
+def _check_shapes(path: StrPath, x: Array, y: Array) -> Array:
+    """Check that there is a label for each picture; return pictures without channel."""
+    if x.ndim == 4 and 1 in (x.shape[1], x.shape[3]):
+        x = x[..., 0] if x.shape[3] == 1 else x[:, 0]
+    shaped = x.ndim in (2, 3) and y.ndim in (1, 2) and x.size > 0 and len(x) == len(y)
+    typed = x.dtype.kind in "biuf"
     found = f"pictures {x.dtype} {x.shape}, labels {y.dtype} {y.shape}"
-    due = "(n, h, w) or (n, d) numbers, (n,) whole numbers or text"
-    _require(shaped and typed, path, f"{found}; needed are {due}")
-    if x.dtype.kind in "iu":
-        _require(x.min() >= 0 and x.max() <= 255, path, "pixels outside 0-255")
-        return x.astype(np.uint8, copy=False)
-    with np.errstate(over="ignore"):  # becomes infinite, which is checked below
-        x = x.astype(np.float32, copy=False)
-    _require(np.isfinite(x).all(), path, "pixels that are not finite in float32")
-    return x
+    due = "(n, h, w) or (n, d) numbers, and n labels"
+    require(shaped and typed, path, f"{found}; needed are {due}")
+    with np.errstate(over="ignore"):  # becomes infinite in float32
+        finite = np.isfinite(x.astype(np.float32)) if x.dtype.kind == "f" else True
+    require(bool(np.all(finite)), path, "pixels that are not finite in float32")
+    return x.astype(np.uint8) if x.dtype.kind == "b" else x
 
 
 def split_stratified(X: Array, y: Array, test_size: float | int) -> list[Array]:
@@ -444,7 +425,8 @@ def make_bunch(arrays: Sequence[Array], descr: str) -> Bunch:
     if pictures[0].dtype == np.uint8:
         data /= 255
     target = np.concatenate(labels)
-    target = target if target.dtype.kind == "U" else target.astype(np.int64)
+    if target.dtype.kind != "U" and target.dtype != np.uint64:
+        target = target.astype(np.int64)
     n_train, n = len(labels[0]), len(target)
     # Labels as Python values: NumPy's type has the length of the longest text.
     digest = hashlib.sha256(repr((n_train, data.shape, target.tolist())).encode())
@@ -460,9 +442,3 @@ def make_bunch(arrays: Sequence[Array], descr: str) -> Bunch:
         fingerprint=digest.hexdigest(),
         DESCR=descr,
     )
-
-
-def _require(condition: bool, where: object, what: str) -> None:
-    """Raise DataError with a place and a reason unless a condition holds."""
-    if not condition:
-        raise DataError(f"{where}: {what}")

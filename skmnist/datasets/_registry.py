@@ -39,6 +39,9 @@ class NamedDataset:
     note : str, default=""
         What to say, before the reason, if "auto" takes it because the first data set
         is not there.
+    takes_folder : bool, default=True
+        Whether `load` looks into the folder ``data_home``. If not, to name one is an
+        error.
     like_mnist : bool, default=True
         False for digits that are placed in their square in another way than those of
         MNIST. ``skmnist fit`` then places them like MNIST, as ``skmnist predict`` does
@@ -49,6 +52,7 @@ class NamedDataset:
     description: str
     auto: bool = False
     note: str = ""
+    takes_folder: bool = True
     like_mnist: bool = True
 
 
@@ -75,6 +79,7 @@ DATASETS = {
         "the 1,797 digits that ship with scikit-learn, at 28 x 28",
         auto=True,
         note="The digits that ship with scikit-learn stand in for MNIST",
+        takes_folder=False,
         like_mnist=False,
     ),
 }
@@ -110,7 +115,9 @@ def _with_names(function: Function) -> Function:
 
 
 @_with_names
-def load_dataset(name: StrPath, data_home: StrPath | None = None) -> "Bunch":
+def load_dataset(
+    name: StrPath, data_home: StrPath | None = None, pixels: object = "auto"
+) -> "Bunch":
     """Load a data set by the name that the command line takes.
 
     Parameters
@@ -120,14 +127,17 @@ def load_dataset(name: StrPath, data_home: StrPath | None = None) -> "Bunch":
         `load_npz`. With "auto", a data set that is not there is a reason to try the
         next one; damaged files are an error.
     data_home : str or path-like, default=None
-        The folder to search for MNIST first.
+        The folder with MNIST. No other place is searched then, and "auto" tries no
+        other data set. Data sets that are in no folder refuse one.
+    pixels : str or pair of numbers, default="auto"
+        The scale of the pixels of an ``.npz`` file, see `load_npz`.
 
     Returns
     -------
     dataset : :class:`~sklearn.utils.Bunch`
         What the loader returns, with two more fields: `name`, the name of the data set
-        or the file's name without ".npz", and `note`, a sentence if "auto" took
-        another data set than the first.
+        or the file's name without ".npz", and `note`: how the pixels of a file were
+        scaled, or a sentence if "auto" took another data set than the first.
 
     Raises
     ------
@@ -141,17 +151,29 @@ def load_dataset(name: StrPath, data_home: StrPath | None = None) -> "Bunch":
     >>> load_dataset("digits").name
     'digits'
     """
-    from ._loaders import DataError, load_npz
+    from ._loaders import DataError, load_own
 
     name = os.fspath(name)
-    if name.endswith(".npz"):
-        return _named(load_npz(name), Path(name).stem)
-    if name == AUTO:
-        return _load_first(data_home)
-    if name not in DATASETS:
+    is_file = is_npz(name)
+    if not is_file and name not in (AUTO, *DATASETS):
         known = ", ".join([AUTO, *DATASETS])
         raise DataError(f"{name}: unknown data set; use {known}, or a path to an .npz")
+    takes_folder = not is_file and (name == AUTO or DATASETS[name].takes_folder)
+    if data_home is not None and not takes_folder:
+        raise DataError(f"{name}: is not in a folder; leave out {os.fspath(data_home)}")
+    if is_file:
+        bunch, note = load_own(name, pixels)
+        return _named(bunch, Path(name).stem, note)
+    if pixels != "auto":
+        raise DataError(f"{name}: has a known scale; pixels are for .npz files")
+    if name == AUTO:
+        return _load_first(data_home)
     return _named(DATASETS[name].load(data_home), name)
+
+
+def is_npz(name: StrPath) -> bool:
+    """Return whether a data set is named by the path of an ``.npz`` file."""
+    return os.fspath(name).casefold().endswith(".npz")
 
 
 def _load_first(data_home: StrPath | None) -> "Bunch":
@@ -160,6 +182,8 @@ def _load_first(data_home: StrPath | None) -> "Bunch":
 
     *others, last = AUTO_NAMES
     note = ""
+    if data_home is not None:  # nothing stands in for what is in a folder
+        return _named(DATASETS[AUTO_NAMES[0]].load(data_home), AUTO_NAMES[0])
     for name, following in zip(others, AUTO_NAMES[1:], strict=True):
         try:
             return _named(DATASETS[name].load(data_home), name, note)

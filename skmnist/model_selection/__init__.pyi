@@ -4,6 +4,11 @@ from ._evaluation import (
 from ._executors import (
     ClusterError as ClusterError,
 )
+from ._race import (
+    Finish as Finish,
+    Race as Race,
+    RaceState as RaceState,
+)
 from ._rules import (
     best_score as best_score,
     explain as explain,

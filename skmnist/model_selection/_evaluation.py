@@ -29,6 +29,9 @@ from .._compat import (
 )
 from .._versions import installed_versions
 from ._executors import TRIES, GivenUp, open_workers
+from ._results import objects, pad_outcomes, race_columns
+from ._scoring import FittedAttribute
+from ._stage import overlay, random_states
 
 if TYPE_CHECKING:
     from sklearn.callback import CallbackContext
@@ -50,11 +53,11 @@ class Trial:
     candidate : int
         Row of the candidate in ``cv_results_``.
     split : int
-        Number of the split, from 0.
+        Number of the split, from 0; in a race the number of the replicate.
     first : int
         Row of the first candidate that is evaluated together with this one. All
         candidates of a stage are evaluated together; those that it grows by later are
-        another group.
+        another group, and so is each replicate of a race.
     n_together : int
         Number of trials of that group.
     params : dict
@@ -104,6 +107,54 @@ class Task:
     split: tuple[int, int]
     context: CallbackContext
     deadline: float | None  # no fit starts after this, in seconds since the epoch
+    replicate: Replicate
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """What the fits of several candidates have in common, so that they compare.
+
+    Parameters
+    ----------
+    number : int
+        Its number.
+    fold : int
+        Number of the split that fits and judges.
+    seed : int or None, default=None
+        Value of every ``random_state``; None leaves them as they are.
+    measured : tuple of str, default=()
+        Learned numbers of the classifier to return, without the underscore.
+    keeps_rows : bool, default=False
+        Whether to return which rows were classified correctly.
+    """
+
+    number: int
+    fold: int
+    seed: int | None = None
+    measured: tuple[str, ...] = ()
+    keeps_rows: bool = False
+
+
+@dataclass(frozen=True)
+class Raced:
+    """What the results of a search tell of a candidate that has raced.
+
+    Parameters
+    ----------
+    outcomes : list of dict
+        What scikit-learn returns for its fits, replicate by replicate.
+    fresh : list of dict
+        The same for replicates that did not choose it; the winner has some.
+    columns : dict
+        Values of more columns.
+    right : ndarray of bool of shape (n_replicates, n_rows) or None
+        Which rows it classified correctly, on one split.
+    """
+
+    outcomes: list[dict]
+    fresh: list[dict]
+    columns: dict[str, Any]
+    right: NDArray[np.bool_] | None = None
 
 
 class FixedFolds:
@@ -193,7 +244,9 @@ class Evaluation:
             "verbose": search.verbose,
             "caller": search,
         }
-        self.candidates, self.outcomes, self.right = [], [], []
+        self.candidates, self.right = [], []
+        self.by_candidate: list[list[dict]] = []  # outcomes of its fits
+        self.raced: list[Raced | None] = []
         self.more = defaultdict(list)
         self.results = {"params": []}
 
@@ -205,9 +258,15 @@ class Evaluation:
         self.workers.close()
 
     @property
+    def first_scores(self) -> dict | float:
+        """Test scores of the first fit: one, or several by their names."""
+        return self.by_candidate[0][0]["test_scores"]
+
+    @property
     def last_failure(self) -> str | None:
         """What the last fit that failed raised, in one line; None without one."""
-        errors = [one["fit_error"] for one in self.outcomes if one["fit_error"]]
+        fits = [fit for outcomes in self.by_candidate for fit in outcomes]
+        errors = [fit["fit_error"] for fit in fits if fit["fit_error"]]
         return named_error(errors[-1]) if errors else None
 
     def evaluate(
@@ -240,14 +299,78 @@ class Evaluation:
         ValueError
             If all fits fail.
         """
+        n_splits = len(self._folds())
+        self._announce(len(candidates), n_splits)
+        pairs = [
+            (candidate, Replicate(fold, fold))
+            for candidate, fold in product(range(len(candidates)), range(n_splits))
+        ]
+        answers = self._fit(candidates, pairs, n_splits, stage, callback_ctx)
+        outcomes = [outcome for outcome, _ in answers]
+        right = []
+        if self.n_splits == 1:
+            right = [_right_of(where.get("inspected")) for _, where in answers]
+        return self._collect(candidates, outcomes, right, stage)
+
+    def replicate(
+        self,
+        candidates: Sequence[dict[str, Any]],
+        running: Sequence[int],
+        replicates: Sequence[Replicate],
+        *,
+        stage: str,
+        callback_ctx: CallbackContext,
+    ) -> list[list[tuple[dict, dict]]]:
+        """Fit and score some candidates of a stage that races, on some replicates.
+
+        Parameters
+        ----------
+        candidates : list of dict
+            Parameters of all candidates of the stage.
+        running : list of int
+            Positions of those to fit.
+        replicates : list of Replicate
+            The replicates, for each of them.
+        stage : str
+            Name of the stage.
+        callback_ctx : CallbackContext
+            The task of scikit-learn's callbacks that these fits are parts of.
+
+        Returns
+        -------
+        answers : list of list of (dict, dict)
+            For each of them, and each replicate, what `fit_and_score` returns.
+
+        Raises
+        ------
+        BudgetSpentError
+            If the time is over before all are fitted.
+        """
+        self._folds()
+        pairs = list(product(running, replicates))
+        n_numbers = max(replicate.number for replicate in replicates) + 1
+        answers = self._fit(candidates, pairs, n_numbers, stage, callback_ctx)
+        n = len(replicates)
+        return [answers[i * n : (i + 1) * n] for i in range(len(running))]
+
+    def _folds(self) -> list[tuple[NDArray, NDArray]]:
         folds = self.folds.split(self.X, self.y, **self.split_params)
         if len(folds) != self.n_splits:
             raise ValueError(
                 "cv.split and cv.get_n_splits return inconsistent results. Expected "
                 f"{self.n_splits} splits, got {len(folds)}"
             )
-        self._announce(len(candidates), len(folds))
-        pairs = list(product(range(len(candidates)), range(len(folds))))
+        return folds
+
+    def _fit(
+        self,
+        candidates: Sequence[dict[str, Any]],
+        pairs: Sequence[tuple[int, Replicate]],
+        n_numbers: int,
+        stage: str,
+        callback_ctx: CallbackContext,
+    ) -> list[tuple[dict, dict]]:
+        """Run pairs of candidate and replicate, wherever the workers are."""
         contexts = [
             callback_ctx.subcontext(task_name="candidate-split-evaluation", task_id=i)
             for i in range(len(pairs))
@@ -257,14 +380,14 @@ class Evaluation:
                 estimator=clone(self.estimator),
                 params=candidates[candidate],
                 candidate=(candidate, len(candidates)),
-                split=(split, len(folds)),
+                split=(replicate.number, n_numbers),
                 context=context,
                 deadline=self.deadline,
+                replicate=replicate,
             )
-            for (candidate, split), context in zip(pairs, contexts, strict=True)
+            for (candidate, replicate), context in zip(pairs, contexts, strict=True)
         ]
-        outcomes, right = self._run(tasks, folds, stage)
-        return self._collect(candidates, outcomes, right, stage)
+        return self._run(tasks, self._folds(), stage)
 
     def _announce(self, n_candidates: int, n_splits: int) -> None:
         if self.search.verbose > 0:
@@ -273,25 +396,25 @@ class Evaluation:
                 f"totalling {n_candidates * n_splits} fits"
             )
 
-    def _run(self, tasks: list[Task], folds: list, stage: str) -> list[list]:
+    def _run(
+        self, tasks: list[Task], folds: list, stage: str
+    ) -> list[tuple[dict, dict]]:
         """Run tasks wherever the workers are, and report each as it finishes."""
-        outcomes, right = {}, {}
+        answers = {}
         shared = (self.X, self.y, folds, self.common)
         for number, answer in self.workers.run(fit_and_score, shared, tasks):
             if answer is None:  # the time was over before the fit began
                 continue
             if isinstance(answer, GivenUp):
-                answer = self._given_up(answer, folds[tasks[number].split[0]][1])
-            outcomes[number], where = answer
-            if self.n_splits == 1:
-                right[number] = _right_of(where.get("inspected"))
+                answer = self._given_up(answer, folds[tasks[number].replicate.fold][1])
+            answers[number] = answer
             if self.search.on_trial_end is not None:
                 self.search.on_trial_end(
-                    self._trial(tasks[number], outcomes[number], where, stage)
+                    self._trial(tasks[number], *answer, len(tasks), stage)
                 )
-        if len(outcomes) < len(tasks):
-            raise BudgetSpentError(len(outcomes), len(tasks))
-        return [[one[n] for n in sorted(one)] for one in (outcomes, right)]
+        if len(answers) < len(tasks):
+            raise BudgetSpentError(len(answers), len(tasks))
+        return [answers[number] for number in sorted(answers)]
 
     def _given_up(self, answer: GivenUp, test: NDArray) -> tuple[dict, dict]:
         """Make the outcome of a fit whose process was killed too often."""
@@ -314,34 +437,82 @@ class Evaluation:
             outcome["train_scores"] = scores
         return outcome, {"host": None, "pid": None, "versions": {}}
 
-    def _trial(self, task: Task, outcome: dict, where: dict, stage: str) -> Trial:
+    def _trial(
+        self, task: Task, outcome: dict, where: dict, n_together: int, stage: str
+    ) -> Trial:
         scores = outcome["test_scores"]
+        told = {n: v for n, v in where.items() if n not in ("measured", "right")}
         return Trial(
             stage=stage,
             candidate=len(self.candidates) + task.candidate[0],
             split=task.split[0],
             first=len(self.candidates),
-            n_together=task.candidate[1] * task.split[1],
+            n_together=n_together,
             params=task.params,
             scores=dict(scores) if isinstance(scores, dict) else {"score": scores},
             fit_seconds=outcome["fit_time"],
             score_seconds=outcome["score_time"],
             error=outcome["fit_error"],
-            **where,
+            **told,
         )
 
     def _collect(
         self, candidates: Sequence[dict], outcomes: list, right: list, stage: str
     ) -> dict[str, Any]:
         """Add a stage's rows to the results, as scikit-learn's searches do."""
+        self._check_failures(outcomes)
+        n = self.n_splits
+        self.by_candidate.extend(
+            outcomes[i * n : (i + 1) * n] for i in range(len(candidates))
+        )
+        self.raced.extend([None] * len(candidates))
+        self.right.extend(right or [None] * len(candidates))
+        return self._tabulate(candidates, stage)
+
+    def collect_race(
+        self, candidates: Sequence[dict], raced: Sequence[Raced], stage: str
+    ) -> dict[str, Any]:
+        """Add the rows of a stage that has raced to the results.
+
+        Parameters
+        ----------
+        candidates : list of dict
+            Parameters of the estimator.
+        raced : list of Raced
+            What each candidate has done.
+        stage : str
+            Name of the stage.
+
+        Returns
+        -------
+        results : dict of ndarray
+            ``cv_results_`` of all candidates so far.
+
+        Raises
+        ------
+        ValueError
+            If all fits fail.
+        """
+        self._check_failures([fit for one in raced for fit in one.outcomes + one.fresh])
+        self.by_candidate.extend(one.outcomes for one in raced)
+        self.raced.extend(raced)
+        self.right.extend(one.right for one in raced)
+        return self._tabulate(candidates, stage)
+
+    def _check_failures(self, outcomes: list[dict]) -> None:
         _warn_or_raise_about_fit_failures(outcomes, self.search.error_score)
         if callable(self.search.scoring):
             # Whether it returns several metrics is known only now.
             _insert_error_scores(outcomes, self.search.error_score)
+
+    def _tabulate(self, candidates: Sequence[dict], stage: str) -> dict[str, Any]:
         self.candidates.extend(candidates)
-        self.outcomes.extend(outcomes)
-        self.right.extend(right)
         self.more["stage"].extend([stage] * len(candidates))
+        any_raced = any(self.raced)
+        rows, width = self.by_candidate, self.n_splits
+        if any_raced:
+            width = max(map(len, rows))
+            rows = [pad_outcomes(outcomes, width) for outcomes in rows]
         with warnings.catch_warnings():
             # scikit-learn warns of NaN once per column and per call, about all rows
             # so far. The search itself warns once, about the new rows.
@@ -349,10 +520,12 @@ class Evaluation:
                 "ignore", r"One or more of the (test|train) scores are non-finite"
             )
             self.results = self.search._format_results(
-                self.candidates, self.n_splits, self.outcomes, self.more
+                self.candidates, width, [fit for row in rows for fit in row], self.more
             )
+        if any_raced:
+            self.results |= race_columns(self.results, self.by_candidate, self.raced)
         if any(one is not None for one in self.right):
-            self.results["right"] = _objects(self.right)
+            self.results["right"] = objects(self.right)
         return self.results
 
 
@@ -361,14 +534,6 @@ def _right_of(inspected: object) -> NDArray[np.bool_] | None:
     right = inspected.get("right") if isinstance(inspected, Mapping) else None
     is_row = isinstance(right, np.ndarray) and right.dtype == bool and right.ndim == 1
     return right if is_row else None
-
-
-def _objects(values: Sequence[object]) -> NDArray[np.object_]:
-    """Make a column of objects, also of arrays that are equally long."""
-    column = np.empty(len(values), dtype=object)
-    for i, value in enumerate(values):
-        column[i] = value
-    return column
 
 
 def fit_and_score(
@@ -396,7 +561,8 @@ def fit_and_score(
     """
     if task.deadline is not None and time.time() >= task.deadline:
         return None
-    train, test = folds[task.split[0]]
+    replicate = task.replicate
+    train, test = folds[replicate.fold]
     inspect, common = common["inspect"], {**common, "return_estimator": True}
     del common["inspect"]
     outcome = _fit_and_score(
@@ -405,7 +571,7 @@ def fit_and_score(
         y,
         train=train,
         test=test,
-        parameters=task.params,
+        parameters=seeded(task.estimator, task.params, replicate.seed),
         split_progress=task.split,
         candidate_progress=task.candidate,
         callback_ctx=task.context,
@@ -413,9 +579,42 @@ def fit_and_score(
     )
     where = {"host": node(), "pid": os.getpid(), "versions": versions()}
     fitted = outcome.pop("estimator")
-    if inspect is not None and outcome["fit_error"] is None:
+    if outcome["fit_error"] is not None:
+        return outcome, where
+    if inspect is not None:
         where["inspected"] = inspect(fitted, *_safe_split(fitted, X, y, test, train))
+    where["measured"] = {
+        name: FittedAttribute(f"{name}_")(fitted, X) for name in replicate.measured
+    }
+    if replicate.keeps_rows:
+        X_test, y_test = _safe_split(fitted, X, y, test, train)
+        where["right"] = np.asarray(fitted.predict(X_test) == np.asarray(y_test))
     return outcome, where
+
+
+def seeded(
+    estimator: BaseEstimator, params: Mapping[str, Any], seed: int | None
+) -> dict[str, Any]:
+    """Return parameters with a seed for every ``random_state``.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        The estimator that takes the parameters.
+    params : dict
+        The parameters of a candidate.
+    seed : int or None
+        The seed; None returns the parameters as they are.
+
+    Returns
+    -------
+    params : dict
+        A copy.
+    """
+    if seed is None:
+        return dict(params)
+    everything = overlay(estimator.get_params(), params)
+    return {**params, **dict.fromkeys(random_states(everything), seed)}
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from numbers import Real
 from typing import Any
@@ -26,6 +26,11 @@ VALIDATION_COLUMNS = (
     "mean_train_score",
     "mean_train_accuracy",
 )
+
+
+# What a search with a race adds to its table.
+RACE_REPLICATES = "race_replicates"
+RACE_COLUMNS = ("race_finish", "race_behind", "race_standard_error", "race_p_value")
 
 
 def take_rows(
@@ -109,12 +114,103 @@ def gaps(cv_results: CVResults) -> Floats:
 
 
 def split_scores(cv_results: CVResults, index: int) -> list[float]:
-    """Return the scores of a row, one per split; none if the table has means only."""
+    """Return the scores of a row, one per split; none if the table has means only.
+
+    A candidate that has left a race has a score for each replicate that it ran.
+    """
     column = next(name for name in SCORE_COLUMNS if name in cv_results)
     suffix, scores = column.removeprefix("mean_"), []
     while (name := f"split{len(scores)}_{suffix}") in cv_results:
         scores.append(float(cv_results[name][index]))
+    if RACE_REPLICATES in cv_results:
+        return scores[: int(cv_results[RACE_REPLICATES][index])]
     return scores
+
+
+def pad_outcomes(outcomes: Sequence[dict], n_fits: int) -> list[dict]:
+    """Return a candidate's outcomes, with NaN for the fits that were not made."""
+
+    def nothing(value: object) -> object:
+        return dict.fromkeys(value, np.nan) if isinstance(value, dict) else np.nan
+
+    missing = {name: nothing(value) for name, value in outcomes[0].items()}
+    return [*outcomes, *[missing] * (n_fits - len(outcomes))]
+
+
+def race_columns(
+    results: CVResults, by_candidate: Sequence[list[dict]], raced: Sequence[Any]
+) -> dict[str, Any]:
+    """Return the columns of a table that a race changes, or adds.
+
+    Parameters
+    ----------
+    results : dict
+        The table, with NaN where a candidate had left.
+    by_candidate : list of list of dict
+        The outcomes of the fits of each candidate.
+    raced : list of (Raced or None)
+        What is known of each; None for a stage without a race.
+
+    Returns
+    -------
+    columns : dict
+        Means, standard deviations and ranks over the fits that were made; numbers of
+        replicates; what the races say; and scores that did not choose.
+    """
+    n_fits = np.array([len(outcomes) for outcomes in by_candidate])
+    columns: dict[str, Any] = {RACE_REPLICATES: n_fits}
+    for name in [n.removeprefix("mean_") for n in results if n.startswith("mean_")]:
+        columns |= _over_fits(results, name, by_candidate)
+    for name in RACE_COLUMNS:
+        columns[name] = objects(
+            [None if one is None else one.columns[name] for one in raced]
+        )
+    metrics = [n.removeprefix("mean_test_") for n in results if "mean_test_" in n]
+    for metric in metrics:
+        fresh = [
+            [_score(fit, metric) for fit in ([] if one is None else one.fresh)]
+            for one in raced
+        ]
+        columns[f"mean_fresh_{metric}"] = _each(np.mean, fresh)
+        columns[f"std_fresh_{metric}"] = _each(np.std, fresh)
+    return columns
+
+
+def _over_fits(
+    results: CVResults, name: str, by_candidate: Sequence[list[dict]]
+) -> dict[str, Floats]:
+    """Return mean, deviation and rank of a column over the fits that were made."""
+    part, _, metric = name.partition("_")
+    values = [
+        [fit[name] if name in fit else _score(fit, metric, part) for fit in outcomes]
+        for outcomes in by_candidate
+    ]
+    means = _each(np.mean, values)
+    found = {f"mean_{name}": means, f"std_{name}": _each(np.std, values)}
+    if f"rank_{name}" in results:
+        worst = np.nanmin(means) - 1 if np.isfinite(means).any() else 0.0
+        filled = np.where(np.isnan(means), worst, means)
+        ranks = (filled[None, :] > filled[:, None]).sum(axis=1) + 1
+        found[f"rank_{name}"] = ranks.astype(np.int32)
+    return found
+
+
+def _score(fit: dict, metric: str, part: str = "test") -> float:
+    scores = fit[f"{part}_scores"]
+    return float(scores[metric] if isinstance(scores, dict) else scores)
+
+
+def _each(function: Callable, lists: Sequence[list[float]]) -> Floats:
+    """Apply a function to each list; NaN for one that is empty."""
+    return np.array([function(one) if one else np.nan for one in lists], dtype=float)
+
+
+def objects(values: Sequence[object]) -> NDArray[np.object_]:
+    """Make a column of objects, also of arrays that are equally long."""
+    column = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        column[i] = value
+    return column
 
 
 def standard_error(cv_results: CVResults) -> float:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,15 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_random_state
 
 from .._compat import cause_of_failure
+from ._race import Race, RaceState
+from ._racing import (
+    RaceTooLongError,
+    Racing,
+    check_races,
+    explain_race,
+    race_of,
+    seed_of_races,
+)
 from ._results import highest, split_scores, take_rows, written
 from ._rules import explain
 from ._scoring import deciding_metric, recorded_metrics
@@ -80,15 +89,37 @@ class SearchRun:
         self.evaluation = evaluation
         self.parameters = evaluation.estimator.get_params()
         check_stages(search.stages, self.parameters, evaluation.estimator)
+        check_races(search, evaluation, self.parameters)
         self.random_state = check_random_state(search.random_state)
         self.results: dict[str, Any] = {"params": []}
         self.metric: str | None = None
         self.carried: dict[str, Any] = {}  # what the stages so far have chosen
         self.done: list[StageResult] = []
+        self.race_seed: int | None = None
+        if any(race_of(stage, search) for stage in search.stages):
+            self.race_seed = seed_of_races(search.random_state, self.parameters)
 
     def run(self, stage: Stage, search_ctx: CallbackContext) -> StageResult:
         """Evaluate a stage and choose its winner; the next stage starts from it."""
         rows, full, note = self._plan(stage)
+        race = race_of(stage, self.search)
+        if race is not None:
+            result = self._race(rows, full, race, search_ctx, note)
+        else:
+            result = self._try_all(rows, full, search_ctx, note)
+        self.carried = result.best_params
+        self.done.append(result)
+        return result
+
+    def _try_all(
+        self,
+        rows: StageRows,
+        full: list[dict[str, Any]],
+        search_ctx: CallbackContext,
+        note: str,
+    ) -> StageResult:
+        """Evaluate all candidates on all splits, and choose by the stage's rule."""
+        stage = rows.stage
         if stage.grow is None:
             self._evaluate(stage, full, search_ctx, f"stage {stage.name}")
         else:
@@ -98,10 +129,50 @@ class SearchRun:
             self._evaluate(stage, full, stage_ctx, "grid")
             note = self._grow(rows, stage_ctx)
             stage_ctx.call_on_fit_task_end(estimator=self.search)
-        result = self._choose(rows, note)
-        self.carried = result.best_params
-        self.done.append(result)
-        return result
+        return self._choose(rows, note)
+
+    def _race(
+        self,
+        rows: StageRows,
+        full: list[dict[str, Any]],
+        race: Race,
+        search_ctx: CallbackContext,
+        note: str,
+    ) -> StageResult:
+        """Let the candidates race; the winner is who wins the race."""
+        stage = rows.stage
+        ctx = search_ctx.subcontext(
+            task_name=f"stage {stage.name}", max_subtasks=None
+        ).call_on_fit_task_begin(estimator=self.search)
+        # Each stage has its own seeds: a winner must not bring its lucky ones along.
+        seed = None if self.race_seed is None else (self.race_seed, len(self.done))
+        try:
+            racing = Racing(
+                self.evaluation,
+                stage,
+                race,
+                full,
+                [self._with_all(one) for one in rows.tried],
+                seed=seed,
+                callback_ctx=ctx,
+            )
+        except RaceTooLongError as error:
+            if self.done:
+                raise  # what the stages before have found counts
+            raise ValueError(f"stage {stage.name!r}: {error}") from None
+        state = racing.run()
+        raced = racing.table()
+        self._add(
+            stage,
+            len(full),
+            lambda: self.evaluation.collect_race(full, raced, stage.name),
+        )
+        ctx.call_on_fit_task_end(estimator=self.search)
+        if state.winner is None:
+            raise self._all_failed(stage)
+        table = take_rows(self.results, rows.indices, self.metric)
+        reason = explain_race(state, table, self.metric) + note
+        return self._result(rows, state.winner, written(race), reason, race=state)
 
     def _plan(self, stage: Stage) -> tuple[StageRows, list[dict[str, Any]], str]:
         """List a stage's candidates, and the incumbent if it is not one of them."""
@@ -145,23 +216,31 @@ class SearchRun:
             max_subtasks=len(full) * self.evaluation.n_splits,
             sequential_subtasks=False,
         ).call_on_fit_task_begin(estimator=self.search)
+        self._add(
+            stage,
+            len(full),
+            lambda: self.evaluation.evaluate(full, stage=stage.name, callback_ctx=ctx),
+        )
+        ctx.call_on_fit_task_end(estimator=self.search)
+
+    def _add(
+        self, stage: Stage, n_new: int, make: Callable[[], dict[str, Any]]
+    ) -> None:
+        """Take new results, and learn which metric decides."""
         try:
-            self.results = self.evaluation.evaluate(
-                full, stage=stage.name, callback_ctx=ctx
-            )
+            self.results = make()
         except ValueError as error:
             cause = cause_of_failure(error)
             if cause is None:
                 raise
             raise AllFailedError(
-                f"stage {stage.name!r}: all {len(full)} candidates failed: {cause}"
+                f"stage {stage.name!r}: all {n_new} candidates failed: {cause}"
             ) from error
-        ctx.call_on_fit_task_end(estimator=self.search)
         start = "mean_test_"
         names = [n.removeprefix(start) for n in self.results if n.startswith(start)]
         self.metric = deciding_metric(names, self.search.scoring, self.search.refit)
         recorded = recorded_metrics(self.search.scoring)
-        self._warn_of_nan(stage, [n for n in names if n not in recorded], len(full))
+        self._warn_of_nan(stage, [n for n in names if n not in recorded], n_new)
 
     def _warn_of_nan(self, stage: Stage, names: Sequence[str], n_new: int) -> None:
         for name in names:
@@ -235,10 +314,7 @@ class SearchRun:
         table = self._shown(rows)
         scores = table["mean_test_score"]
         if np.isnan(scores).all():
-            raise AllFailedError(
-                f"stage {stage.name!r}: every candidate failed in at least one fold: "
-                f"{self.evaluation.last_failure or 'no fit, but the scoring'}"
-            )
+            raise self._all_failed(stage)
         try:
             index = stage.rule(table)
         except (TypeError, ValueError) as error:
@@ -250,14 +326,32 @@ class SearchRun:
         if all(np.isnan(scores[i]) for i, _ in rows.own()):
             message = f"stage {stage.name!r}: only the incumbent did not fail"
             warnings.warn(message, FitFailedWarning, stacklevel=2)
+        reason = explain(stage.rule, table, index) + note
+        return self._result(rows, int(index), written(stage.rule), reason)
+
+    def _all_failed(self, stage: Stage) -> AllFailedError:
+        return AllFailedError(
+            f"stage {stage.name!r}: every candidate failed in at least one fold: "
+            f"{self.evaluation.last_failure or 'no fit, but the scoring'}"
+        )
+
+    def _result(
+        self,
+        rows: StageRows,
+        index: int,
+        rule: str,
+        reason: str,
+        race: RaceState | None = None,
+    ) -> StageResult:
         winner = rows.indices[index]
         return StageResult(
-            name=stage.name,
-            rule=written(stage.rule),
-            reason=explain(stage.rule, table, index) + note,
+            name=rows.stage.name,
+            rule=rule,
+            reason=reason,
             indices=rows.indices,
             winner=winner,
             incumbent=None if rows.incumbent is None else rows.indices[rows.incumbent],
             params=dict(rows.tried[index]),
             best_params=dict(self.results["params"][winner]),
+            race=race,
         )

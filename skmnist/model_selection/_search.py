@@ -28,6 +28,8 @@ from .._compat import (
     _MultimetricScorer,
 )
 from ._evaluation import BudgetSpentError, Evaluation, Trial
+from ._race import Race
+from ._racing import RaceTooLongError
 from ._runner import SearchRun
 from ._scoring import deciding_metric
 from ._stage import Stage, StageResult
@@ -86,6 +88,9 @@ class StagedSearchCV(BaseSearchCV):
         Seconds after which no fit starts. The search then ends with the winner of the
         last finished stage; an unfinished stage does not count. The time to fit the
         winner on all data comes on top.
+    race : Race, default=None
+        How the candidates of every stage race over replicates, which then chooses in
+        place of the stage's rule; see Notes. None tries every candidate on every split.
     inspect : callable, default=None
         ``inspect(fitted_estimator, X_test, y_test)``, called after the scoring in the
         process that fitted, which must be able to import it. What it returns is the
@@ -107,7 +112,7 @@ class StagedSearchCV(BaseSearchCV):
     cv_results_ : dict of ndarray
         The rows of all stages, as `GridSearchCV` has them, and a column ``stage``.
         ``params`` also contains what earlier stages chose. There is a column ``right``
-        if `inspect` returned it.
+        if `inspect` returned it. A race adds columns, see Notes.
     stages_ : list of StageResult
         What each stage found, and the reason of its choice.
     not_tried_ : list of str
@@ -117,7 +122,7 @@ class StagedSearchCV(BaseSearchCV):
     best_params_ : dict
         Its searched parameters, of all stages.
     best_score_ : float
-        Its mean score.
+        Its mean score; after a race, that of the replicates that did not choose it.
     best_estimator_ : estimator
         The winner, fitted on all data; if `refit`.
     refit_time_ : float
@@ -159,6 +164,14 @@ class StagedSearchCV(BaseSearchCV):
     by row, if `inspect` returns ``right`` and the score is the accuracy; otherwise the
     test of two proportions, which is not paired and misses small differences.
 
+    In a race (`Race`) ``split0_test_score`` and so on are the replicates; they are NaN
+    from where a candidate has left, and the means are over those that it ran. More
+    columns tell how it ended: ``race_replicates``, how many it ran; ``race_finish``,
+    one of "worse", "idle", "failed", "stood" and "won"; ``race_behind``, how far it was
+    behind the leader then, with ``race_standard_error`` and ``race_p_value``;
+    ``mean_fresh_score`` and ``std_fresh_score``, the winner's score on replicates that
+    did not choose it. With several metrics the names end with the metric's.
+
     A fit that fails or is interrupted leaves the search as it was before.
 
     Examples
@@ -185,6 +198,7 @@ class StagedSearchCV(BaseSearchCV):
         "random_state": ["random_state"],
         "memory": [str, os.PathLike, HasMethods(["cache"]), None],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
+        "race": [Race, None],
         "inspect": [callable, None],
         "on_stage_end": [callable, None],
         "on_trial_end": [callable, None],
@@ -222,6 +236,7 @@ class StagedSearchCV(BaseSearchCV):
         return_train_score: bool = False,
         memory: str | os.PathLike[str] | joblib.Memory | None = None,
         time_budget: float | None = None,
+        race: Race | None = None,
         inspect: Callable[[Any, Any, Any], object] | None = None,
         on_stage_end: Callable[[StageResult, dict[str, Any]], object] | None = None,
         on_trial_end: Callable[[Trial], object] | None = None,
@@ -241,6 +256,7 @@ class StagedSearchCV(BaseSearchCV):
         self.random_state = random_state
         self.memory = memory
         self.time_budget = time_budget
+        self.race = race
         self.inspect = inspect
         self.on_stage_end = on_stage_end
         self.on_trial_end = on_trial_end
@@ -274,8 +290,8 @@ class StagedSearchCV(BaseSearchCV):
         Raises
         ------
         ValueError
-            If a stage is not valid, if all candidates of a stage fail, or if `memory`
-            is given and the estimator contains no `KerasMLPClassifier`.
+            If a stage or a race is not valid, if all candidates of a stage fail, or if
+            `memory` is given and the estimator contains no `KerasMLPClassifier`.
         TimeoutError
             If `time_budget` is over before the first stage is finished.
         """
@@ -326,10 +342,12 @@ class StagedSearchCV(BaseSearchCV):
 
     def _report_spent(self, spent: BudgetSpentError, not_tried: list[str]) -> None:
         """Warn that the time is over; an error if no stage is finished."""
-        message = (
-            f"time_budget of {self.time_budget:g} s is spent: {spent} in stage "
-            f"{not_tried[0]!r}"
-        )
+        message = f"stage {not_tried[0]!r}: {spent}"
+        if not isinstance(spent, RaceTooLongError):
+            message = (
+                f"time_budget of {self.time_budget:g} s is spent: {spent} in stage "
+                f"{not_tried[0]!r}"
+            )
         if len(not_tried) == len(self.stages):
             raise TimeoutError(f"{message}, the first one, so that nothing is chosen")
         warnings.warn(
@@ -374,9 +392,12 @@ class StagedSearchCV(BaseSearchCV):
         self.best_index_ = winner
         self.best_params_ = run.results["params"][winner]
         self.best_score_ = run.results[f"mean_test_{run.metric}"][winner]
+        fresh = run.results.get(f"mean_fresh_{run.metric}")
+        if fresh is not None and np.isfinite(fresh[winner]):
+            self.best_score_ = fresh[winner]
         self.n_splits_ = evaluation.n_splits
         # A function may return one score or several: its first result shows which.
-        self.multimetric_ = isinstance(evaluation.outcomes[0]["test_scores"], dict)
+        self.multimetric_ = isinstance(evaluation.first_scores, dict)
         self.scorer_ = getattr(evaluation.scorers, "_scorers", evaluation.scorers)
         for name in ("best_estimator_", "refit_time_", "feature_names_in_"):
             vars(self).pop(name, None)  # of an earlier fit

@@ -12,14 +12,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..stats._compare import StageVerdict, compare_scores, stage_verdict
-from ..stats._tests import Comparison
+from ..stats._tests import Comparison, runs_test
 from ._results import (
+    RACE_REPLICATES,
     ROUNDING,
     CVResults,
     mean_scores,
     n_judging,
     split_scores,
 )
+
+RACE_TEST = "race over replicates"
 
 
 def compare_candidates(
@@ -53,7 +56,9 @@ def compare_candidates(
         Score of `a` minus score of `b`, by the test that
         `skmnist.stats.compare_scores` chooses:
 
-        - two or more splits: `corrected_resampled_t_test`;
+        - two or more splits: `corrected_resampled_t_test`. Of a race, these are the
+          replicates that both ran;
+        - a race on one split: `skmnist.stats.runs_test`;
         - one split, and the table has a column ``right`` for both rows:
           `mcnemar_test`. `StagedSearchCV` makes that column if its `inspect` returns
           ``right``; it is used where its share of correct rows is the score;
@@ -74,16 +79,20 @@ def compare_candidates(
     False
     """
     scores = _scores(cv_results)
-    for row in (a, b):
-        if not np.isfinite(scores[row]).all():
-            raise ValueError(
-                f"candidate {row} failed: its scores are {scores[row].tolist()}"
-            )
+    pair = scores[[a, b]]
+    if RACE_REPLICATES in cv_results:
+        # Both have run the first replicates; then one may have left.
+        pair = pair[:, : min(int(cv_results[RACE_REPLICATES][i]) for i in (a, b))]
+    for row, its in zip((a, b), pair, strict=True):
+        if not np.isfinite(its).all():
+            raise ValueError(f"candidate {row} failed: its scores are {its.tolist()}")
     right = correct_rows(cv_results, [a, b])
+    if right is not None and pair.shape[1] > 1:  # replicates on one split
+        runs = (np.asarray(right[i])[: pair.shape[1]] for i in (a, b))
+        return runs_test(*runs, confidence=confidence)
     return compare_scores(
-        scores[a],
-        scores[b],
-        **_sizes(cv_results, a, scores.shape[1], test_size, right),
+        *pair,
+        **_sizes(cv_results, a, pair.shape[1], test_size, right),
         right=None if right is None else (right[a], right[b]),
         confidence=confidence,
     )
@@ -113,12 +122,14 @@ def table_verdict(
     -------
     verdict : StageVerdict
         By the test that `compare_candidates` uses for this table, the same one for
-        all pairs. Candidates that failed are left out.
+        all pairs. Candidates that failed are left out. If the candidates raced, the
+        race has compared them: those that left as worse differ from the winner.
 
     Raises
     ------
     ValueError
-        As for `compare_candidates`.
+        As for `compare_candidates`; or if the candidates raced, and `winner` has not
+        won.
 
     Examples
     --------
@@ -129,6 +140,10 @@ def table_verdict(
     >>> verdict.tied, verdict.differ
     ((1,), (2,))
     """
+    if RACE_REPLICATES in cv_results and any(
+        finish is not None for finish in cv_results["race_finish"]
+    ):
+        return _race_verdict(cv_results, winner, alpha)
     scores = _scores(cv_results)
     known = np.flatnonzero(np.isfinite(scores).all(axis=1)).tolist()
     right = correct_rows(cv_results, known)
@@ -136,6 +151,42 @@ def table_verdict(
     if len(known) > 1:
         sizes = _sizes(cv_results, known[0], scores.shape[1], test_size, right)
     return stage_verdict(scores, winner, **sizes, right=right, alpha=alpha)
+
+
+def _race_verdict(cv_results: CVResults, winner: int, alpha: float) -> StageVerdict:
+    """Return what a race has found, as the verdict on its stage."""
+    if cv_results["race_finish"][winner] != "won":
+        raise ValueError(
+            f"candidate {winner} did not win its race; compare it with each other "
+            "candidate by compare_candidates"
+        )
+    scores, own = mean_scores(cv_results), split_scores(cv_results, winner)
+    failed = np.array([finish == "failed" for finish in cv_results["race_finish"]])
+    scores = np.where(failed, np.nan, scores)
+    differences: list[float | None] = []
+    for i, mean in enumerate(scores):
+        its = split_scores(cv_results, i)
+        known = i != winner and bool(np.isfinite(mean))
+        gap = float(np.mean(its) - np.mean(own[: len(its)])) if known else None
+        differences.append(gap)
+    # The winner is tied with the leader, so what is worse than the leader differs.
+    p_values, errors = (
+        tuple(
+            None if difference is None else missing if value is None else float(value)
+            for value, difference in zip(cv_results[name], differences, strict=True)
+        )
+        for name, missing in (("race_p_value", 1.0), ("race_standard_error", 0.0))
+    )
+    return StageVerdict(
+        winner=winner,
+        scores=tuple(float(s) if np.isfinite(s) else None for s in scores),
+        differences=tuple(differences),
+        standard_errors=errors,
+        p_values=p_values,
+        adjusted=p_values,
+        test=RACE_TEST,
+        alpha=alpha,
+    )
 
 
 def significant_gain(
@@ -209,9 +260,16 @@ def significant_gain(
 
 
 def _scores(cv_results: CVResults) -> NDArray[np.float64]:
-    """Return the scores of all rows, of shape (n_candidates, n_splits)."""
+    """Return the scores of all rows, of shape (n_candidates, n_splits).
+
+    They are NaN where a candidate has left a race.
+    """
     means = mean_scores(cv_results)
-    return np.array([split_scores(cv_results, i) or [m] for i, m in enumerate(means)])
+    lists = [split_scores(cv_results, i) or [m] for i, m in enumerate(means)]
+    scores = np.full((len(lists), max(map(len, lists))), np.nan)
+    for row, its in zip(scores, lists, strict=True):
+        row[: len(its)] = its
+    return scores
 
 
 def correct_rows(

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from difflib import get_close_matches
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.model_selection import ParameterGrid, ParameterSampler
 
+from ._race import Race, RaceState
 from ._results import same_value, written
 from ._rules import Rule, best_score
 
@@ -48,6 +49,9 @@ class Stage:
         (`significant_gain`).
     max_grow : int, default=8
         Largest number of values to add in this way.
+    race : Race or False, default=None
+        How the candidates of this stage race over replicates; the race then chooses in
+        place of `rule`. None does what the search says, and False does not race.
 
     Notes
     -----
@@ -72,6 +76,7 @@ class Stage:
     rule: Rule = best_score
     grow: str | None = None
     max_grow: int = 8
+    race: Race | Literal[False] | None = None
 
     def __repr__(self) -> str:
         given = [repr(self.name), written(self.params)]
@@ -104,6 +109,8 @@ class StageResult:
         Parameters that this stage tried, with the values of the winner.
     best_params : dict
         All searched parameters after this stage.
+    race : skmnist.model_selection.RaceState or None, default=None
+        Who left the race of the stage, when and why; None if it did not race.
     """
 
     name: str
@@ -114,6 +121,7 @@ class StageResult:
     incumbent: int | None
     params: dict[str, Any]
     best_params: dict[str, Any]
+    race: RaceState | None = None
 
 
 class UnknownParameterError(ValueError):
@@ -306,6 +314,11 @@ def overlay(
     return after
 
 
+def random_states(parameters: Mapping[str, Any]) -> list[str]:
+    """Return the names of those parameters that are a ``random_state``."""
+    return [n for n in parameters if n.rpartition("__")[2] == "random_state"]
+
+
 def carry(carried: dict[str, Any], candidate: dict[str, Any]) -> dict[str, Any]:
     """Add the parameters of a candidate to the parameters chosen so far.
 
@@ -355,6 +368,8 @@ def _check_fields(stage: Stage) -> None:
         is_count = isinstance(value, Integral) and not isinstance(value, bool)
         if not (is_count and value > 0 or value is None and field == "n_iter"):
             raise _error(stage, f"{field} must be a positive number; got {value!r}")
+    if not (stage.race is None or stage.race is False or isinstance(stage.race, Race)):
+        raise _error(stage, f"race must be a Race or False; got {stage.race!r}")
     if stage.grow is not None and stage.n_iter is not None:
         raise _error(stage, "grow needs a grid; leave out n_iter")
 

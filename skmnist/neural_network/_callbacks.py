@@ -3,32 +3,79 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
+import functools
+import hashlib
 import math
+import threading
+import warnings
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, TypeVar
+from contextlib import contextmanager
+from typing import TypeAlias, TypeVar, cast
 
 import keras
+import numpy as np
+from sklearn import get_config
 from sklearn.callback import with_callbacks
+from sklearn.exceptions import ConvergenceWarning
 
 from .._compat import _fit_context
+from ._epochs import fill_curves
+from ._inference import forward, network_layers
+from ._persistence import give_back, publish, unpublished
+from ._spec import advice_on_epochs
+from ._tensors import read_variables
+
+# A warning in a fit is told of the line that calls it, above four decorators.
+_TO_THE_CALLER = 6
 
 _Method = TypeVar("_Method", bound=Callable)
 
 # What the parameter `callbacks` may be.
 Callbacks: TypeAlias = (
     keras.callbacks.Callback
-    | type[keras.callbacks.Callback]
-    | Sequence[keras.callbacks.Callback | type[keras.callbacks.Callback]]
+    | Callable[[], keras.callbacks.Callback]
+    | Sequence[keras.callbacks.Callback | Callable[[], keras.callbacks.Callback]]
     | None
 )
 
 
 def fit_method(method: _Method) -> _Method:
-    """Check the parameters before a method that fits; end callbacks after it.
+    """Check parameters before a method that fits, end callbacks after it, then publish.
 
-    scikit-learn's decorators for this have no types, which would hide the method's own.
+    The method works on a twin of the classifier. Only when all has succeeded, the
+    classifier gets the twin's state, in one step. So an exception leaves what was
+    there.
+
+    Parameters
+    ----------
+    method : callable
+        A method that fits.
+
+    Returns
+    -------
+    method : callable
+        It takes the same arguments and returns the classifier. scikit-learn's
+        decorators have no types, which would hide the method's own.
     """
-    return with_callbacks(_fit_context(prefer_skip_nested_validation=True)(method))
+    nested = _fit_context(prefer_skip_nested_validation=True)
+    managed = with_callbacks(nested(method))
+    # scikit-learn checks the parameters in the first call only.
+    checks_again = method.__name__ == "partial_fit"
+
+    @functools.wraps(method)
+    def fit(self, *args, **kwargs):
+        twin = unpublished(self)
+        if checks_again and not get_config()["skip_parameter_validation"]:
+            self._validate_params()
+        try:
+            managed(twin, *args, **kwargs)
+        except BaseException:
+            give_back(self)
+            raise
+        publish(self, twin)
+        return self
+
+    return cast(_Method, fit)
 
 
 class FiniteLoss(keras.callbacks.Callback):
@@ -111,6 +158,131 @@ def hook_data(rows, classes):
     }
 
 
+class WeightsSeen(keras.callbacks.Callback):
+    """Remember the weights after each epoch, to find out which ones are kept.
+
+    Another callback may put weights back, and an optimizer may average them. Only where
+    that is possible, digests of the weights are taken.
+
+    Parameters
+    ----------
+    others : bool
+        Whether there are callbacks of the user's.
+    """
+
+    def __init__(self, others):
+        super().__init__()
+        self._others = others
+
+    def on_train_begin(self, logs=None):
+        """Forget an earlier training."""
+        self._watches = self._others or _averages(self.model.optimizer)
+        self._digests = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Remember the weights to which the curves of this epoch belong."""
+        if self._watches:
+            self._digests.append(_digest(self.model))
+
+    def kept_epoch(self, expected):
+        """Return the epoch whose weights the network has, counted from 0.
+
+        Parameters
+        ----------
+        expected : int
+            The epoch whose weights it should have.
+
+        Returns
+        -------
+        epoch : int or None
+            None if the weights are of no epoch.
+        """
+        if not self._watches:
+            return expected
+        now = _digest(self.model)
+        same = [epoch for epoch, seen in enumerate(self._digests) if seen == now]
+        return expected if expected in same else (same or [None])[-1]
+
+
+def _averages(optimizer):
+    """Return whether an optimizer changes the weights when a training ends."""
+    plain = keras.optimizers.Optimizer.finalize_variable_values
+    own = type(optimizer).finalize_variable_values
+    return own is not plain or bool(getattr(optimizer, "use_ema", False))
+
+
+def _digest(network):
+    digest = hashlib.blake2b()
+    for array in read_variables(network.weights):
+        digest.update(np.ascontiguousarray(array))
+    return digest.digest()
+
+
+def check_finite(network):
+    """Raise FloatingPointError if a weight of a network is infinite or NaN.
+
+    The loss can be finite all the same: Keras clips probabilities before it takes
+    logarithms.
+
+    Parameters
+    ----------
+    network : EpochNetwork
+        A trained network.
+    """
+    if not all(np.isfinite(array).all() for array in read_variables(network.weights)):
+        raise FloatingPointError(
+            "Weights of the network became infinite or NaN. A smaller learning_rate, "
+            "another optimizer or inputs scaled to [0, 1] usually help."
+        )
+
+
+def record(classifier, callbacks, epochs, held_out):
+    """Record the curves, the epoch whose weights are kept, and why training ended.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        A classifier that was just trained; changed in place.
+    callbacks : list of keras.callbacks.Callback
+        Our own callbacks of this training.
+    epochs : int
+        The number of epochs to train.
+    held_out : Rows or None
+        Rows that the network was evaluated on.
+    """
+    seen, *_, ticks = callbacks
+    stopping = next((c for c in callbacks if hasattr(c, "best_epoch_")), None)
+    before, curves = classifier.n_iter_, classifier._wrapper.history_
+    curves.update(fill_curves(curves, known=classifier.history_))
+    history = {name: list(map(float, curve)) for name, curve in curves.items()}
+    classifier.history_, classifier.loss_curve_ = history, history["loss"]
+    classifier.validation_loss_curve_ = history.get("val_loss")
+    scores = classifier.validation_scores_ = history.get("val_accuracy")
+    n_epochs = classifier.n_iter_ = len(classifier.loss_curve_)
+    expected = n_epochs - before - 1
+    if stopping and stopping.best_epoch_ is not None and stopping.restore_best_weights:
+        expected = stopping.best_epoch_
+    kept = seen.kept_epoch(expected)
+    classifier.best_iter_ = n_epochs if kept is None else before + kept + 1
+    classifier.loss_ = classifier.loss_curve_[-1]
+    classifier.best_loss_ = None if stopping else min(classifier.loss_curve_)
+    score = scores and scores[classifier.best_iter_ - 1]
+    if kept is None and held_out is not None:
+        score = _accuracy(classifier._network, held_out)
+    classifier.best_validation_score_ = score
+    weights = classifier._network.trainable_weights
+    classifier.n_parameters_ = sum(math.prod(w.shape) for w in weights)
+    classifier.stop_reason_ = stop_reason(stopping, ticks, epochs)
+
+
+def _accuracy(network, rows):
+    """Return the part of rows that a network classifies correctly."""
+    outputs = forward(network_layers(network), rows.X)
+    single = outputs.shape[1] == 1
+    predicted = outputs[:, 0] > 0.5 if single else np.argmax(outputs, axis=1)
+    return float(np.mean(predicted == rows.y))
+
+
 def stop_reason(stopping, ticks, epochs):
     """Return why a training ended, in words.
 
@@ -140,42 +312,141 @@ def all_trained(epochs):
     return f"all {epochs} epochs are trained"
 
 
-def fresh_callbacks(callbacks):
-    """Return unused copies of a user's Keras callbacks.
-
-    A callback keeps the network of its last training, and often some state. Clones of
-    one estimator must not share them.
+def warn_if_short(classifier, n_samples):
+    """Warn if a classifier trained all epochs, and they were few.
 
     Parameters
     ----------
-    callbacks : None, callback, callback class, or list of these
+    classifier : KerasMLPClassifier
+        A classifier at the end of its `fit`. With "auto" it trained long enough.
+    n_samples : int
+        Number of training rows.
+
+    Warns
+    -----
+    sklearn.exceptions.ConvergenceWarning
+        If the training is too short, see `advice_on_epochs`.
+    """
+    ended = classifier.stop_reason_ == all_trained(classifier.epochs_)
+    if ended and classifier.epochs != "auto":
+        # Earlier calls of a training that goes on count, too.
+        n_epochs, batch_size = classifier.n_iter_, classifier.batch_size_
+        advice = advice_on_epochs(n_epochs, n_samples, batch_size)
+        if advice:
+            warnings.warn(advice, ConvergenceWarning, stacklevel=_TO_THE_CALLER)
+
+
+@contextmanager
+def lent_callbacks(callbacks):
+    """Lend a user's Keras callbacks to one training.
+
+    A callback keeps the network of its last training, and often some state. Clones of
+    one estimator must not share them. So a training gets copies, and the callback
+    itself only where it cannot be copied.
+
+    Parameters
+    ----------
+    callbacks : None, callback, class or function, or list of these
         As given by the user.
 
-    Returns
-    -------
+    Yields
+    ------
     callbacks : list of keras.callbacks.Callback
-        Copies without a network. For a class, a new object of it.
+        Copies without a network. For a class or a function, what it returns.
 
     Raises
     ------
     TypeError
         If an element is not a Keras callback.
+    RuntimeError
+        If a callback that cannot be copied is in use by another training.
     """
+    taken = []
+    try:
+        yield [_lend(callback, taken) for callback in _as_list(callbacks)]
+        for callback in taken:
+            # Its user has the network now, too, and may change it.
+            callback.model.is_lent = True
+    finally:
+        for callback in taken:
+            _in_use.pop(id(callback), None)
+
+
+# Callbacks that cannot be copied, while they serve a training.
+_in_use: dict[int, keras.callbacks.Callback] = {}
+_in_use_lock = threading.Lock()
+
+
+def _as_list(callbacks):
     if callbacks is None:
         return []
-    if not isinstance(callbacks, list | tuple):
-        callbacks = [callbacks]
-    return [_fresh(callback) for callback in callbacks]
+    return callbacks if isinstance(callbacks, list | tuple) else [callbacks]
 
 
-def _fresh(callback):
-    if isinstance(callback, type) and issubclass(callback, keras.callbacks.Callback):
-        return callback()
-    if not isinstance(callback, keras.callbacks.Callback):
+def _lend(callback, taken):
+    made = callback
+    if callable(callback) and not isinstance(callback, keras.callbacks.Callback):
+        made = callback()
+    if not isinstance(made, keras.callbacks.Callback):
         raise TypeError(
             "The 'callbacks' parameter of KerasMLPClassifier must hold Keras "
-            f"callbacks or classes of them. Got {callback!r} instead."
+            f"callbacks, or classes or functions that make them. Got {callback!r} "
+            "instead."
         )
+    if made is not callback:
+        return made
+    copied, reason = _copy(callback)
+    if copied is not None:
+        return copied
+    with _in_use_lock:
+        if id(callback) in _in_use:
+            raise RuntimeError(
+                f"The callback {callback!r} serves another fit. It cannot be copied "
+                f"({reason}), so it serves one fit at a time. {_advice(callback)}"
+            )
+        taken.append(callback)
+        _in_use[id(callback)] = callback
+    return callback
+
+
+def _copy(callback):
+    """Return a copy and None, or None and why the callback cannot be copied."""
     blank = copy.copy(callback)
-    blank.set_model(None)
-    return copy.deepcopy(blank)
+    # Not the callback's own method: it may want a network.
+    keras.callbacks.Callback.set_model(blank, None)
+    try:
+        return copy.deepcopy(blank), None
+    except Exception as error:  # a user's object may raise anything
+        return None, f"{type(error).__name__}: {error}"
+
+
+def _advice(callback):
+    name = type(callback).__name__
+    return (
+        f"Give a class or a function that makes a callback, such as "
+        f"functools.partial({name}, ...); then each fit has one of its own."
+    )
+
+
+def refuse_uncopied(callbacks):
+    """Raise TypeError if a callback cannot be copied, which a clone needs.
+
+    Parameters
+    ----------
+    callbacks : None, callback, class or function, or list of these
+        As given by the user.
+
+    Raises
+    ------
+    TypeError
+        With the callback, the reason, and what to give in its place.
+    """
+    for callback in _as_list(callbacks):
+        if not isinstance(callback, keras.callbacks.Callback):
+            continue
+        _, reason = _copy(callback)
+        if reason is not None:
+            raise TypeError(
+                f"The callback {callback!r} cannot be copied ({reason}), and a clone "
+                f"of the classifier needs a copy. {_advice(callback)}"
+            )

@@ -2,10 +2,8 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import math
 import os
 import time
-import warnings
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
@@ -15,7 +13,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from .._io import read_archive, write_archive
@@ -25,11 +22,14 @@ from ._callbacks import (
     Callbacks,
     EpochTicks,
     FiniteLoss,
-    all_trained,
+    WeightsSeen,
+    check_finite,
     fit_method,
-    fresh_callbacks,
     hook_data,
-    stop_reason,
+    lent_callbacks,
+    record,
+    refuse_uncopied,
+    warn_if_short,
 )
 from ._compiled import n_threads
 from ._data import (
@@ -41,17 +41,19 @@ from ._data import (
     draw_seeds,
 )
 from ._early_stopping import STOPPING_PARAMETERS, ValidationEarlyStopping
-from ._epochs import fill_curves
 from ._inference import KeptLayers, forward, network_layers
-from ._optimizers import STEADY, describe_optimizer, is_scheduled
+from ._optimizers import STEADY
 from ._persistence import (
     OF_THE_DATA,
     error_of_file,
     from_plain,
+    go_on,
+    picklable,
     put_together,
     restore_network,
     take_apart,
     to_plain,
+    with_network,
 )
 from ._scikeras import (
     KerasClassifier,
@@ -59,13 +61,12 @@ from ._scikeras import (
     refuse_fork,
     renew_optimizer,
     train_wrapper,
-    wrapper_arrays,
 )
 from ._spec import (
     CONSTRAINTS,
     AdviceMixin,
     PerLayer,
-    advice_on_epochs,
+    check_partial_fit,
     check_together,
     describe,
     fitted_to,
@@ -191,7 +192,10 @@ class KerasMLPClassifier(
         Weights of the classes, by label; they are multiplied with `sample_weight`.
         "balanced" gives each class the same total weight.
     callbacks : list of keras.callbacks.Callback, default=None
-        Keras callbacks, or classes of them. Each fit works on copies.
+        Keras callbacks, or classes or functions that make them. Each fit works on
+        copies. A callback that cannot be copied, because it has a file or a lock,
+        serves one fit at a time, and no clone; give a function for that, such as
+        ``functools.partial(keras.callbacks.TensorBoard, "logs")``.
     memory : str, path-like or joblib.Memory, default=None
         Folder that keeps finished fits, as in `Pipeline`. The same fit on the same
         data, in any search, is then read instead of trained. This needs an int
@@ -215,10 +219,13 @@ class KerasMLPClassifier(
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if X has names that are all strings.
+    input_range_ : tuple of two floats
+        The lowest and the highest value of the training data.
     n_iter_ : int
         Number of epochs trained, without a second training by `refit_on_all`.
     best_iter_ : int
-        The epoch whose weights are kept, counted from 1. With `refit_on_all`, the
+        The epoch whose weights are kept, counted from 1; the last one if the weights
+        are of no single epoch, such as averages. With `refit_on_all`, the
         number of epochs of the second training.
     stop_reason_ : str
         Why training ended, in words.
@@ -240,8 +247,9 @@ class KerasMLPClassifier(
     validation_scores_ : list of float of shape (n_iter_,) or None
         Validation accuracy of each epoch, likewise.
     best_validation_score_ : float or None
-        Validation accuracy of epoch `best_iter_`. With `refit_on_all` it does not
-        estimate the accuracy of the final weights: they are trained on these data too.
+        Validation accuracy of the weights that are kept. With `refit_on_all` it does
+        not estimate the accuracy of the final weights: they are trained on these data
+        too.
     coefs_ : list of ndarray of shape (n_units_in, n_units_out)
         Weights of each layer, with its batch normalization included.
     intercepts_ : list of ndarray of shape (n_units_out,)
@@ -294,6 +302,7 @@ class KerasMLPClassifier(
     classes_: NDArray[Any]
     n_features_in_: int
     feature_names_in_: NDArray[np.object_]
+    input_range_: tuple[float, float]
     n_iter_: int
     best_iter_: int
     stop_reason_: str
@@ -322,9 +331,10 @@ class KerasMLPClassifier(
     # Says to a search what "auto" stands for.
     _settled_params = staticmethod(settled)
 
-    # A fitted classifier also has `_wrapper`, the scikeras classifier inside; `_spec`
-    # and `_seeds`, from which that was made; and `_kept_layers` for predictions, None
-    # during training.
+    # A fitted classifier also has `_wrapper`, the scikeras classifier inside, or the
+    # `_arrays` to build it from; `_spec` and `_seeds`, from which that was made; and
+    # `_kept_layers` for predictions, None during training. A fit works on a twin, which
+    # has the classifier as `_origin`, see `fit_method`.
 
     @with_advice
     def __init__(  # noqa: PLR0913
@@ -442,28 +452,27 @@ class KerasMLPClassifier(
         ValueError
             If a parameter, the data or the labels are not valid.
         FloatingPointError
-            If the training loss becomes infinite or NaN.
+            If the training loss or a weight becomes infinite or NaN.
 
         Warns
         -----
         sklearn.exceptions.ConvergenceWarning
-            If all `epochs` are trained, and they are fewer than a tenth of those that
-            "auto" means.
+            If all `epochs` are trained, and "auto" means more than ten times as many.
         """
         started = time.perf_counter()
         refuse_fork()
         check_together(self.get_params(deep=False))
-        resume = self.warm_start and hasattr(self, "_wrapper")
-        rows = check_training(self, X, y, sample_weight, reset=not resume)
-        held_out = check_validation(self, X_val, y_val, sample_weight_val)
-        seeds = self._seeds if resume else draw_seeds(self.random_state)
+        resume = self.warm_start and self.__sklearn_is_fitted__()
+        rows, weights = check_training(self, X, y, sample_weight, reset=not resume)
+        held_out = check_validation(self, X_val, y_val, sample_weight_val, weights)
+        seeds = draw_seeds(self.random_state, self._seeds if resume else None)
         stop_early = self._stops_early(rows, held_out)
         everything = None
         if stop_early and self.refit_on_all:
             everything = rows if held_out is None else rows.and_also(held_out)
         if stop_early and held_out is None:
             rows, held_out = rows.hold_out(self.validation_split, seeds["split"])
-        settings = self._settle(rows)
+        settings = self._settle(rows, resume)
         cache = None
         if not resume:
             self._describe(rows, seeds, settings)
@@ -472,10 +481,10 @@ class KerasMLPClassifier(
         kept = cache and cache.read(key)
         if kept:
             put_together(self, *kept)
-            self._warn_if_short(rows)
+            warn_if_short(self, len(rows.y))
             return self
         if resume:
-            self._renew_schedule(rows, settings)
+            self._go_on(rows, seeds, settings)
         else:
             self._build(rows)
         again = None if everything is None else (everything, settings)
@@ -483,7 +492,7 @@ class KerasMLPClassifier(
         self.fit_time_ = time.perf_counter() - started
         if cache:
             cache.write(key, *take_apart(self, without=OF_THE_DATA))
-        self._warn_if_short(rows)
+        warn_if_short(self, len(rows.y))
         return self
 
     @fit_method
@@ -503,8 +512,8 @@ class KerasMLPClassifier(
         y : array-like of shape (n_samples,)
             Class labels.
         classes : array-like of shape (n_classes,), default=None
-            All labels that this call and later calls may contain. Only the first call
-            reads it. None for the labels in y.
+            All labels that this call and later calls may contain. The first call
+            needs it, unless y has all labels; later calls need not repeat it.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -518,20 +527,21 @@ class KerasMLPClassifier(
         ValueError
             If a parameter, the data or the labels are not valid.
         FloatingPointError
-            If the training loss becomes infinite or NaN.
+            If the training loss or a weight becomes infinite or NaN.
         """
         started = time.perf_counter()
         refuse_fork()
-        check_together(self.get_params(deep=False))
-        resume = hasattr(self, "_wrapper")
-        rows = check_training(self, X, y, sample_weight, classes, reset=not resume)
+        check_partial_fit(self.get_params(deep=False))
+        resume = self.__sklearn_is_fitted__()
+        rows, _ = check_training(self, X, y, sample_weight, classes, reset=not resume)
         # Nobody knows how many calls will follow. So the learning rate never falls.
         constant = {"learning_rate_schedule": "constant", "warmup_epochs": 0}
-        settings = self._settle(rows) | constant
+        settings = self._settle(rows, resume) | constant
+        seeds = draw_seeds(self.random_state, self._seeds if resume else None)
         if resume:
-            self._renew_schedule(rows, settings)
+            self._go_on(rows, seeds, settings)
         else:
-            self._describe(rows, draw_seeds(self.random_state), settings)
+            self._describe(rows, seeds, settings)
             self._build(rows)
         self._train(rows, None, False, 1)
         self.fit_time_ = time.perf_counter() - started
@@ -566,7 +576,7 @@ class KerasMLPClassifier(
         probabilities : ndarray of shape (n_samples, n_classes)
             One column per class, in the order of `classes_`. Rows sum to one.
         """
-        check_is_fitted(self, "_wrapper")
+        check_is_fitted(self)
         probabilities = forward(self._current_layers(), check_data(self, X))
         if self.n_outputs_ == 1:
             return np.hstack([1 - probabilities, probabilities])
@@ -598,7 +608,9 @@ class KerasMLPClassifier(
         if not in_training and self._spec["optimizer"]["schedule"] != "constant":
             # At the end of its schedule the rate is zero: Keras' own `fit` would
             # change nothing.
-            self._renew_optimizer({**self._spec["optimizer"], **STEADY})
+            described = {**self._spec["optimizer"], **STEADY}
+            renew_optimizer(wrapper, described)
+            self._spec = {**self._spec, "optimizer": described}
         # Its holder may change the weights, and predictions have to follow.
         wrapper.model_.is_lent = True
         return wrapper
@@ -634,7 +646,7 @@ class KerasMLPClassifier(
         TypeError
             If a parameter, such as `callbacks`, cannot be written as plain data.
         """
-        check_is_fitted(self, "_wrapper")
+        check_is_fitted(self)
         params = to_plain(self.get_params(deep=False))
         described, arrays = take_apart(self)
         write_archive(path, {"params": params, **described}, arrays)
@@ -668,14 +680,7 @@ class KerasMLPClassifier(
         return classifier
 
     def __getstate__(self):
-        # Keras networks do not pickle; plain arrays do, into any process.
-        state = super().__getstate__().copy()
-        wrapper = state.pop("_wrapper", None)
-        state.pop("_kept_layers", None)
-        # A network in its first training, or one that failed there, stays behind.
-        if wrapper is not None and self.n_iter_:
-            state["_arrays"] = wrapper_arrays(wrapper)
-        return state
+        return picklable(self, super().__getstate__())
 
     def __setstate__(self, state):
         state = dict(state)
@@ -683,6 +688,13 @@ class KerasMLPClassifier(
         super().__setstate__(state)
         if arrays is not None:
             restore_network(self, arrays)
+
+    def __sklearn_clone__(self):
+        refuse_uncopied(self.callbacks)
+        return super().__sklearn_clone__()
+
+    def __sklearn_is_fitted__(self):
+        return "_kept_layers" in vars(self)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -692,26 +704,39 @@ class KerasMLPClassifier(
     # ---- the network and its copies ------------------------------------------------
 
     @property
+    def _wrapper(self):
+        """The scikeras classifier inside; built again after a fit that failed."""
+        if "_wrapper" not in vars(self):
+            check_is_fitted(self)
+            restore_network(self, self._arrays)
+        return vars(self)["_wrapper"]
+
+    @_wrapper.setter
+    def _wrapper(self, wrapper):
+        vars(self)["_wrapper"] = wrapper
+
+    @property
     def _network(self):
         return self._wrapper.model_
 
     def _current_layers(self):
         """Return the network's layers as arrays, as they are now."""
-        if self._kept_layers is None:  # in the midst of a training
-            return network_layers(self._network)
-        return self._kept_layers.current()
+        kept = self._kept_layers  # None in the midst of a training
+        return kept.current() if kept else network_layers(self._network)
 
     # ---- the steps of a fit --------------------------------------------------------
 
     def _stops_early(self, rows, held_out):
         """Return whether validation decides when to stop."""
-        if self.early_stopping == "auto":
-            return held_out is not None
-        return self.early_stopping
+        auto = self.early_stopping == "auto"
+        return held_out is not None if auto else self.early_stopping
 
-    def _settle(self, rows):
+    def _settle(self, rows, resume=False):
         """Return the parameters, with numbers that suit the rows in place of "auto"."""
-        settings = fitted_to(self.get_params(deep=False), rows.X)
+        params = self.get_params(deep=False)
+        if resume:
+            params = with_network(params, self._spec["network"])
+        settings = fitted_to(params, rows.X)
         self.epochs_, self.batch_size_ = settings["epochs"], settings["batch_size"]
         self.learning_rate_ = settings["learning_rate"]
         return settings
@@ -720,6 +745,7 @@ class KerasMLPClassifier(
         """Describe the network to build, and forget what an earlier one learned."""
         self._seeds = seeds
         self._spec = self._spec_for(rows, settings)
+        self.input_range_ = rows.input_range()
         self.n_outputs_ = self._spec["network"]["n_outputs"]
         self.out_activation_ = "logistic" if self.n_outputs_ == 1 else "softmax"
         self.n_layers_ = len(self._spec["network"]["widths"]) + 2
@@ -754,22 +780,13 @@ class KerasMLPClassifier(
         """Build the network that is described, for some rows."""
         scales = self._spec["network"]["input_scaling"] is not None
         scaling = center_and_scale(rows) if scales else None
-        self._wrapper = make_wrapper(self._spec, scaling=scaling, verbose=self.verbose)
+        self._wrapper = make_wrapper(self._spec, scaling=scaling)
         self._kept_layers = None
 
-    def _renew_schedule(self, rows, settings):
-        """Begin the schedule of the learning rate again, for more training.
-
-        At the end of a schedule the learning rate is zero, and nothing would change.
-        """
-        described = describe_optimizer(settings, len(rows.y))
-        if is_scheduled(self._spec["optimizer"]) or is_scheduled(described):
-            self._renew_optimizer(described)
-
-    def _renew_optimizer(self, described):
-        """Give the network a new optimizer; its weights stay."""
-        renew_optimizer(self._wrapper, described)
-        self._spec = {**self._spec, "optimizer": described}
+    def _go_on(self, rows, seeds, settings):
+        """Take over the network of the earlier fit, with the parameters of now."""
+        self._seeds = seeds
+        go_on(self, self._spec_for(rows, settings))
 
     def _train(self, rows, held_out, stop_early, epochs, again=None):
         """Train, and record the training; then train again, on rows with settings."""
@@ -781,11 +798,14 @@ class KerasMLPClassifier(
         data = hook_data(rows, self.classes_)
         context.call_on_fit_task_begin(estimator=self, **data)
         ticks = EpochTicks(self, context, self._snapshot, data)
-        callbacks = [FiniteLoss(), *([stopping] if stopping else []), ticks]
-        self._run_epochs(rows, held_out, callbacks, epochs)
+        seen = WeightsSeen(bool(self.callbacks))
+        own = [seen, FiniteLoss(), *([stopping] if stopping else []), ticks]
+        self._run_epochs(rows, held_out, own, epochs)
         before = self.n_iter_
-        self._record(stopping, ticks, epochs)
+        record(self, own, epochs, held_out)
         self.t_ += len(rows.y) * (self.n_iter_ - before)
+        # Models that an older version saved do not know theirs.
+        self.input_range_ = rows.input_range(getattr(self, "input_range_", ()))
         if again is not None:
             data = hook_data(again[0], self.classes_)
             ticks = EpochTicks(self, context, self._snapshot, data)
@@ -811,51 +831,20 @@ class KerasMLPClassifier(
     def _run_epochs(self, rows, held_out, callbacks, epochs):
         """Train the network for some epochs."""
         self._kept_layers = None
-        try:
+        with lent_callbacks(self.callbacks) as given:
             train_wrapper(
                 self._wrapper,
                 rows,
                 held_out,
-                callbacks=callbacks + fresh_callbacks(self.callbacks),
+                callbacks=callbacks + given,
                 batch_size=self.batch_size_,
                 epochs=epochs,
                 random_state=self._seeds["order"],
+                verbose=self.verbose,
             )
-        except BaseException:
-            # Half-trained weights, NaN perhaps, are no fitted network.
-            del self._wrapper
-            raise
+        check_finite(self._network)
         self._kept_layers = KeptLayers(self._network)
-
-    def _warn_if_short(self, rows):
-        """Warn if all epochs are trained and were few; "auto" means enough."""
-        ended = self.stop_reason_ == all_trained(self.epochs_)
-        if ended and self.epochs != "auto":
-            # Earlier calls of a training that goes on count, too.
-            batch_size = self.batch_size_
-            advice = advice_on_epochs(self.n_iter_, len(rows.y), batch_size)
-            if advice:
-                # The lines above: `fit`, and its wrapper for callbacks.
-                warnings.warn(advice, ConvergenceWarning, stacklevel=4)
 
     def _snapshot(self):
         """Return the attributes that make a copy of this estimator a fitted one."""
         return {"_wrapper": self._wrapper, "_kept_layers": None}
-
-    def _record(self, stopping, ticks, epochs):
-        """Record the curves, the epoch whose weights are kept, and why it ended."""
-        before, curves = self.n_iter_, self._wrapper.history_
-        curves.update(fill_curves(curves, known=self.history_))
-        self.history_ = {name: list(map(float, c)) for name, c in curves.items()}
-        self.loss_curve_ = self.history_["loss"]
-        self.validation_loss_curve_ = self.history_.get("val_loss")
-        scores = self.validation_scores_ = self.history_.get("val_accuracy")
-        self.n_iter_ = self.best_iter_ = len(self.loss_curve_)
-        if stopping and stopping.best_epoch_ is not None and self.restore_best_weights:
-            self.best_iter_ = before + stopping.best_epoch_ + 1
-        self.loss_ = self.loss_curve_[-1]
-        self.best_loss_ = None if stopping else min(self.loss_curve_)
-        self.best_validation_score_ = scores and scores[self.best_iter_ - 1]
-        weights = self._network.trainable_weights
-        self.n_parameters_ = sum(math.prod(w.shape) for w in weights)
-        self.stop_reason_ = stop_reason(stopping, ticks, epochs)

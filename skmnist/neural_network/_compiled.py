@@ -336,7 +336,7 @@ def _engine_key(network, weighted, shape):
     layers = [layer["config"] for layer in network.get_config()["layers"]]
     optimizer = keras.optimizers.serialize(network.optimizer)
     optimizer["config"].pop("name", None)
-    if isinstance(optimizer["config"]["learning_rate"], float):
+    if isinstance(optimizer["config"].get("learning_rate"), float):
         optimizer["config"].pop("learning_rate")
     loss = keras.losses.serialize(network.loss)
     described = {

@@ -2,6 +2,8 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import warnings
+from numbers import Integral
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -10,7 +12,6 @@ from numpy.typing import ArrayLike
 from scipy.sparse import sparray, spmatrix
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -61,6 +62,20 @@ class Rows(NamedTuple):
     def _weights(self):
         given = self.sample_weight is not None
         return self.sample_weight if given else np.ones(len(self.y), self.X.dtype)
+
+    def input_range(self, before=()):
+        """Return the lowest and the highest value of these rows and of those before."""
+        values = (*before, float(self.X.min()), float(self.X.max()))
+        return min(values), max(values)
+
+    def weighted_by_class(self, weights):
+        """Return the rows with the weight of its class multiplied into each weight."""
+        if weights is None:
+            return self
+        weights = weights.astype(self.X.dtype)[self.y]
+        # A new array: the caller's weights stay as they are.
+        given = 1 if self.sample_weight is None else self.sample_weight
+        return self._replace(sample_weight=weights * given)
 
     def without_weightless(self):
         """Return the rows without those of weight zero, which count as absent."""
@@ -130,11 +145,14 @@ def check_training(estimator, X, y, sample_weight, classes=None, *, reset):
     -------
     rows : Rows
         The rows without those of weight zero.
+    class_weights : ndarray of shape (n_classes,) or None
+        The weight of each class, which is part of the weights of the rows.
 
     Raises
     ------
     ValueError
-        If the data are not valid, or there is only one class.
+        If the data are not valid, there is only one class, or the classes are not
+        those learned.
     """
     X, y = check_data(estimator, X, y=y, order="C", reset=reset)
     check_classification_targets(y)
@@ -145,10 +163,17 @@ def check_training(estimator, X, y, sample_weight, classes=None, *, reset):
                 "KerasMLPClassifier needs at least two classes; the data "
                 f"contain only one class: {estimator.classes_[0]!r}"
             )
-    return _make_rows(estimator, X, y, sample_weight)
+    elif classes is not None and not _are_equal(classes, estimator.classes_):
+        raise ValueError(
+            f"classes={classes!r} are not those of the first call: "
+            f"{estimator.classes_!r}. Leave them out, or begin with a clone."
+        )
+    rows = _make_rows(estimator, X, y, sample_weight)
+    weights = class_weights(rows, estimator.classes_, estimator.class_weight)
+    return rows.weighted_by_class(weights).without_weightless(), weights
 
 
-def check_validation(estimator, X_val, y_val, sample_weight_val):
+def check_validation(estimator, X_val, y_val, sample_weight_val, weights=None):
     """Check the caller's validation data.
 
     Parameters
@@ -161,6 +186,8 @@ def check_validation(estimator, X_val, y_val, sample_weight_val):
         Labels.
     sample_weight_val : array-like of shape (n_val,) or None
         Weights of the rows.
+    weights : ndarray of shape (n_classes,), default=None
+        Weights of the classes, from `check_training`.
 
     Returns
     -------
@@ -177,19 +204,80 @@ def check_validation(estimator, X_val, y_val, sample_weight_val):
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val must be given together.")
     X_val, y_val = check_data(estimator, X_val, y=y_val)
-    return _make_rows(estimator, X_val, y_val, sample_weight_val)
+    rows = _make_rows(estimator, X_val, y_val, sample_weight_val)
+    return rows.weighted_by_class(weights).without_weightless()
 
 
 def _make_rows(estimator, X, y, sample_weight):
-    """Encode labels, and multiply class weights into the sample weights."""
+    """Encode labels, check weights, and leave out the rows of weight zero."""
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
-    if estimator.class_weight is not None:
-        weights = compute_sample_weight(estimator.class_weight, y).astype(X.dtype)
-        # A new array: the caller's weights stay as they are.
-        sample_weight = weights * (1 if sample_weight is None else sample_weight)
-    y = encode_labels(y, estimator.classes_)
-    return Rows(X, y, sample_weight).without_weightless()
+    rows = Rows(X, encode_labels(y, estimator.classes_), sample_weight)
+    return rows.without_weightless()
+
+
+def _are_equal(classes, learned):
+    classes = np.unique(classes)
+    return classes.shape == learned.shape and bool(np.all(classes == learned))
+
+
+def class_weights(rows, classes, class_weight):
+    """Return the weight of each class.
+
+    Parameters
+    ----------
+    rows : Rows
+        Training rows, weighted by `sample_weight` only.
+    classes : ndarray of shape (n_classes,)
+        The labels.
+    class_weight : dict, "balanced" or None
+        The parameter. A class that a dict does not name has weight 1.
+
+    Returns
+    -------
+    weights : ndarray of shape (n_classes,) or None
+        None for no weights. With "balanced", classes with the same total weight: a row
+        of weight 2 counts as two rows, and one of weight 0 as none. A class without
+        rows has weight 1.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmnist.neural_network._data import Rows, class_weights
+    >>> rows = Rows(np.zeros((3, 1)), np.array([0, 1, 1]), np.array([1.0, 2.0, 3.0]))
+    >>> class_weights(rows, np.array(["a", "b"]), "balanced")
+    array([3. , 0.6])
+    """
+    if class_weight is None:
+        return None
+    if not isinstance(class_weight, str):
+        weights = _weights_of_labels(classes, class_weight)
+    else:
+        totals = np.bincount(rows.y, rows.sample_weight, minlength=len(classes))
+        present = totals > 0
+        weights = np.ones(len(classes))
+        weights[present] = totals.sum() / (present.sum() * totals[present])
+    if np.any(weights < 0):
+        raise ValueError(f"class_weight must not be negative. Got {class_weight!r}.")
+    return weights
+
+
+def _weights_of_labels(classes, class_weight):
+    labels = classes.tolist()
+    named = [label for label in labels if label in class_weight]
+    if len(named) < min(len(labels), len(class_weight)):
+        rest = [label for label in class_weight if label not in labels]
+        warnings.warn(
+            f"class_weight names labels that are not among the classes: {rest}. They "
+            "have no effect.",
+            stacklevel=6,
+        )
+    return np.array([class_weight.get(label, 1.0) for label in labels], dtype=float)
 
 
 def encode_labels(y, classes):
@@ -228,7 +316,7 @@ def center_and_scale(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     return scaler.mean_, scaler.scale_
 
 
-def draw_seeds(random_state):
+def draw_seeds(random_state, earlier=None):
     """Derive one seed for each purpose.
 
     Parameters
@@ -236,12 +324,16 @@ def draw_seeds(random_state):
     random_state : int, RandomState instance or None
         With None, fresh entropy comes from the system. NumPy's global generator is
         not used.
+    earlier : dict of str to int, default=None
+        Seeds of a training that goes on. They stay, unless `random_state` is an int.
 
     Returns
     -------
     seeds : dict of str to int
         ``layers``, ``split`` and ``order``.
     """
+    if earlier is not None and not isinstance(random_state, Integral):
+        return earlier
     entropy = random_state
     if isinstance(random_state, np.random.RandomState):
         entropy = int(check_random_state(random_state).randint(2**31 - 1))

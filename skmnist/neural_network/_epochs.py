@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from ._compiled import EVALUATION_ROWS, TensorRows, engine_for
+from ._network import plain_network
 
 
 class EpochOrder:
@@ -71,6 +72,21 @@ class EpochNetwork(keras.Sequential):
             return super().fit(*args, **kwargs)
         return self.fit_epochs(*args, order=order, **kwargs)
 
+    def save(self, filepath, *args, **kwargs):
+        """Write a network of Keras' own layers that computes the same.
+
+        Plain Keras reads it, also where this package is not installed. The layers that
+        distort images in training are left out.
+
+        Parameters
+        ----------
+        filepath : path-like
+            The file.
+        *args, **kwargs
+            As for `keras.Model.save`.
+        """
+        plain_network(self).save(filepath, *args, **kwargs)
+
     def fit_epochs(  # noqa: PLR0913
         self,
         x,
@@ -85,6 +101,7 @@ class EpochNetwork(keras.Sequential):
         callbacks=None,
         verbose=0,
         compiled=True,
+        own_loop=False,
         **kwargs,
     ):
         """Train for some epochs.
@@ -117,6 +134,8 @@ class EpochNetwork(keras.Sequential):
             Verbosity of Keras' progress bar.
         compiled : bool, default=True
             Whether XLA compiles the program, see `pays_to_compile`.
+        own_loop : bool, default=False
+            Whether Keras' own loop must train: it serves every loss and metric.
         **kwargs : dict
             Ignored: other arguments of Keras, which scikeras passes at their defaults.
 
@@ -128,8 +147,8 @@ class EpochNetwork(keras.Sequential):
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
         shape = (len(y), batch_size) if compiled else None
-        wants_batches = any(_wants_batches(callback) for callback in callbacks or ())
-        engine = None if wants_batches else self._engine(row_weight is not None, shape)
+        own_loop |= any(_wants_batches(callback) for callback in callbacks or ())
+        engine = None if own_loop else self._engine(row_weight is not None, shape)
         if engine is None:
             return super().fit(
                 _OrderedBatches(x, y, row_weight, order, batch_size, initial_epoch),
@@ -144,15 +163,7 @@ class EpochNetwork(keras.Sequential):
         rows = TensorRows(self, x, y, row_weight)
         vectors = engine.vectors()
         held_out = validation_data and TensorRows(self, *validation_data)
-        callbacks = keras.callbacks.CallbackList(
-            callbacks,
-            add_history=True,
-            add_progbar=verbose != 0,
-            model=self,
-            verbose=verbose,
-            epochs=epochs,
-            steps=1,
-        )
+        callbacks = self._callback_list(callbacks, verbose, epochs)
         self.stop_training = False
         logs = {}
         callbacks.on_train_begin()
@@ -169,6 +180,18 @@ class EpochNetwork(keras.Sequential):
         self.optimizer.finalize_variable_values(self.trainable_weights)
         callbacks.on_train_end(logs)
         return self.history
+
+    def _callback_list(self, callbacks, verbose, epochs):
+        """Return what calls the callbacks, with Keras' history and progress bar."""
+        return keras.callbacks.CallbackList(
+            callbacks,
+            add_history=True,
+            add_progbar=verbose != 0,
+            model=self,
+            verbose=verbose,
+            epochs=epochs,
+            steps=1,
+        )
 
     def _engine(self, weighted, shape):
         """Return the engine for this network; None if it cannot be a program."""

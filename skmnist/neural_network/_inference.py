@@ -47,6 +47,23 @@ class Layer(NamedTuple):
     activation: str
 
 
+class FixedLayers:
+    """A network's layers as arrays, whatever becomes of the network.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        From input to output.
+    """
+
+    def __init__(self, layers):
+        self._layers = layers
+
+    def current(self) -> list[Layer]:
+        """Return the layers."""
+        return self._layers
+
+
 class KeptLayers:
     """A network's layers as arrays, copied again only when the network has changed.
 

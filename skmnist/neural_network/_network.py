@@ -2,7 +2,10 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
+
 import keras
+import numpy as np
 from numpy.random import SeedSequence
 
 from ._layers import CheapDropout, DistortImages, ScaleInputs
@@ -170,6 +173,82 @@ class SmoothedCrossentropy(keras.losses.Loss):
     def get_config(self):
         """Return the arguments that make an equal loss."""
         return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+# `keras.layers.Normalization` divides by nothing below 1e-7.
+SMALLEST_SCALE = 1e-6
+
+
+def plain_network(network):
+    """Return a network of Keras' own layers that computes the same.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        A network as `build_network` makes it.
+
+    Returns
+    -------
+    plain : keras.Sequential
+        A copy, compiled with what Keras has itself: without label smoothing and
+        warm-up. It scales inputs as part of its first layer, and does not distort
+        images.
+    """
+    pairs = [(layer, _plain_layer(layer)) for layer in network.layers]
+    pairs = [(layer, plain) for layer, plain in pairs if plain is not None]
+    inputs = keras.Input(network.input_shape[1:], dtype=network.inputs[0].dtype)
+    twin = keras.Sequential([inputs, *(plain for _, plain in pairs)], name=network.name)
+    factors = None
+    for layer, plain in pairs:
+        if isinstance(layer, ScaleInputs):
+            factors = layer.affine()[0] * np.sqrt(plain.input_variance)
+        elif layer.weights:
+            weights = layer.get_weights()
+            if factors is not None:
+                weights[0], factors = weights[0] * factors[:, None], None
+            plain.set_weights(weights)
+    if network.get_compile_config() is not None:
+        _compile_plainly(twin, network)
+    return twin
+
+
+def _plain_layer(layer):
+    """Return a new layer of Keras in place of one of ours; None for no layer."""
+    if isinstance(layer, DistortImages):
+        return None
+    common = {"name": layer.name, "dtype": layer.dtype}
+    if isinstance(layer, ScaleInputs):
+        # The factors, and what Keras does not divide by, go to the next layer.
+        scale = np.maximum(np.asarray(layer.scale), SMALLEST_SCALE)
+        return keras.layers.Normalization(
+            mean=np.asarray(layer.centre), variance=scale**2, **common
+        )
+    if isinstance(layer, CheapDropout):
+        noise_shape = (1, layer.input.shape[-1]) if layer.shared else None
+        return keras.layers.Dropout(
+            layer.rate, noise_shape=noise_shape, seed=layer.seed, **common
+        )
+    return type(layer).from_config(layer.get_config())
+
+
+def _compile_plainly(twin, network):
+    """Compile a plain copy of a network as the network is, but without our classes."""
+    config = copy.deepcopy(network.get_compile_config())
+    if isinstance(network.loss, SmoothedCrossentropy):
+        config["loss"] = keras.losses.serialize(
+            keras.losses.SparseCategoricalCrossentropy(
+                reduction=network.loss.reduction, dtype=network.loss.dtype
+            )
+        )
+    optimizer = config["optimizer"]["config"]
+    rate = optimizer.get("learning_rate")
+    if isinstance(rate, dict) and rate["class_name"] == "WarmUp":
+        optimizer["learning_rate"] = rate["config"]["peak"]
+    twin.compile_from_config(config)
+    old, new = network.optimizer.variables, twin.optimizer.variables
+    if [v.shape for v in old] == [v.shape for v in new]:
+        for variable, value in zip(new, old, strict=True):
+            variable.assign(value)
 
 
 def build_loss(n_outputs, *, label_smoothing=0.0, dtype="float32"):

@@ -7,6 +7,7 @@ All that concerns a parameter of the optimizer is here, in four places: the name
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -123,7 +124,7 @@ def build_optimizer(
         The highest learning rate; None for the optimizer's own.
     schedule : {"constant", "linear", "cosine"}, default="constant"
         How the learning rate falls. "linear" and "cosine" reach zero at the last of
-        `n_steps` updates.
+        `n_steps` updates. An optimizer that has a schedule of its own keeps that.
     n_steps : int, default=1
         Number of updates in the whole training, warm-up included.
     n_warmup : int, default=0
@@ -143,23 +144,40 @@ def build_optimizer(
     .. [1] I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization",
        ICLR 2019.
     """
-    if isinstance(optimizer, str):
-        described = {"class_name": optimizer, "config": {}}
-    else:
-        described = keras.optimizers.serialize(optimizer)
-    config = described["config"]
+    if not isinstance(optimizer, dict):
+        optimizer = keras.optimizers.serialize(keras.optimizers.get(optimizer))
+    described = copy.deepcopy(optimizer)
     # Keras numbers the names of its objects; equal fits should be equal.
-    config["name"] = "optimizer"
+    described["config"]["name"] = "optimizer"
+    config = _innermost(described)["config"]
     if learning_rate is not None:
-        config["learning_rate"] = float(learning_rate)
+        _set(described, "learning_rate", float(learning_rate))
     if weight_decay:
-        config["weight_decay"] = float(weight_decay)
-    built = keras.optimizers.deserialize(described)
-    if schedule != "constant" or n_warmup:
-        start = float(built.learning_rate)
+        _set(described, "weight_decay", float(weight_decay))
+    is_own = not isinstance(config.get("learning_rate", {}), dict)
+    if (schedule != "constant" or n_warmup) and is_own:
+        start = config["learning_rate"]
         rate = _schedule(schedule, start, n_steps - n_warmup)
-        built.learning_rate = WarmUp(start, n_warmup, rate) if n_warmup else rate
-    return built
+        rate = WarmUp(start, n_warmup, rate) if n_warmup else rate
+        config["learning_rate"] = keras.optimizers.schedules.serialize(rate)
+    return deserialize_optimizer(described)
+
+
+def _innermost(described):
+    """Return the description of the optimizer inside others, which scale its loss."""
+    inner = described["config"].get("inner_optimizer")
+    return described if inner is None else _innermost(inner)
+
+
+def _set(described, name, value):
+    """Set a number in the description of an optimizer."""
+    inner = _innermost(described)
+    if name not in inner["config"]:
+        raise ValueError(
+            f"{inner['class_name']} has no {name!r}; set it in the optimizer itself, "
+            f"and {name}={None if name == 'learning_rate' else 0!r} in the classifier."
+        )
+    inner["config"][name] = value
 
 
 def serialize_optimizer(optimizer: str | keras.optimizers.Optimizer) -> str | dict:
@@ -173,7 +191,8 @@ def deserialize_optimizer(described: str | dict) -> str | keras.optimizers.Optim
     """Return the optimizer that `serialize_optimizer` described."""
     if isinstance(described, str):
         return described
-    return keras.optimizers.deserialize(described)
+    # As Keras reads its own files: `keras.optimizers.deserialize` does not know all.
+    return keras.saving.deserialize_keras_object(copy.deepcopy(described))
 
 
 @keras.saving.register_keras_serializable(package="skmnist")

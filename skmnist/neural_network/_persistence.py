@@ -6,13 +6,22 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from .._io import ModelFileError as ModelFileError
 from ..augmentation._distortions import Distortions
-from ._inference import KeptLayers
+from ._inference import FixedLayers, KeptLayers
 from ._optimizers import deserialize_optimizer, serialize_optimizer
-from ._scikeras import restore_wrapper, wrapper_arrays
+from ._scikeras import (
+    Checkpoint,
+    live_spec,
+    renew_wrapper,
+    restore_wrapper,
+    wrapper_arrays,
+)
+from ._spec import PER_LAYER, is_auto, is_per_layer, n_hidden_layers
+
+_Classifier = TypeVar("_Classifier")
 
 # Learned from the form of the data, not from their numbers: a kept fit leaves these
 # attributes out, and each fit that takes it over sets its own.
@@ -97,12 +106,42 @@ def take_apart(classifier, without: Collection[str] = ()):
         for name, value in vars(classifier).items()
         if name.endswith("_") and name not in without
     }
-    described = {
-        "learned": learned,
-        "spec": classifier._spec,
-        "seeds": classifier._seeds,
-    }
-    return described, wrapper_arrays(classifier._wrapper)
+    spec, arrays = spec_and_arrays(classifier)
+    return {"learned": learned, "spec": spec, "seeds": classifier._seeds}, arrays
+
+
+def spec_and_arrays(classifier):
+    """Return what describes the network as it is now, and its numbers."""
+    state = vars(classifier)
+    if "_wrapper" not in state:
+        return state["_spec"], state["_arrays"]
+    wrapper, spec = state["_wrapper"], state["_spec"]
+    return live_spec(wrapper, spec), wrapper_arrays(wrapper, spec)
+
+
+def picklable(classifier, state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of a classifier without Keras objects.
+
+    Keras networks do not pickle; plain arrays do, into any process.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        The classifier.
+    state : dict
+        Its attributes.
+
+    Returns
+    -------
+    state : dict
+        A copy, with the network as its spec and arrays.
+    """
+    left_out = ("_wrapper", "_kept_layers", "_origin", "_taken")
+    state = {name: value for name, value in state.items() if name not in left_out}
+    # A network in its first training stays behind.
+    if classifier.__sklearn_is_fitted__() and classifier.n_iter_:
+        state["_spec"], state["_arrays"] = spec_and_arrays(classifier)
+    return state
 
 
 def put_together(classifier, described, arrays):
@@ -115,5 +154,201 @@ def put_together(classifier, described, arrays):
 def restore_network(classifier, arrays):
     """Build the network that a classifier describes, with the numbers of a fit."""
     spec, history = classifier._spec, classifier.history_
-    classifier._wrapper = restore_wrapper(spec, arrays, history)
-    classifier._kept_layers = KeptLayers(classifier._wrapper.model_)
+    wrapper = restore_wrapper(spec, arrays, history)
+    kept = KeptLayers(wrapper.model_)
+    _replace(classifier, {"_wrapper": wrapper, "_kept_layers": kept}, ["_arrays"])
+
+
+# ---- training goes on ----------------------------------------------------------------
+
+# A fitted network cannot change them: they decide the shapes of its weights, what its
+# layers compute, or how its weights begin.
+OF_THE_NETWORK = (
+    "widths",
+    "activations",
+    "initializers",
+    "output_initializer",
+    "input_scaling",
+    "batch_normalization",
+)
+_BEGIN_ANEW = (
+    "A network that trains on cannot change this. Set it back, or begin anew: with "
+    "sklearn.base.clone(classifier), or with fit and warm_start=False."
+)
+
+
+def with_network(
+    params: Mapping[str, Any], network: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return parameters with what a fitted network has in place of "auto".
+
+    Parameters
+    ----------
+    params : dict
+        All parameters of a `KerasMLPClassifier`.
+    network : dict
+        The network's part of a spec.
+
+    Returns
+    -------
+    params : dict
+        A copy, with the depth, the widths and the scaling of the network where they are
+        "auto".
+
+    Raises
+    ------
+    ValueError
+        If the parameters say another number of hidden layers.
+    """
+    found, depth = dict(params), len(network["widths"])
+    one_value = not any(is_per_layer(params[name]) for name in PER_LAYER)
+    if not (is_auto(params["depth"]) and one_value):
+        given = n_hidden_layers(params)
+        if given != depth:
+            raise ValueError(
+                f"The parameters mean {given} hidden layers (depth="
+                f"{params['depth']!r}), and the fitted network has {depth}. "
+                f"{_BEGIN_ANEW}"
+            )
+    found["depth"] = depth
+    for name in ("widths", "input_scaling"):
+        if is_auto(found[name]):
+            found[name] = network[name]
+    return found
+
+
+def resumed_spec(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the spec of a training that goes on.
+
+    Parameters
+    ----------
+    old : dict
+        The spec of the earlier training.
+    new : dict
+        The spec that follows from parameters and data of now.
+
+    Returns
+    -------
+    spec : dict
+        The new one, with the type of the earlier network.
+
+    Raises
+    ------
+    ValueError
+        If that needs another network. The message names the parameter.
+    """
+    before, after = old["network"], new["network"]
+    for name in OF_THE_NETWORK:
+        if before[name] != after[name]:
+            raise ValueError(
+                f"The {name!r} parameter of KerasMLPClassifier is {after[name]!r}, and "
+                f"the fitted network has {before[name]!r}. {_BEGIN_ANEW}"
+            )
+    dtype = {"dtype": before["dtype"]}
+    return {**new, "network": {**after, **dtype}, "loss": {**new["loss"], **dtype}}
+
+
+def go_on(twin, spec: Mapping[str, Any]) -> None:
+    """Let the twin of a fitted classifier train its network on, for another spec.
+
+    Parameters
+    ----------
+    twin : KerasMLPClassifier
+        From `unpublished`. Its network has the weights of the earlier fit.
+    spec : dict
+        The spec that follows from parameters and data of now.
+
+    Raises
+    ------
+    ValueError
+        If that needs another network.
+    """
+    old = twin._spec
+    new = resumed_spec(old, spec)
+    wrapper = twin._wrapper
+    set_aside(twin)
+    twin._wrapper = renew_wrapper(wrapper, old, new)
+    twin._spec = live_spec(twin._wrapper, new)
+
+
+# ---- a fit changes the classifier when it is certain -------------------------------
+
+
+def unpublished(classifier: _Classifier) -> _Classifier:
+    """Return a twin of a classifier, for a fit to work on.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        The classifier.
+
+    Returns
+    -------
+    twin : KerasMLPClassifier
+        It shares all that the classifier has. A fit replaces attributes of the twin,
+        and changes none in place. Before it trains the network, it calls `set_aside`.
+    """
+    twin = object.__new__(type(classifier))
+    vars(twin).update(vars(classifier), _origin=classifier)
+    return twin
+
+
+def publish(classifier: _Classifier, twin: _Classifier) -> None:
+    """Give a classifier all that a fit of its twin learned, in one step.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        The classifier; its parameters stay.
+    twin : KerasMLPClassifier
+        From `unpublished`.
+    """
+    learned = {k: v for k, v in vars(twin).items() if k not in ("_origin", "_taken")}
+    classifier.__dict__ = {**learned, **classifier.get_params(deep=False)}
+
+
+def set_aside(twin: _Classifier) -> None:
+    """Let the classifier go on with arrays, while its twin trains the network.
+
+    Parameters
+    ----------
+    twin : KerasMLPClassifier
+        From `unpublished`, with a network.
+    """
+    classifier = twin._origin
+    if "_wrapper" not in vars(classifier):
+        return
+    spec, arrays = spec_and_arrays(classifier)
+    wrapper = classifier._wrapper
+    changes = {
+        "_spec": spec,
+        "_arrays": arrays,
+        "_kept_layers": FixedLayers(classifier._current_layers()),
+    }
+    if wrapper.model_.is_lent:
+        changes["_taken"] = Checkpoint(wrapper)
+    _replace(classifier, changes, ["_wrapper"])
+
+
+def give_back(classifier: _Classifier) -> None:
+    """Give a classifier its network back, as it was, if its user has it, too.
+
+    Otherwise the network is built again when somebody asks for it.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        A classifier whose fit failed.
+    """
+    taken = vars(classifier).get("_taken")
+    if taken is not None:
+        wrapper = taken.restore()
+        kept = KeptLayers(wrapper.model_)
+        changes = {"_wrapper": wrapper, "_kept_layers": kept}
+        _replace(classifier, changes, ["_arrays", "_taken"])
+
+
+def _replace(classifier, changes, removed):
+    """Change and remove attributes in one step."""
+    state = {k: v for k, v in vars(classifier).items() if k not in removed}
+    classifier.__dict__ = {**state, **changes}

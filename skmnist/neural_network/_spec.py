@@ -126,7 +126,7 @@ CONSTRAINTS = {
     "augmentation": [StrOptions(set(AUGMENTATIONS)), Distortions, None],
     "image_shape": ["array-like", None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
-    "callbacks": [list, tuple, keras.callbacks.Callback, type, None],
+    "callbacks": [list, tuple, keras.callbacks.Callback, callable, None],
     "memory": [str, os.PathLike, HasMethods(["cache"]), None],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
@@ -153,6 +153,29 @@ def check_together(params: Mapping[str, Any]) -> None:
         raise ValueError(
             "refit_on_all starts from fresh weights and warm_start from the previous "
             "ones; only one of them can be true."
+        )
+
+
+def check_partial_fit(params: Mapping[str, Any]) -> None:
+    """Raise ValueError if `partial_fit` cannot work with the parameters.
+
+    Parameters
+    ----------
+    params : dict
+        All parameters of a `KerasMLPClassifier`.
+
+    Raises
+    ------
+    ValueError
+        If the classes are to be balanced: a batch does not know their proportions.
+    """
+    balanced = params["class_weight"]
+    if isinstance(balanced, str):
+        raise ValueError(
+            f"class_weight {balanced!r} is not supported for partial_fit: one batch "
+            "does not tell how frequent the classes are. Pass a dict as class_weight; "
+            "sklearn.utils.class_weight.compute_class_weight('balanced', "
+            "classes=classes, y=y) computes weights from a large sample of labels."
         )
 
 
@@ -393,21 +416,21 @@ def with_numbers(params: Mapping[str, Any], n_samples: int) -> dict[str, Any]:
         A copy. What does not follow from the number of rows stays as it is.
     """
     found = dict(params)
-    if _is_auto(found["widths"]):
+    if is_auto(found["widths"]):
         found["widths"] = auto_width(n_samples)
-    if _is_auto(found["batch_size"]):
+    if is_auto(found["batch_size"]):
         found["batch_size"] = auto_batch_size(n_samples)
-    if _is_auto(found["epochs"]):
+    if is_auto(found["epochs"]):
         found["epochs"] = auto_epochs(n_samples, found["batch_size"])
-    if _is_auto(found["dropout_mask"]):
-        found["dropout_mask"] = "update" if _is_auto(found["dropout"]) else "row"
-    if _is_auto(found["dropout"]):
+    if is_auto(found["dropout_mask"]):
+        found["dropout_mask"] = "update" if is_auto(found["dropout"]) else "row"
+    if is_auto(found["dropout"]):
         found["dropout"] = AUTO_DROPOUT
-    if _is_auto(found["learning_rate"]):
+    if is_auto(found["learning_rate"]):
         like_adam = str(found["optimizer"]) in _LIKE_ADAM
         widest = _widest(found["widths"])
         found["learning_rate"] = auto_learning_rate(widest) if like_adam else None
-    if _is_auto(found["weight_decay"]):
+    if is_auto(found["weight_decay"]):
         # An optimizer object has a decay of its own.
         named = isinstance(found["optimizer"], str)
         found["weight_decay"] = AUTO_WEIGHT_DECAY if named else 0.0
@@ -430,7 +453,7 @@ def fitted_to(params: Mapping[str, Any], X: np.ndarray) -> dict[str, Any]:
         A copy. `depth` and `early_stopping` stay as they are.
     """
     found = with_numbers(params, len(X))
-    if _is_auto(found["input_scaling"]):
+    if is_auto(found["input_scaling"]):
         found["input_scaling"] = None if _within_one(X) else "learned"
     return found
 
@@ -441,7 +464,8 @@ def _widest(widths):
     return max((w for w in values if isinstance(w, Integral)), default=1)
 
 
-def _is_auto(value):
+def is_auto(value: object) -> bool:
+    """Return whether a value is "auto"."""
     return isinstance(value, str) and value == "auto"
 
 

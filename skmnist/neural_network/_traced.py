@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from .._compat import standing_in, sum_gradients_nowhere
-from ._optimizers import OPTIMIZERS
+from ._optimizers import OPTIMIZERS, deserialize_optimizer
 from ._tensors import empty_variables
 
 # With more weights, copying them into one vector takes longer than the operations that
@@ -258,7 +258,7 @@ class Programs:
 
 def _optimizer_for(variables, described):
     """Build a serialized optimizer for some variables, for tracing."""
-    optimizer = keras.optimizers.deserialize(described)
+    optimizer = deserialize_optimizer(described)
     optimizer.build(variables)
     sum_gradients_nowhere(optimizer)
     return optimizer

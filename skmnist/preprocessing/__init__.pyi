@@ -4,4 +4,5 @@ from ._binarize import (
 from ._digit import (
     normalize_digit as normalize_digit,
     read_digit as read_digit,
+    read_digits as read_digits,
 )

@@ -172,3 +172,67 @@ def _parts(marks: _Marks, main: np.intp) -> NDArray[np.bool_]:
     # A mark to the left or right is another digit, or a full stop.
     beside = (across < 0) & (down >= np.minimum(marks.heights, marks.heights[main]) / 2)
     return near & ~beside
+
+
+def lines_of_digits(darkness: Grey) -> list[list[NDArray[np.bool_]]]:
+    """Find the pixels of each digit in a picture of several.
+
+    Parameters
+    ----------
+    darkness : ndarray of shape (height, width)
+        From `darkness_of`.
+
+    Returns
+    -------
+    lines : list of list of bool ndarray of shape (height, width)
+        Masks of the digits: line by line from the top, each from left to right.
+
+    Raises
+    ------
+    PictureError
+        If there is no digit.
+    """
+    labels, _ = ndimage.label(darkness > ink_threshold(darkness), _TOUCHING)
+    marks = _Marks.of(labels)
+    marks = marks.where(marks.extents >= max(_FEWEST, _PART * min(darkness.shape) / 2))
+    if not marks.ids.size:
+        raise PictureError(NOTHING)
+    marks = _without_frames(_off_the_edge(marks, darkness.shape))
+    labels = np.where(np.isin(labels, marks.ids), labels, 0)
+    # Most of the tall marks are digits; the others are their parts, or no digits.
+    tall = marks.heights >= 0.5 * marks.heights.max()
+    height = float(np.median(marks.heights[tall]))
+    ink = labels > 0
+    near = ndimage.distance_transform_edt(~ink) <= _GAP * height / 2
+    labels = np.where(ink, ndimage.label(near, _TOUCHING)[0], 0)
+    digits = _joined(_Marks.of(labels), height)
+    return [
+        [np.isin(labels, digit.ids) for digit in line] for line in _in_lines(digits)
+    ]
+
+
+def _joined(marks: _Marks, height: float) -> list[_Marks]:
+    """Join small marks to the digits that they are parts of; drop the other ones."""
+    large = marks.heights >= 0.5 * height
+    members = {main: [main] for main in np.flatnonzero(large)}
+    for small in np.flatnonzero(~large & (marks.extents >= 0.25 * height)):
+        for main in members:
+            pair = _Marks(*(column[[main, small]] for column in marks))
+            if _parts(pair, np.intp(0)).all():
+                members[main].append(small)
+                break
+    return [
+        _Marks(*(column[chosen] for column in marks)) for chosen in members.values()
+    ]
+
+
+def _in_lines(digits: list[_Marks]) -> list[list[_Marks]]:
+    """Sort digits: the middle of each is above the lower end of its line."""
+    lines: list[list[_Marks]] = []
+    for digit in sorted(digits, key=lambda d: d.tops.min() + d.bottoms.max()):
+        middle = (digit.tops.min() + digit.bottoms.max()) / 2
+        if lines and middle < np.mean([other.bottoms.max() for other in lines[-1]]):
+            lines[-1].append(digit)
+        else:
+            lines.append([digit])
+    return [sorted(line, key=lambda digit: digit.lefts.min()) for line in lines]

@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
 import os
 import warnings
 from typing import TYPE_CHECKING
@@ -22,7 +23,8 @@ from ._binarize import (
     shape_within,
     without_specks,
 )
-from ._components import digit_mask, is_sheet
+from ._components import digit_mask, is_sheet, lines_of_digits
+from ._cut_out import with_paper
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,6 +37,8 @@ FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP")
 # A digit is at least as large as a twentieth of a photograph's side. 50 pixels are
 # enough to see it well, and half as many to find it.
 _WORKING_SIDE, _COARSE_SIDE = 1024, 512
+# Most edges that a line across a picture of many digits meets.
+_EDGES_OF_MANY = 60
 # No digit can be seen in fewer pixels.
 _SMALLEST_SIDE = 5
 # If the opaque pixels have a wider range than this, they show paper and ink.
@@ -132,6 +136,69 @@ def normalize_digit(picture: ArrayLike) -> NDArray[np.float32]:
     return _normalized(_scaled(picture))
 
 
+def read_digits(path: str | os.PathLike[str]) -> list[list[NDArray[np.float32]]]:
+    """Read a photograph or scan of several digits as pictures like those of MNIST.
+
+    Parameters
+    ----------
+    path : str or path-like
+        A picture as :func:`read_digit` takes it, with digits of about the same size
+        that do not touch.
+
+    Returns
+    -------
+    lines : list of list of float32 ndarray of shape (28, 28)
+        The digits: line by line from the top, each from left to right.
+
+    Raises
+    ------
+    PictureError
+        If the file cannot be read, or the picture shows no digit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from PIL import Image, ImageDraw, ImageFont
+    >>> from skmnist import read_digits
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     picture = Image.new("L", (200, 100), "white")
+    ...     draw = ImageDraw.Draw(picture)
+    ...     draw.text((20, 10), "1 7 4", "black", ImageFont.load_default(60))
+    ...     picture.save(f"{folder}/number.png")
+    ...     lines = read_digits(f"{folder}/number.png")
+    >>> [len(line) for line in lines]
+    [3]
+    """
+    path = os.fspath(path)
+    try:
+        grey = _read_grey(path)
+        framed = with_paper(grey, _EDGES_OF_MANY)
+        for candidate in [framed] if framed is not None else []:
+            with contextlib.suppress(PictureError):
+                return _lines(candidate)
+        return _lines(grey)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error
+
+
+def _lines(grey: Grey) -> list[list[NDArray[np.float32]]]:
+    """Convert a picture of several digits to pictures like those of MNIST."""
+    grey = without_specks(_large_enough(grey))
+    if not ink_is_dark(grey):
+        grey = 1 - grey
+    darkness = darkness_of(grey)
+    lines = lines_of_digits(darkness)
+    return [[_cut(darkness, mask) for mask in line] for line in lines]
+
+
+def _cut(darkness: Grey, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Cut out one of several digits, and place it."""
+    box = _box(mask, mask.shape, 0.2)
+    # What belongs to its neighbours is paper.
+    own = np.where(ndimage.binary_dilation(mask, iterations=2), darkness, 0)
+    return _placed(_fitted(_ink(own[box], mask[box])))
+
+
 def place_digit(ink: Grey) -> NDArray[np.float32]:
     """Scale and place a digit as in MNIST; all of the picture is the digit.
 
@@ -190,9 +257,17 @@ def reduce_to_8x8(digit: Grey) -> Grey:
 
 def _normalized(grey: Grey) -> NDArray[np.float32]:
     """Convert grey values from 0 to 1 to a picture like those of MNIST."""
-    if min(grey.shape) < _SMALLEST_SIDE:
-        raise PictureError(f"{grey.shape[1]} x {grey.shape[0]} pixels show no digit")
-    grey = without_specks(grey)
+    # Ink that fills a picture looks like paper.
+    framed = with_paper(grey)
+    if framed is not None:
+        with contextlib.suppress(PictureError):
+            return _with_room(framed)
+    return _with_room(grey)
+
+
+def _with_room(grey: Grey) -> NDArray[np.float32]:
+    """Convert a picture in which there is more paper than ink."""
+    grey = without_specks(_large_enough(grey))
     if not ink_is_dark(grey):
         grey = 1 - grey
     # A digit may be small in its picture: it is found first, then cut out and taken
@@ -204,6 +279,13 @@ def _normalized(grey: Grey) -> NDArray[np.float32]:
     grey = grey[_box(found, grey.shape, 0.4)]
     darkness = darkness_of(grey)
     return _placed(_fitted(_ink(darkness, digit_mask(darkness))))
+
+
+def _large_enough(grey: Grey) -> Grey:
+    """Raise PictureError for a picture in which no digit can be seen."""
+    if min(grey.shape) < _SMALLEST_SIDE:
+        raise PictureError(f"{grey.shape[1]} x {grey.shape[0]} pixels show no digit")
+    return grey
 
 
 def _found(grey: Grey) -> NDArray[np.bool_]:
@@ -359,8 +441,9 @@ def _placed(small: Grey) -> NDArray[np.float32]:
         centres = np.arange(small.shape[axis]) + 0.5
         mean = (small.sum(axis=1 - axis) * centres).sum() / total
         room = SIDE - small.shape[axis]
-        # In MNIST it lies in the pixel below and to the right of the middle.
-        corner.append(int(np.clip(np.ceil(SIDE / 2 - mean), 0, room)))
+        # In MNIST it lies in the pixel below and to the right of the middle. The tiny
+        # number is for rounding errors: they must not move a symmetrical digit.
+        corner.append(int(np.clip(np.ceil(SIDE / 2 - mean - 1e-5), 0, room)))
     top, left = corner
     # Rounding may have made the averages of ones a little larger than one.
     small = np.minimum(small, 1)

@@ -1,3 +1,6 @@
+from ._drawing import (
+    write_drawing_page as write_drawing_page,
+)
 from ._html import (
     to_html as to_html,
     write_report as write_report,

@@ -4,16 +4,13 @@
 
 import os
 from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
-from .._format import as_percent, as_text, visible, with_error
+from .._format import as_percent, as_text, with_error
 from .._io import atomic_write
 from ..study._artifacts import Evidence, Predictions, read_evidence
 from ..study._columns import MEASURED, Candidate, is_failed
@@ -23,7 +20,9 @@ from ..study._storage import Study, read_study
 from ..visualization._digits import MisreadDigitsDisplay
 from ..visualization._matplotlib import NoMatplotlibError
 from . import _svg
+from ._drawing import DRAWING, study_drawing_page
 from ._source_report import describe_distances, reported_columns
+from ._templates import load_template
 from ._text import (
     OPTIMISTIC,
     WHAT_P_IS,
@@ -56,19 +55,22 @@ def write_report(
 ) -> tuple[str, list[Path]]:
     """Write a study's report, as an HTML page and as Markdown.
 
+    If the study's model reads digits, a page to draw on is written too.
+
     Parameters
     ----------
     folder : path-like
         The folder of a study, finished or not.
     html : path-like, default=None
-        Write only the page, to this file, and nothing into the folder.
+        Write only the report page, to this file, and nothing into the folder.
 
     Returns
     -------
     markdown : str
         The content of ``report.md``.
     paths : list of pathlib.Path
-        The written files: ``report.md`` and ``report.html`` in the folder, or `html`.
+        The written files: in the folder ``report.md``, ``report.html`` and, if the
+        final model reads pictures of digits, ``draw.html``; or `html`.
 
     Raises
     ------
@@ -78,18 +80,21 @@ def write_report(
         If a file cannot be written; what was there before is as it was.
     """
     study, evidence = read_study(folder), read_evidence(folder)
-    markdown, page = to_markdown(study, evidence), to_html(study, evidence)
+    markdown = to_markdown(study, evidence)
     if html is None:
+        drawing = study_drawing_page(folder, study, evidence)
+        page = to_html(study, evidence, drawing=DRAWING if drawing else "")
         texts = {Path(folder) / MARKDOWN: markdown, Path(folder) / PAGE: page}
+        texts |= {Path(folder) / DRAWING: drawing} if drawing else {}
     else:
-        texts = {Path(html): page}
+        texts = {Path(html): to_html(study, evidence)}
     for path, text in texts.items():
         with atomic_write(path) as file:
             file.write(text)
     return markdown, list(texts)
 
 
-def to_html(study: Study, evidence: Evidence) -> str:
+def to_html(study: Study, evidence: Evidence, *, drawing: str = "") -> str:
     """Write a study as an HTML page.
 
     Parameters
@@ -98,6 +103,8 @@ def to_html(study: Study, evidence: Evidence) -> str:
         A study, finished or not.
     evidence : Evidence
         What its folder has besides.
+    drawing : str, default=""
+        Where the page to draw on is, relative to this page; empty for no link to it.
 
     Returns
     -------
@@ -126,30 +133,11 @@ def to_html(study: Study, evidence: Evidence) -> str:
         "final": _final(study, evidence, draw),
         "misread": _misread(evidence.predictions, draw),
         "missing": _missing(study, evidence),
+        "draw_page": drawing,
         **_figures_of_all(study, draw),
         "no_drawing": draw.hint,
     }
-    return _template().render(content) + "\n"
-
-
-@cache
-def _template() -> Template:
-    environment = Environment(
-        autoescape=True,
-        finalize=_printable,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = files("skmnist.reporting").joinpath("report.html.jinja").read_text("utf-8")
-    return environment.from_string(text)
-
-
-def _printable(value: Any) -> Any:
-    """Write control characters as escapes, but keep non-breaking spaces."""
-    if isinstance(value, Markup) or not isinstance(value, str):
-        return value
-    return "\u00a0".join(map(visible, value.split("\u00a0")))
+    return load_template("report.html.jinja").render(content) + "\n"
 
 
 class _Drawer:

@@ -6,6 +6,10 @@ from ._compare import (
     stage_significance as stage_significance,
     stage_verdict as stage_verdict,
 )
+from ._replicates import (
+    ReplicateComparison as ReplicateComparison,
+    compare_on_replicates as compare_on_replicates,
+)
 from ._standard_error import (
     binomial_standard_error as binomial_standard_error,
 )

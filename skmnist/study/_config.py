@@ -49,7 +49,10 @@ class StudyConfig(Record):
     dataset : str or path-like, default="auto"
         "mnist", "digits", "auto", or the path of an ``.npz`` file.
     data : str or path-like, default=None
-        Folder with the MNIST files.
+        Folder with the MNIST files. No other place is searched then.
+    pixels : str, default="auto"
+        The scale of the pixels of an ``.npz`` file: "auto", "keep", or the values of
+        paper and of full ink, as in ``"0..255"``.
     preset : str, default="report"
         Which stages to run, a name in `PRESETS`.
     protocol : {"holdout", "report"}, default="holdout"
@@ -92,6 +95,7 @@ got 'hold-out'
 
     dataset: str = "auto"
     data: str | None = None
+    pixels: str = "auto"
     preset: str = "report"
     protocol: Literal["holdout", "report"] = "holdout"
     n_jobs: Jobs = 1

@@ -183,7 +183,7 @@ def run_study(
     # A worker of a cluster has one thread, and so has the final fit here.
     kept = kept or (1 if config.backend == "dask" else None)
     threads = pin_threads(config.n_jobs, kept)
-    data = load_dataset(config.dataset, config.data)
+    data = load_dataset(config.dataset, config.data, config.pixels)
     header = _header(config, data, threads)
     if going_on:
         check_same(out, header)

@@ -420,9 +420,10 @@ def _metric(search):
 def _standard_errors(table):
     """Return the standard error of each row's mean score; NaN if unknown."""
     scores = mean_scores(table)
-    splits = np.array([split_scores(table, row) for row in range(len(scores))])
-    if splits.shape[1] > 1:
-        return splits.std(axis=1, ddof=1) / np.sqrt(splits.shape[1])
+    # A candidate that has left a race has fewer scores than others.
+    splits = [split_scores(table, row) for row in range(len(scores))]
+    if max(map(len, splits)) > 1:
+        return np.array([np.std(s, ddof=1) / np.sqrt(len(s)) for s in splits])
     n_test = np.asarray(table.get("mean_test_n_test", np.nan), dtype=float)
     variances = scores * (1 - scores) / n_test
     return np.sqrt(np.where(variances >= 0, variances, np.nan))

@@ -10,7 +10,9 @@ import time
 import numpy as np
 import pytest
 
+from skmnist import Stage
 from skmnist.cli import main
+from skmnist.study import PRESETS, read_study
 
 SKMNIST = [sys.executable, "-m", "skmnist"]
 QUICK_STUDY = ["study", "--dataset", "digits", "--preset", "quick", "--epochs", "2"]
@@ -57,7 +59,7 @@ def test_end_names_the_files_that_are_there(quick):
     named = finished.stdout.splitlines()[-2].split(": ")[1].split(", ")
     there = [path.name for path in out.iterdir() if not path.name.startswith(".")]
     assert sorted(named) == sorted(there)
-    assert {"report.md", "report.html"} <= set(named)
+    assert {"report.md", "report.html", "draw.html"} <= set(named)
     assert finished.stdout.splitlines()[-1] == f"To read: {out / 'report.html'}"
 
 
@@ -77,20 +79,19 @@ def test_report_as_json_is_what_the_folder_holds(quick, capsys):
     assert len(document["rows"]) == document["summary"]["n_candidates"]
 
 
-def test_study_as_json_is_one_document_and_its_progress_is_apart(quick):
+def test_study_as_json_is_one_document_and_its_progress_is_apart(quick, capfd):
     out, _ = quick
     # The study is finished: the same command reads it from its folder.
-    again = subprocess.run(
-        [*SKMNIST, *QUICK_STUDY, "--out", out, "--json"], capture_output=True, text=True
-    )
-    document = json.loads(again.stdout)
+    assert main([*QUICK_STUDY, "--out", str(out), "--json"]) == 0
+    captured = capfd.readouterr()
+    document = json.loads(captured.out)
     assert document["summary"]["final"]["test_accuracy"] > 0.5
-    assert again.stderr.startswith("Data: digits")
+    assert captured.err.startswith("Data: digits")
 
 
 def test_report_writes_the_pages_again(quick, capsys):
     out, _ = quick
-    pages = [out / name for name in ("report.md", "report.html")]
+    pages = [out / name for name in ("report.md", "report.html", "draw.html")]
     before = [page.read_text() for page in pages]
     for page in pages:
         page.unlink()
@@ -108,9 +109,9 @@ def test_report_of_two_studies_is_what_differs(quick, capsys):
     assert "no more than chance (p = 1, exact McNemar test)" in printed
 
 
-def test_page_that_cannot_be_written_names_the_way_out(tiny_study, tmp_path, capsys):
+def test_page_that_cannot_be_written_names_the_way_out(quick, tmp_path, capsys):
     missing = tmp_path / "absent" / "page.html"
-    assert main(["report", str(tiny_study), "--html", str(missing)]) == 2
+    assert main(["report", str(quick[0]), "--html", str(missing)]) == 2
     assert "No such file or directory" in capsys.readouterr().err
 
 
@@ -122,26 +123,26 @@ def test_another_study_in_the_folder_is_refused(quick, capsys):
     assert "config.preset is 'quick' there and 'report' now" in error
 
 
-def test_the_same_command_again_prints_the_same_results(quick):
+def test_the_same_command_again_prints_the_same_results(quick, capsys):
     out, finished = quick
-    again = subprocess.run(
-        [*SKMNIST, *QUICK_STUDY, "--out", out], capture_output=True, text=True
-    )
-    assert again.returncode == 0
+    assert main([*QUICK_STUDY, "--out", str(out)]) == 0
 
     def but_the_time(text):
         return [line for line in text.splitlines() if " fits in " not in line]
 
-    assert but_the_time(again.stdout) == but_the_time(finished.stdout)
+    assert but_the_time(capsys.readouterr().out) == but_the_time(finished.stdout)
 
 
-def test_fresh_starts_over_beside_the_study(quick, tmp_path):
+def test_fresh_starts_over_beside_the_study(quick, monkeypatch):
+    only = Stage("width", {"widths": [4]})
+    monkeypatch.setitem(PRESETS, "quick", lambda: [only])
     before = {path.name for path in quick[0].parent.iterdir()}
-    command = [*SKMNIST, *QUICK_STUDY, "--fresh", "--out", quick[0], "--quiet"]
-    again = subprocess.run(command, capture_output=True, text=True)
-    assert again.returncode == 0
+    assert main([*QUICK_STUDY, "--fresh", "--out", str(quick[0]), "--quiet"]) == 0
     new = {path.name for path in quick[0].parent.iterdir()} - before
     assert new == {"study-2"}
+    assert [stage.name for stage in read_study(quick[0].parent / "study-2").stages] == [
+        "width"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -203,32 +204,3 @@ def test_help_needs_no_heavy_import():
         [sys.executable, "-c", command], capture_output=True, text=True
     )
     assert finished.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.long
-def test_two_jobs_give_the_same_study_as_one_at_the_same_threads(tmp_path, quick):
-    # Sums inside a matrix product depend on the number of threads, so both have one.
-    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1"}
-    tables = []
-    for n_jobs in ("1", "2"):
-        out = tmp_path / n_jobs
-        subprocess.run(
-            [
-                *SKMNIST,
-                *QUICK_STUDY,
-                *("--quiet", "--n-jobs", n_jobs, "--out", out),
-            ],
-            check=True,
-            env=environment,
-            capture_output=True,
-            timeout=300,
-        )
-        lines = (out / "results.csv").read_text().splitlines()
-        seconds = lines[0].split(",").index("seconds")
-        tables.append(
-            [
-                [c for i, c in enumerate(line.split(",")) if i != seconds]
-                for line in lines
-            ]
-        )
-    assert tables[0] == tables[1]

@@ -69,6 +69,8 @@ COMMANDS = {
     "value": lambda text: [*QUIET, "--set", f"optimizer=a{text}"],
     "model to write": lambda text: ["fit", "--out", f"absent/{text}"],
     "model": lambda text: ["predict", text, "picture.png"],
+    "model to draw for": lambda text: ["draw", text],
+    "page to draw on": lambda text: ["draw", "tiny.npz", "--out", f"absent/{text}"],
     "study": lambda text: ["report", text],
     "studies": lambda text: ["report", text, text],
     "study's status": lambda text: ["status", text],

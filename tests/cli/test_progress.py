@@ -21,6 +21,9 @@ from skmnist.cli._progress import (
     search_progress,
 )
 
+# One program serves all fits: they differ in numbers only.
+SMALL = {"depth": 0, "learning_rate_schedule": "constant", "random_state": 0}
+
 
 @pytest.fixture(scope="module")
 def drawn():
@@ -29,9 +32,9 @@ def drawn():
     console = Console(file=screen, force_terminal=True, width=100)
     X, y = load_digits(return_X_y=True)
     search = StagedSearchCV(
-        KerasMLPClassifier(depth=1, epochs=3, random_state=0),
+        KerasMLPClassifier(**SMALL, epochs=3),
         [
-            Stage("width", {"widths": [8, 16]}),
+            Stage("rate", {"learning_rate": [0.01, 0.1]}),
             Stage("batch", {"batch_size": [32]}),
         ],
         cv=2,
@@ -41,7 +44,7 @@ def drawn():
     return codes.sub("", screen.getvalue()).replace("\r", "\n")
 
 
-@pytest.mark.parametrize("bar", ["stages", "stage width", "stage batch", "epochs"])
+@pytest.mark.parametrize("bar", ["stages", "stage rate", "stage batch", "epochs"])
 def test_there_is_a_bar_for_each_level(drawn, bar):
     assert re.search(rf"^{bar} ", drawn, re.MULTILINE)
 
@@ -51,11 +54,11 @@ def test_bars_count_what_there_is_to_do(drawn):
     # and of the incumbent; three epochs a fit.
     totals = {
         bar: set(re.findall(rf"^{bar} .*?\d+/(\d+)", drawn, re.MULTILINE))
-        for bar in ("stages", "stage width", "stage batch", "epochs")
+        for bar in ("stages", "stage rate", "stage batch", "epochs")
     }
     assert totals == {
         "stages": {"2"},
-        "stage width": {"4"},
+        "stage rate": {"4"},
         "stage batch": {"4"},
         "epochs": {"3"},
     }
@@ -91,8 +94,11 @@ class Clock:
 def test_lines_of_a_search():
     X, y = load_digits(return_X_y=True)
     search = StagedSearchCV(
-        KerasMLPClassifier(depth=1, epochs=1, early_stopping=True, random_state=0),
-        [Stage("width", {"widths": [4, 8]}), Stage("batch", {"batch_size": [32]})],
+        KerasMLPClassifier(**SMALL, epochs=1, early_stopping=True),
+        [
+            Stage("rate", {"learning_rate": [0.01, 0.1]}),
+            Stage("batch", {"batch_size": [32]}),
+        ],
         cv=2,
     )
     lines = []
@@ -101,7 +107,7 @@ def test_lines_of_a_search():
     # about as many as are done; the clock is not read in between.
     starts = [line.split(" fits, ")[0] for line in lines]
     assert starts == [
-        *(f"stage width (1 of 2): {n} of 4" for n in (1, 2, 3, 4)),
+        *(f"stage rate (1 of 2): {n} of 4" for n in (1, 2, 3, 4)),
         *(f"stage batch (2 of 2): {n} of 4" for n in (1, 2, 3, 4)),
     ]
     bests = [float(line.split("so far ")[1].removesuffix(" %")) for line in lines]
@@ -112,8 +118,8 @@ def test_lines_of_a_search():
 def test_lines_of_a_search_are_few():
     X, y = load_digits(return_X_y=True)
     search = StagedSearchCV(
-        KerasMLPClassifier(depth=1, epochs=1, random_state=0),
-        [Stage("width", {"widths": [2, 3, 4, 5]})],
+        KerasMLPClassifier(**SMALL, epochs=1),
+        [Stage("rate", {"learning_rate": [0.001, 0.01, 0.1, 1.0]})],
         cv=2,
     )
     lines = []
@@ -124,7 +130,7 @@ def test_lines_of_a_search_are_few():
 
 def fit_of_epochs(callback, n_epochs):
     X, y = load_digits(return_X_y=True)
-    classifier = KerasMLPClassifier(1, 4, epochs=n_epochs, random_state=0)
+    classifier = KerasMLPClassifier(**SMALL, epochs=n_epochs)
     classifier.set_callbacks(callback).fit(X[:100], y[:100])
 
 

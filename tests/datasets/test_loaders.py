@@ -191,7 +191,41 @@ def places(tmp_path, keras_cache, monkeypatch):
 def test_the_first_place_with_files_is_taken(places, first):
     for folder in places[:first]:
         (folder / "mnist.npz").unlink()
-    assert error_of(fetch_mnist, places[0]).startswith(str(places[first]))
+    named = places[0] if first == 0 else None
+    assert error_of(fetch_mnist, named).startswith(str(places[first]))
+
+
+@pytest.mark.parametrize("name", ["mnist", "auto"])
+def test_a_folder_that_is_named_is_the_only_place(
+    name, mnist_home, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("SKMNIST_DATA", str(mnist_home))
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "thesis.pdf").touch()
+    with pytest.raises(DataNotFoundError):
+        load_dataset(name, empty)
+    message = error_of(load_dataset, name, empty)
+    assert message.startswith(f"{empty}: no MNIST in this folder")
+    assert message.endswith("it holds thesis.pdf")
+    absent = tmp_path / "absent"
+    assert error_of(load_dataset, name, absent) == f"{absent}: no such folder"
+    message = error_of(load_dataset, name, "")
+    assert message == "the folder of MNIST: has an empty name"
+
+
+def test_a_named_folder_is_a_reason_for_no_download(tmp_path, monkeypatch):
+    requests = []
+    monkeypatch.setattr(urllib.request, "urlopen", requests.append)
+    error_of(fetch_mnist, tmp_path / "absent")
+    assert requests == []
+
+
+def test_data_that_are_in_no_folder_refuse_one(save, four):
+    assert "digits: is not in a folder" in error_of(load_dataset, "digits", "/tmp")
+    path = save(**four)
+    message = error_of(load_dataset, path, "/tmp")
+    assert message == f"{path}: is not in a folder; leave out /tmp"
 
 
 def test_folder_in_the_home_directory(places, monkeypatch):
@@ -397,8 +431,8 @@ def test_a_link_to_nothing_among_the_files_is_no_reason_to_look_on(copy):
 
 def test_not_found_names_places_and_remedy(tmp_path, keras_cache, monkeypatch):
     monkeypatch.setenv("SKMNIST_DATA", str(tmp_path / "variable"))
-    message = error_of(fetch_mnist, tmp_path / "argument")
-    named = [str(tmp_path / "argument"), str(tmp_path / "variable"), str(keras_cache)]
+    message = error_of(fetch_mnist)
+    named = [str(tmp_path / "variable"), str(keras_cache)]
     assert all(place in message for place in named)
     assert "no network in the tests" in message
     assert "put its files there or set SKMNIST_DATA" in message
@@ -667,11 +701,12 @@ def test_npz_divides_whole_numbers(save, dtype):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
-def test_npz_keeps_floats(save, dtype):
-    X = rows(12, 16, dtype=dtype)
+def test_npz_keeps_floats_up_to_1(save, dtype):
+    X = (rows(12, 16) / 255).astype(dtype)
     own = load_npz(save(X=X, y=[0, 1] * 6))
     assert own.data.dtype == np.float32
-    np.testing.assert_array_equal(np.sort(own.data[:, 1]), np.sort(X[:, 1]))
+    expected = np.sort(X[:, 1]).astype(np.float32)
+    np.testing.assert_array_equal(np.sort(own.data[:, 1]), expected)
 
 
 def test_npz_with_text_labels(save):
@@ -736,7 +771,7 @@ class Trap:
 def test_npz_never_unpickles(save, key):
     arrays = {"X": rows(2, 4), "y": np.array([0, 1])}
     arrays[key] = np.array([Trap(), Trap()], dtype=object)
-    assert "allow_pickle=False" in error_of(load_npz, save(**arrays))
+    assert "which are not loaded" in error_of(load_npz, save(**arrays))
     assert Trap.sprung == []
 
 
@@ -749,11 +784,10 @@ BAD_ARRAYS = {
     "complex_pixels": ({"X": np.zeros((12, 4), complex)}, "needed are"),
     "lengths": ({"y": np.array([0, 1])}, "pictures uint8 (12, 16), labels int64 (2,)"),
     "two_columns": ({"y": np.zeros((12, 2), int)}, "needed are"),
-    "float_labels": ({"y": np.zeros(12)}, "needed are"),
+    "halves": ({"y": np.arange(12) / 2}, "labels that are no whole numbers, such as"),
+    "no_label": ({"y": np.array([np.nan] + [0, 1] * 5 + [0])}, "missing (NaN)"),
     "nan": ({"X": np.full((12, 4), np.nan)}, "not finite"),
     "float64_too_large": ({"X": np.full((12, 4), 1e300)}, "not finite"),
-    "below_0": ({"X": np.full((12, 4), -1)}, "pixels outside 0-255"),
-    "above_255": ({"X": np.full((12, 4), 256)}, "pixels outside 0-255"),
     "one_class": ({"y": np.ones(12, int)}, "one class"),
     "one_row_of_a_class": ({"y": np.array([0, 1] + [0] * 10)}, "too few rows"),
     "too_many_classes": ({"y": np.arange(12) // 2}, "too few rows"),
@@ -774,8 +808,11 @@ BAD_PARTS = {
         {"x_test": np.zeros((0, 4, 5)), "y_test": np.zeros(0, int)},
         "needed are",
     ),
-    "other_size": ({"x_test": rows(2, 5, 4)}, "uint8 (4, 5) to train, uint8 (5, 4)"),
-    "other_scale": ({"x_test": np.zeros((2, 4, 5))}, "uint8 (4, 5) to train, float32"),
+    "other_size": (
+        {"x_test": rows(2, 5, 4)},
+        "numbers (4, 5) to train, whole numbers (5, 4)",
+    ),
+    "other_scale": ({"x_test": np.zeros((2, 4, 5))}, "numbers (4, 5) to train, floats"),
     "unknown_class": ({"y_test": np.array([7, 8])}, "unknown in training: [8]"),
     "text_and_numbers": ({"y_test": np.array(["3", "x"])}, "unknown in training"),
     "one_class": ({"y_train": np.full(6, 3)}, "one class to train with"),
@@ -821,7 +858,8 @@ def test_load_dataset_digits(digits):
 
 def test_load_dataset_file(save, four):
     dataset = load_dataset(str(save(**four)))
-    assert (dataset.name, dataset.note) == ("own", "")
+    said = "Pixels from 0 to 255, scaled from 0..255 to 0..1"
+    assert (dataset.name, dataset.note) == ("own", said)
     assert dataset.data.shape == (8, 20)
 
 
@@ -833,7 +871,7 @@ def test_load_dataset_auto_falls_back_and_says_so(digits):
 
 
 def test_load_dataset_auto_does_not_hide_damage(places):
-    assert "cannot be read" in error_of(load_dataset, "auto", places[0])
+    assert "cannot be read" in error_of(load_dataset, "auto")
 
 
 def test_load_dataset_mnist_does_not_fall_back():

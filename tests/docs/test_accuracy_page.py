@@ -128,7 +128,7 @@ def test_views_are_set_against_the_network_of_their_seed(accuracy, page):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_runs_in_small_make_a_page_and_are_not_repeated(accuracy, tmp_path, capsys):
     arguments = ["--run", "--quick", "--out", str(tmp_path)]
     accuracy.main(arguments)

@@ -4,7 +4,6 @@
 
 import inspect
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -37,21 +36,6 @@ def test_every_command_is_described(command):
 def test_every_page_of_the_guide_is_in_its_table_of_contents():
     pages = {path.stem for path in (DOCS / "guide").glob("*.md")} - {"index"}
     assert pages == {n for n in listed(DOCS / "guide" / "index.md") if "/" not in n}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium, or a skip that says why."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no Chromium")
-    with playwright.sync_playwright() as running:
-        browser = running.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.mark.long

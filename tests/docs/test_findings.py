@@ -34,7 +34,7 @@ def quick(folder):
     return subprocess.run(command, capture_output=True, text=True)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_quick_version_runs_and_goes_on_where_it_was(tmp_path):
     first = quick(tmp_path)
     assert first.returncode == 0, first.stderr

@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 import psutil
 import pytest
-from processes import study_command, study_environment
+from racing import X, Y, make_stub, results_of, two_stages
 from rich.console import Console
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
@@ -24,7 +24,6 @@ from skmnist.cli._progress import SearchBars
 from skmnist.model_selection._evaluation import versions
 from skmnist.model_selection._executors import ClusterError, DaskWorkers, GivenUp
 from skmnist.neural_network._compiled import n_threads
-from skmnist.study._trials import FILE, read_trials
 
 distributed = pytest.importorskip("distributed")
 dask_module = pytest.importorskip("skmnist.model_selection._dask")
@@ -91,6 +90,15 @@ def test_a_staged_search_gives_the_results_of_one_process(client, digits):
     assert {trial.pid for trial in told}.isdisjoint({os.getpid()})
     assert len({trial.pid for trial in told}) == 2
     assert sent.count(digits[0].shape) == 1
+
+
+def test_a_race_gives_the_results_of_one_process(client):
+    expected = results_of(two_stages().fit(X, Y))
+    told = []
+    raced = two_stages(estimator=make_stub()(), on_trial_end=told.append)
+    with joblib.parallel_config("dask", client=client):
+        assert results_of(raced.fit(X, Y)) == expected
+    assert len({trial.pid for trial in told} - {os.getpid()}) == 2
 
 
 def test_scikit_learns_own_search_runs_there_too(client, digits):
@@ -193,33 +201,15 @@ def test_data_are_sent_again_where_a_worker_has_died_meanwhile(client, error):
     assert found == {0: 1001.0, 1: 1002.0}
 
 
-def test_a_study_on_a_cluster_equals_one_on_this_machine(
-    cluster, finished_study, tmp_path
-):
-    out = tmp_path / "study"
-    there = ["--backend", "dask", "--scheduler", cluster.address]
-    subprocess.run(study_command(out, *there), env=study_environment(), check=True)
-    scores = [
-        {
-            (trial.stage, trial.candidate): trial.scores["accuracy"]
-            for trial in read_trials(folder / FILE)
-        }
-        for folder in (out, finished_study)
-    ]
-    assert scores[0] == scores[1]
-    pids = {trial.pid for trial in read_trials(out / FILE)}
-    assert len(pids) == 2
-
-
-def test_workers_with_several_threads_are_refused(cluster):
-    cluster.start("wide", "dask_worker", "--nthreads", "2", "--no-dashboard")
-    with connected(cluster) as client:
+def test_workers_with_several_threads_are_refused(shared_cluster):
+    options = ["--nthreads", "2", "--no-dashboard"]
+    with connected(shared_cluster) as client, shared_cluster.lent("wide", *options):
         client.wait_for_workers(3, timeout=60)
-    with (
-        pytest.raises(ClusterError, match="runs 2 fits at once.*--nthreads 1"),
-        open_cluster(cluster.address, n_threads=1, expected=versions()),
-    ):
-        pass
+        with (
+            pytest.raises(ClusterError, match="runs 2 fits at once.*--nthreads 1"),
+            open_cluster(shared_cluster.address, n_threads=1, expected=versions()),
+        ):
+            pass
 
 
 def test_workers_with_other_versions_are_refused(shared_cluster):

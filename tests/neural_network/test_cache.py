@@ -100,21 +100,6 @@ def test_a_search_is_repeated_from_what_is_kept(digits, tmp_path, no_training):
         np.testing.assert_array_equal(first.cv_results_[name], second.cv_results_[name])
 
 
-def test_processes_share_a_folder(digits, tmp_path):
-    def search(n_jobs):
-        grid = {"learning_rate": [0.001, 0.01, 0.1]}
-        search = GridSearchCV(
-            classifier(tmp_path), grid, cv=2, n_jobs=n_jobs, refit=False
-        )
-        return search.fit(*digits).cv_results_["mean_test_score"]
-
-    first = search(2)
-    kept = [path.stat().st_mtime_ns for path in files(tmp_path)]
-    np.testing.assert_array_equal(search(2), first)
-    assert [path.stat().st_mtime_ns for path in files(tmp_path)] == kept
-    assert len(kept) == 6
-
-
 @pytest.mark.parametrize(
     "memory",
     [str, lambda path: path, lambda path: joblib.Memory(path, verbose=0)],

@@ -2,8 +2,16 @@
 
 import numpy as np
 import pytest
+from sklearn.utils.class_weight import compute_class_weight
 
-from skmnist.neural_network._data import Rows, draw_seeds, encode_labels
+from skmnist import KerasMLPClassifier
+from skmnist.neural_network._data import (
+    Rows,
+    check_training,
+    check_validation,
+    draw_seeds,
+    encode_labels,
+)
 from skmnist.neural_network._spec import Allowed, per_layer
 
 ANYTHING = Allowed("anything", lambda _: True)
@@ -146,3 +154,95 @@ def test_held_out_rows_keep_their_labels_and_weights():
         numbers = (part.X[:, 0] / 2).astype(int)
         np.testing.assert_array_equal(part.y, y[numbers])
         np.testing.assert_array_equal(part.sample_weight, numbers)
+
+
+# ---- weights of classes ------------------------------------------------------------
+
+
+@pytest.fixture
+def weighted():
+    """Rows of three classes, with weights that are whole numbers."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], [20, 5, 3])
+    return rng.random((28, 2)), y, rng.integers(1, 4, 28)
+
+
+def balanced(X, y, sample_weight=None):
+    classifier = KerasMLPClassifier(class_weight="balanced")
+    rows, weights = check_training(classifier, X, y, sample_weight, reset=True)
+    return classifier, rows, weights
+
+
+def test_balanced_classes_have_the_same_total_weight(weighted):
+    X, y, weights = weighted
+    _, rows, _ = balanced(X, y, weights)
+    totals = np.bincount(rows.y, rows.sample_weight)
+    np.testing.assert_allclose(totals, totals.sum() / 3)
+
+
+def test_balanced_weights_count_a_weight_as_rows(weighted):
+    X, y, weights = weighted
+    _, _, of_weights = balanced(X, y, weights)
+    _, _, of_rows = balanced(np.repeat(X, weights, axis=0), np.repeat(y, weights))
+    np.testing.assert_allclose(of_weights, of_rows, rtol=1e-12)
+    expected = compute_class_weight(
+        "balanced", classes=np.arange(3), y=np.repeat(y, weights)
+    )
+    np.testing.assert_allclose(of_rows, expected)
+
+
+def test_balanced_weights_count_a_weight_of_zero_as_no_row(weighted):
+    X, y, weights = weighted
+    weights[::2] = 0
+    _, _, of_weights = balanced(X, y, weights)
+    _, _, of_rows = balanced(X[weights > 0], y[weights > 0], weights[weights > 0])
+    np.testing.assert_array_equal(of_weights, of_rows)
+
+
+def test_validation_rows_get_the_class_weights_of_the_training(weighted):
+    X, y, _ = weighted
+    classifier, _, weights = balanced(X, y)
+    for part in (slice(None), y > 0):
+        twos = np.full(len(y[part]), 2)
+        held_out = check_validation(classifier, X[part], y[part], twos, weights)
+        np.testing.assert_allclose(held_out.sample_weight, 2 * weights[y[part]])
+
+
+def test_a_class_that_a_dict_does_not_name_has_weight_one(weighted):
+    X, y, _ = weighted
+    classifier = KerasMLPClassifier(class_weight={2: 3.0})
+    rows, weights = check_training(classifier, X, y, None, reset=True)
+    np.testing.assert_array_equal(weights, [1, 1, 3])
+    # Neither the rows to validate on nor those to train on need to have the class.
+    held_out = check_validation(classifier, X[y < 2], y[y < 2], None, weights)
+    np.testing.assert_array_equal(held_out.sample_weight, np.ones(25))
+    rows, _ = check_training(classifier, X[y < 2], y[y < 2], None, reset=False)
+    np.testing.assert_array_equal(rows.sample_weight, np.ones(25))
+
+
+def test_a_class_of_weight_zero_is_left_out(weighted):
+    X, y, _ = weighted
+    classifier = KerasMLPClassifier(class_weight={0: 0})
+    rows, _ = check_training(classifier, X, y, None, reset=True)
+    assert set(rows.y) == {1, 2}
+
+
+def test_a_label_that_is_not_among_the_classes_is_named(weighted):
+    X, y, _ = weighted
+    classifier = KerasMLPClassifier(class_weight={2: 3.0, "2": 3.0})
+    with pytest.warns(UserWarning, match=r"not among the classes: \['2'\]"):
+        check_training(classifier, X, y, None, reset=True)
+
+
+def test_negative_class_weights_are_refused(weighted):
+    X, y, _ = weighted
+    classifier = KerasMLPClassifier(class_weight={2: -3.0})
+    with pytest.raises(ValueError, match="class_weight must not be negative"):
+        check_training(classifier, X, y, None, reset=True)
+
+
+def test_partial_fit_cannot_balance_classes(weighted):
+    X, y, _ = weighted
+    classifier = KerasMLPClassifier(class_weight="balanced")
+    with pytest.raises(ValueError, match="'balanced' is not supported for partial_fit"):
+        classifier.partial_fit(X, y)

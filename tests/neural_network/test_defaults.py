@@ -14,7 +14,12 @@ from sklearn.preprocessing import StandardScaler
 
 from skmnist import KerasMLPClassifier
 from skmnist.neural_network._data import Rows, center_and_scale
-from skmnist.neural_network._spec import auto_batch_size, auto_epochs, auto_width
+from skmnist.neural_network._spec import (
+    auto_batch_size,
+    auto_epochs,
+    auto_width,
+    with_numbers,
+)
 
 SMALL = {"widths": 16, "epochs": 3, "random_state": 0}
 
@@ -64,23 +69,19 @@ def test_more_rows_never_mean_smaller_batches_networks_or_fewer_updates():
         assert n_updates >= min(2500, 400 * -(-n // batch_size))
 
 
-def test_what_auto_meant_can_be_read():
-    X, y = make_circles(1200, noise=0.1, factor=0.5, random_state=0)
-    found = KerasMLPClassifier(widths=4, random_state=0).fit(X, y)
-    # 1,200 rows in batches of 128 are 10 updates; 250 epochs are 2,500 updates.
-    assert (found.batch_size_, found.epochs_, found.n_iter_) == (128, 250, 250)
-    assert found.learning_rate_ == 0.008
-
-
-def test_the_learning_rate_falls_with_the_width():
-    X, y = make_circles(50, random_state=0)
-    rates = []
-    for widths in (8, 128, (8, 512), 512):
-        found = KerasMLPClassifier(widths=widths, epochs=1).fit(X, y)
-        rates.append(found.learning_rate_)
-    assert rates == [0.008, 1 / 128, 1 / 512, 1 / 512]
-    by_name = KerasMLPClassifier(widths=8, epochs=1, optimizer="sgd").fit(X, y)
-    assert by_name.learning_rate_ is None
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        ({"widths": 8}, 0.008),
+        ({"widths": 128}, 1 / 128),
+        ({"widths": (8, 512)}, 1 / 512),
+        ({"widths": 8, "optimizer": "sgd"}, None),
+    ],
+    ids=str,
+)
+def test_the_learning_rate_falls_with_the_width(given, rate):
+    params = {**KerasMLPClassifier().get_params(), **given}
+    assert with_numbers(params, 50)["learning_rate"] == rate
 
 
 def test_numbers_that_are_given_hold():
@@ -101,7 +102,10 @@ def warned_of(classifier, X, y, **more):
 def test_few_epochs_are_warned_of(table):
     needed = auto_epochs(300, 64)
     network = KerasMLPClassifier(**SMALL | {"batch_size": 64})
-    (message,) = warned_of(network, *table)
+    with pytest.warns(ConvergenceWarning) as found:
+        network.fit(*table)
+    assert found[0].filename == __file__
+    message = str(found[0].message)
     assert "3 epochs made 15 updates" in message
     assert f"epochs='auto' would train {needed} epochs" in message
 
@@ -132,8 +136,12 @@ def test_a_training_that_ended_by_itself_is_not_warned_of(table, enough):
 def test_two_circles_are_told_apart_with_nothing_set():
     X, y = make_circles(600, noise=0.12, factor=0.5, random_state=0)
     X, X_test, y, y_test = train_test_split(X, y, random_state=0)
+    found = KerasMLPClassifier(random_state=0).fit(X, y)
     # No classifier gets much more: the circles overlap.
-    assert KerasMLPClassifier(random_state=0).fit(X, y).score(X_test, y_test) > 0.9
+    assert found.score(X_test, y_test) > 0.9
+    # What "auto" meant: 450 rows in batches of 64 are 8 updates, 313 epochs 2,504.
+    assert (found.batch_size_, found.epochs_, found.n_iter_) == (64, 313, 313)
+    assert found.learning_rate_ == 1 / 128
 
 
 # ---- scaled inputs -----------------------------------------------------------------

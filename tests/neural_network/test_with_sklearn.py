@@ -53,6 +53,9 @@ def classifier(**params):
             "depth": 1,
             "widths": 32,
             "learning_rate": 0.01,
+            # Programs of a schedule are made for one number of updates.
+            "learning_rate_schedule": "constant",
+            "dropout": 0.0,
             "epochs": 20,
             "random_state": 0,
             **params,
@@ -116,17 +119,14 @@ def test_search_refits_with_early_stopping(digits):
 
 
 SEARCH_WITH_JOBS = """
-import sys
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
-from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
-from skmnist.neural_network._compiled import Engine
+from skmnist import KerasMLPClassifier
 X, y = load_digits(return_X_y=True)
 net = KerasMLPClassifier(depth=1, epochs=2, random_state=0)
-for n_jobs in (1, 2, 3):
-    search = GridSearchCV(
-        net, {"widths": [16, 32]}, cv=2, n_jobs=n_jobs, scoring="neg_log_loss"
-    )
+grid = {"widths": [16], "augmentation": [None, "affine+elastic"]}
+for n_jobs in (1, 2):
+    search = GridSearchCV(net, grid, cv=2, n_jobs=n_jobs, scoring="neg_log_loss")
     search.fit(X[:200], y[:200])
     print([float(s) for s in search.cv_results_["mean_test_score"]])
 """
@@ -143,8 +143,8 @@ def test_workers_give_what_one_process_gives():
         timeout=300,
         check=True,
     )
-    alone, *in_workers = finished.stdout.splitlines()
-    assert in_workers == [alone, alone]
+    alone, in_workers = finished.stdout.splitlines()
+    assert in_workers == alone
 
 
 def test_cross_validated_probabilities(digits):
@@ -359,7 +359,7 @@ def test_a_forked_process_refuses_to_train_instead_of_waiting_for_ever():
 import os, numpy as np
 from skmnist import KerasMLPClassifier
 X, y = np.random.default_rng(0).random((40, 3)), np.arange(40) % 2
-net = KerasMLPClassifier(depth=1, widths=4, epochs=1, random_state=0).fit(X, y)
+net = KerasMLPClassifier(depth=0, epochs=1, random_state=0).fit(X, y)
 child = os.fork()
 if child == 0:
     try:

@@ -19,6 +19,7 @@ from skmnist import (
     load_digits_28x28,
     normalize_digit,
     read_digit,
+    read_digits,
 )
 from skmnist.preprocessing._binarize import otsu_threshold, resized
 from skmnist.preprocessing._digit import PictureError, place_digit, reduce_to_8x8
@@ -131,7 +132,8 @@ def test_proportions_are_kept():
     picture = np.full((200, 100), 255)
     picture[40:160, 40:52] = 0
     digit = normalize_digit(picture)
-    np.testing.assert_allclose(digit[4:24, 14:16], 1, atol=0.1)
+    # Its centre is in the middle in both directions: no rounding error moves it.
+    np.testing.assert_allclose(digit[4:24, 13:15], 1, atol=0.1)
     assert digit.sum() == pytest.approx(40, rel=0.05)
 
 
@@ -570,16 +572,10 @@ def mnist(mnist_home):
 
 @pytest.fixture(scope="module")
 def mnist_classifier(mnist):
-    classifier = KerasMLPClassifier(
-        widths=500,
-        epochs=8,
-        batch_size=128,
-        learning_rate_schedule="cosine",
-        batch_normalization=True,
-        early_stopping=False,
-        random_state=0,
-    )
-    return classifier.fit(mnist.data[mnist.train], mnist.target[mnist.train])
+    classifier = KerasMLPClassifier(widths=256, epochs=6, random_state=0)
+    # A third of the training data, for a model good enough to tell what it is shown.
+    rows = np.arange(len(mnist.data))[mnist.train][::3]
+    return classifier.fit(mnist.data[rows], mnist.target[rows])
 
 
 @pytest.mark.long
@@ -587,7 +583,7 @@ def test_mnist_is_read_as_pictures_as_it_is_as_arrays(
     mnist, mnist_classifier, tmp_path
 ):
     X, y = mnist.data[mnist.test], mnist.target[mnist.test]
-    assert mnist_classifier.score(X, y) > 0.98
+    assert mnist_classifier.score(X, y) > 0.96
     assert read_as_pictures(mnist_classifier, X[:500], y[:500], tmp_path) >= 0.95
 
 
@@ -606,3 +602,104 @@ def test_pen_strokes_are_placed_alike_whatever_the_pen():
     digits = [normalize_digit(stroke(SEVEN, width)) for width in (2, 6, 12, 18)]
     for digit in digits[1:]:
         assert apart(digit, digits[0]) < 0.45
+
+
+# Digits cut out by their box
+
+
+def cut_out(picture, margin):
+    """Cut a picture of light ink on black out by the box of its ink."""
+    rows, columns = (np.flatnonzero(picture.any(axis=axis)) for axis in (1, 0))
+    box = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.pad(box, margin)
+
+
+def scaled(picture, scale):
+    image = Image.fromarray((picture * 255).round().astype(np.uint8))
+    return np.asarray(image.resize((28 * scale, 28 * scale)))
+
+
+@pytest.mark.parametrize("margin", [0, 1, 2, 3])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_cut_out_is_read_as_the_whole_picture(margin, dark):
+    for text in DIGITS:
+        whole = 255 - drawn(text, size=40, at=(30, 30), shape=(60, 60))
+        picture = cut_out(whole, margin)
+        digit = normalize_digit(255 - picture if dark else picture)
+        assert apart(digit, normalize_digit(whole)) < 0.1, text
+
+
+@pytest.mark.parametrize("text", ["42", "1978"])
+def test_several_digits_cut_out_are_still_several(text):
+    picture = cut_out(255 - drawn(text, size=60), 0)
+    assert "digits or other marks" in error_of(normalize_digit, picture)
+
+
+@pytest.mark.parametrize("side", [12, 20, 40])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_small_pictures_without_a_digit(side, seed):
+    rng = np.random.default_rng(seed)
+    for picture in (
+        noised(np.full((side, side), 200.0), 4, seed),
+        rng.integers(0, 256, (side, side)),
+    ):
+        error_of(normalize_digit, picture)
+
+
+def part_read(classifier, X, y, scale, margin, dark):
+    """Return the part of digits that is read correctly when they are cut out."""
+    n_right = 0
+    for x, label in zip(X, y, strict=True):
+        picture = cut_out(scaled(x.reshape(28, 28), scale), margin)
+        try:
+            digit = normalize_digit(255 - picture if dark else picture)
+        except PictureError:
+            continue
+        n_right += classifier.predict(digit.reshape(1, -1))[0] == label
+    return n_right / len(y)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scale", [1, 2, 3, 5, 10])
+@pytest.mark.parametrize("margin", [0, 1, 2, 3])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_cut_out_digits_of_mnist(mnist, mnist_classifier, scale, margin, dark):
+    X, y = mnist.data[mnist.test][:500], mnist.target[mnist.test][:500]
+    right = mnist_classifier.predict(X) == y
+    found = part_read(mnist_classifier, X[right], y[right], scale, margin, dark)
+    assert found >= 0.95
+
+
+# Several digits in one picture
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_digits_are_found_line_by_line(dark, tmp_path):
+    lines = ["407", "3", "8925"]
+    page = np.vstack([drawn(t, size=60, at=(150, 40), shape=(300, 80)) for t in lines])
+    path = saved(tmp_path, page if dark else 255 - page)
+    found = read_digits(path)
+    assert [len(line) for line in found] == [3, 1, 4]
+    for line, text in zip(found, lines, strict=True):
+        for digit, character in zip(line, text, strict=True):
+            expected = normalize_digit(drawn(character, size=60))
+            assert apart(digit, expected) < 0.1, character
+
+
+def test_several_digits_cut_out_are_found(tmp_path):
+    page = 255 - cut_out(255 - drawn("407", size=60), 0)
+    assert [len(line) for line in read_digits(saved(tmp_path, page))] == [3]
+
+
+def test_marks_that_are_no_digits_are_left_out(tmp_path):
+    page = drawn("4.07", size=60)
+    page[150:152, 20:180] = 0
+    page[20:23, 30:33] = 0
+    assert sum(map(len, read_digits(saved(tmp_path, page)))) == 3
+
+
+def test_a_blank_page(tmp_path):
+    path = saved(tmp_path, np.full((90, 90), 255))
+    assert error_of(read_digits, path) == f"{path}: {BLANK}"
+    absent = tmp_path / "absent.png"
+    assert error_of(read_digits, absent) == f"{absent}: no such file"

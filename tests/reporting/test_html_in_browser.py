@@ -1,30 +1,20 @@
 """The report page as a reader meets it: in a real browser, from a file."""
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
+from browsing import contrasts
 
 from skmnist.reporting import write_report
 
 RESULTS = Path(__file__).parents[2] / "docs" / "results"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WIDTHS = (400, 1400)
+# What does not depend on the size of the study is looked at on the small page, which
+# has all.
+SMALL_PAGE = pytest.mark.parametrize("report", ["digits"], indirect=True)
 # The width of an A4 sheet in CSS pixels, less margins of 1 cm.
 A4 = 718
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip(f"none of {', '.join(BROWSERS)} is installed")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module", params=["digits", "mnist"])
@@ -36,17 +26,27 @@ def report(request, tmp_path_factory, tiny_study):
     return path
 
 
-@pytest.fixture
-def view(browser, report):
-    """An open page, and everything that it complained of or asked for."""
+@pytest.fixture(scope="module")
+def tab(browser):
+    """A tab of the browser; each test opens its page there anew."""
     page = browser.new_page()
     page.complaints, page.requests = [], []
     page.on("console", lambda message: page.complaints.append(message.text))
     page.on("pageerror", lambda error: page.complaints.append(str(error)))
     page.on("request", lambda request: page.requests.append(request.url))
-    page.goto(report.as_uri())
     yield page
     page.close()
+
+
+@pytest.fixture
+def view(tab, report):
+    """An open page, and everything that it complained of or asked for."""
+    tab.complaints.clear()
+    tab.requests.clear()
+    tab.emulate_media(media="screen", color_scheme="light")
+    tab.set_viewport_size({"width": 1280, "height": 720})
+    tab.goto(report.as_uri())
+    return tab
 
 
 def test_page_opens_without_complaint_and_asks_for_nothing(view, report):
@@ -92,6 +92,7 @@ def test_a_click_on_a_heading_sorts_by_the_size_of_the_numbers(view, name):
     assert numbers(column(view, name)[1]) == sorted(numbers(before), reverse=True)
 
 
+@SMALL_PAGE
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 def test_a_heading_sorts_by_the_keyboard(view, key):
     heading, before = column(view, "seconds")
@@ -100,6 +101,7 @@ def test_a_heading_sorts_by_the_keyboard(view, key):
     assert numbers(column(view, "seconds")[1]) == sorted(numbers(before))
 
 
+@SMALL_PAGE
 def test_sorting_keeps_the_rows_whole_and_one_column_marked(view):
     rows = view.locator("table.sortable").first.locator("tbody tr")
     before = rows.all_inner_texts()
@@ -140,46 +142,11 @@ def test_no_text_is_tiny(view, width):
     assert smallest >= 9
 
 
+@SMALL_PAGE
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_stands_out_from_its_ground(view, scheme):
     view.emulate_media(color_scheme=scheme)
-    pairs = view.eval_on_selector_all(
-        "p, td, th, a, .mark, figcaption, dt",
-        """all => all.map(one => {
-          const ground = e => getComputedStyle(e).backgroundColor;
-          let behind = one;
-          while (behind !== document.body && ground(behind) === "rgba(0, 0, 0, 0)") {
-            behind = behind.parentElement;
-          }
-          const colours = [getComputedStyle(one).color, ground(behind)];
-          return [...colours, ground(document.body)];
-        })""",
-    )
-    assert min(contrast(*pair) for pair in pairs) >= 4.5
-
-
-def contrast(text, ground, behind):
-    """Contrast of two CSS colours after WCAG 2.2, the ground drawn over another."""
-    text, ground, behind = (channels(colour) for colour in (text, ground, behind))
-    alpha = ground[3]
-    ground = [
-        alpha * a + (1 - alpha) * b for a, b in zip(ground[:3], behind[:3], strict=True)
-    ]
-    light, dark = sorted((luminance(text[:3]), luminance(ground)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def channels(colour):
-    found = [float(part) for part in re.findall(r"[\d.]+", colour)]
-    return found if len(found) == 4 else [*found, 1.0]
-
-
-def luminance(rgb):
-    parts = [c / 255 for c in rgb]
-    linear = [
-        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts
-    ]
-    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+    assert min(contrasts(view, "p, td, th, a, .mark, figcaption, dt")) >= 4.5
 
 
 def test_print_cuts_no_table(view):
@@ -191,6 +158,7 @@ def test_print_cuts_no_table(view):
     assert max(widths) <= A4
 
 
+@SMALL_PAGE
 def test_print_to_pdf(view):
     margin = dict.fromkeys(("top", "right", "bottom", "left"), "1cm")
     pdf = view.pdf(format="A4", margin=margin)

@@ -1,0 +1,497 @@
+"""A race of a search's candidates: its seeds and splits, its fits, and its words."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import is_classifier
+from sklearn.model_selection import ParameterGrid
+
+from ._evaluation import BudgetSpentError, Raced, Replicate
+from ._race import (
+    FAILED,
+    IDLE,
+    TIME,
+    WORSE,
+    Finish,
+    Race,
+    RaceState,
+    Replicates,
+    judge,
+    next_replicates,
+    stop,
+)
+from ._results import RACE_COLUMNS, ROUNDING, Words
+from ._rules import best_score
+from ._scoring import deciding_metric
+from ._stage import Stage, UnknownParameterError, random_states
+
+if TYPE_CHECKING:
+    from sklearn.callback import CallbackContext
+
+    from ._evaluation import Evaluation
+
+# Learned numbers of a classifier that can break ties.
+MEASURED = ("n_parameters", "n_iter")
+
+
+class RaceTooLongError(BudgetSpentError):
+    """`max_fits` of a race is too small for its first look.
+
+    Parameters
+    ----------
+    n_needed : int
+        Number of fits before the first look.
+    max_fits : int
+        The limit.
+    """
+
+    def __init__(self, n_needed: int, max_fits: int):
+        Exception.__init__(
+            self,
+            f"max_fits={max_fits} is too small for a race: the first look needs "
+            f"{n_needed} fits",
+        )
+
+
+def race_of(stage: Stage, search: Any) -> Race | None:
+    """Return how a stage of a search races; None if it does not."""
+    if stage.race is None:
+        return search.race
+    return stage.race or None
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """Which splits choose, and which give the winner's score.
+
+    Parameters
+    ----------
+    choosing : tuple of int
+        Numbers of the splits that choose.
+    fresh : tuple of int
+        Numbers of the others; empty if there are too few.
+    """
+
+    choosing: tuple[int, ...]
+    fresh: tuple[int, ...]
+
+    @classmethod
+    def of(cls, n_splits: int) -> SplitPlan:
+        """Keep the last fifth for the winner, if there are three or more splits."""
+        n_fresh = max(1, n_splits // 5) if n_splits > 2 else 0
+        numbers = tuple(range(n_splits))
+        return cls(numbers[: n_splits - n_fresh], numbers[n_splits - n_fresh :])
+
+
+def check_races(
+    search: Any, evaluation: Evaluation, parameters: Mapping[str, Any]
+) -> None:
+    """Raise ValueError if a stage cannot race, as far as this is known before the fits.
+
+    Parameters
+    ----------
+    search : StagedSearchCV
+        The search.
+    evaluation : Evaluation
+        Its fits.
+    parameters : dict
+        All parameters of the estimator that is searched.
+    """
+    for stage in search.stages:
+        race = race_of(stage, search)
+        if race is None:
+            continue
+        try:
+            _check_stage(stage, race, parameters)
+            _check_replicates(race, search, evaluation, parameters)
+        except ValueError as error:
+            raise ValueError(f"stage {stage.name!r}: {error}") from None
+
+
+def _check_stage(stage: Stage, race: Race, parameters: Mapping[str, Any]) -> None:
+    if stage.rule is not best_score:
+        raise ValueError("a race chooses the winner itself; leave out rule or race")
+    if stage.grow is not None:
+        raise ValueError("a stage that grows cannot race; leave out grow or race")
+    searched = {name: None for grid in _grids(stage) for name in grid}
+    known = {**parameters, **searched, **dict.fromkeys(MEASURED)}
+    for name in race.ties:
+        if name not in known:
+            raise ValueError(f"ties of the race: {UnknownParameterError(name, known)}")
+    for name in random_states(searched):
+        raise ValueError(f"a race sets {name} itself, so no stage can search it")
+    n = _n_candidates(stage)
+    if n is not None and race.max_fits and n * race.min_replicates > race.max_fits:
+        raise ValueError(RaceTooLongError(n * race.min_replicates, race.max_fits))
+
+
+def _grids(stage: Stage) -> Sequence[Mapping[str, Any]]:
+    if callable(stage.params):
+        return []
+    return [stage.params] if isinstance(stage.params, Mapping) else stage.params
+
+
+def _n_candidates(stage: Stage) -> int | None:
+    """Return how many candidates a stage has; None if a function decides it."""
+    grids = _grids(stage)
+    if not grids:
+        return None
+    if any(hasattr(values, "rvs") for grid in grids for values in grid.values()):
+        return stage.n_iter
+    n = len(ParameterGrid(list(grids)))
+    return n if stage.n_iter is None else min(n, stage.n_iter)
+
+
+def _check_replicates(
+    race: Race, search: Any, evaluation: Evaluation, parameters: Mapping[str, Any]
+) -> None:
+    plan = SplitPlan.of(evaluation.n_splits)
+    n = len(plan.choosing)
+    seeded = bool(random_states(parameters))
+    if not seeded and race.max_replicates > n:
+        raise ValueError(
+            f"{race.max_replicates} replicates on {n} "
+            f"split{'s' if n > 1 else ''} need an estimator with a random_state: "
+            "without one, every fit on a split is the same; give cv more splits, or "
+            f"set max_replicates of the race to {n} or less"
+        )
+    if seeded and search.random_state is None and _own_seed(parameters) is None:
+        raise ValueError(
+            "a race needs a random state, so that its replicates can be made again; "
+            "pass random_state=0 to the search"
+        )
+    scoring = search.scoring
+    is_other = isinstance(scoring, str) and scoring != "accuracy"
+    if n == 1 and (is_other or not is_classifier(evaluation.estimator)):
+        raise ValueError(_ONE_SPLIT)
+
+
+_ONE_SPLIT = (
+    "a race on one split needs the accuracy of a classifier as its score: only the "
+    "rows show then what other rows would change; give cv three or more splits"
+)
+
+
+def _own_seed(parameters: Mapping[str, Any]) -> int | None:
+    """Return the first seed that the estimator has been given."""
+    seeds = [parameters[name] for name in random_states(parameters)]
+    return next((int(seed) for seed in seeds if isinstance(seed, Integral)), None)
+
+
+def seed_of_races(
+    random_state: int | np.random.RandomState | None, parameters: Mapping[str, Any]
+) -> int | None:
+    """Return the number that the seeds of all replicates are derived from.
+
+    Parameters
+    ----------
+    random_state : int, RandomState instance or None
+        That of the search; None takes the seed of the estimator.
+    parameters : dict
+        All parameters of the estimator.
+
+    Returns
+    -------
+    seed : int or None
+        None if the estimator has no ``random_state``.
+    """
+    if not random_states(parameters):
+        return None
+    if random_state is None:
+        return _own_seed(parameters)
+    if isinstance(random_state, Integral):
+        return int(random_state)
+    return int(random_state.randint(2**31 - 1))
+
+
+class Racing:
+    """A stage while it races.
+
+    Parameters
+    ----------
+    evaluation : Evaluation
+        Fits and scores.
+    stage : Stage
+        The stage.
+    race : Race
+        How it races.
+    candidates : list of dict
+        Parameters of the candidates, with what earlier stages chose.
+    effective : list of dict
+        All parameters of the estimator, as each candidate has them.
+    seed : tuple of int or None
+        Source of the seeds; None if the estimator has no ``random_state``.
+    callback_ctx : CallbackContext
+        The task of scikit-learn's callbacks that the fits are parts of.
+
+    Raises
+    ------
+    RaceTooLongError
+        If `max_fits` is too small.
+    ValueError
+        If a parameter that breaks ties is no number.
+    """
+
+    def __init__(
+        self,
+        evaluation: Evaluation,
+        stage: Stage,
+        race: Race,
+        candidates: Sequence[dict[str, Any]],
+        effective: Sequence[Mapping[str, Any]],
+        *,
+        seed: tuple[int, int] | None,
+        callback_ctx: CallbackContext,
+    ):
+        self.evaluation, self.stage, self.race = evaluation, stage, race
+        self.candidates, self.effective = candidates, effective
+        self.seed, self.callback_ctx = seed, callback_ctx
+        self.plan = SplitPlan.of(evaluation.n_splits)
+        self.state = RaceState.start(len(candidates))
+        self.answers: list[list[tuple[dict, dict]]] = [[] for _ in candidates]
+        self.fresh: list[tuple[dict, dict]] = []
+        self.values = [self._parameters(name) for name in race.ties]
+        n_needed = len(candidates) * race.min_replicates
+        if race.max_fits and n_needed > race.max_fits:
+            raise RaceTooLongError(n_needed, race.max_fits)
+
+    def run(self) -> RaceState:
+        """Race, and fit the winner on replicates that did not choose it."""
+        while n_more := next_replicates(self.race, self.state):
+            first = self.state.n_replicates
+            replicates = [self._replicate(first + i) for i in range(n_more)]
+            try:
+                answers = self._fit(self.state.running, replicates)
+            except BudgetSpentError:
+                if not first:
+                    raise
+                self.state = stop(
+                    self.race, self.state, self._replicates(), self._simplicity(), TIME
+                )
+                break
+            for candidate, more in zip(self.state.running, answers, strict=True):
+                self.answers[candidate].extend(more)
+            self._check_rows()
+            self.state = judge(
+                self.race, self.state, self._replicates(), self._simplicity()
+            )
+        if self.state.winner is not None:
+            self._fit_fresh(self.state.winner)
+        return self.state
+
+    def _fit(
+        self, running: Sequence[int], replicates: Sequence[Replicate]
+    ) -> list[list[tuple[dict, dict]]]:
+        names = [str(replicates[0].number)]
+        if len(replicates) > 1:
+            names.append(str(replicates[-1].number))
+        ctx = self.callback_ctx.subcontext(
+            task_name=f"replicates {'-'.join(names)}",
+            max_subtasks=len(running) * len(replicates),
+            sequential_subtasks=False,
+        ).call_on_fit_task_begin(estimator=self.evaluation.search)
+        answers = self.evaluation.replicate(
+            self.candidates,
+            running,
+            replicates,
+            stage=self.stage.name,
+            callback_ctx=ctx,
+        )
+        ctx.call_on_fit_task_end(estimator=self.evaluation.search)
+        return answers
+
+    def _replicate(self, number: int, splits: Sequence[int] = ()) -> Replicate:
+        """Return a replicate; on the splits that choose, if no others are given."""
+        splits = splits or self.plan.choosing
+        first = 0 if splits is self.plan.choosing else self.race.max_replicates
+        seed = None
+        if self.seed is not None:
+            drawn = np.random.SeedSequence([*self.seed, number]).generate_state(1)[0]
+            seed = int(drawn >> 1)  # every library takes 31 bits
+        return Replicate(
+            number=number,
+            fold=splits[(number - first) % len(splits)],
+            seed=seed,
+            measured=tuple(set(self.race.ties) & set(MEASURED)),
+            keeps_rows=len(self.plan.choosing) == 1,
+        )
+
+    def _fit_fresh(self, winner: int) -> None:
+        n_fresh, first = self.race.n_fresh, self.race.max_replicates
+        if self.seed is None:  # a split gives one fit only
+            n_fresh = min(n_fresh, len(self.plan.fresh))
+        numbers = range(first, first + n_fresh)
+        replicates = [self._replicate(i, self.plan.fresh) for i in numbers]
+        if replicates:
+            try:
+                (self.fresh,) = self._fit([winner], replicates)
+            except BudgetSpentError:
+                self.fresh = []  # the choice stands without them
+
+    def _metric(self) -> str:
+        search = self.evaluation.search
+        for one in self.answers:
+            for outcome, _ in one:
+                if outcome["fit_error"] is None:
+                    scores = outcome["test_scores"]
+                    names = list(scores) if isinstance(scores, dict) else ["score"]
+                    return deciding_metric(names, search.scoring, search.refit)
+        return "score"
+
+    def _score(self, outcome: dict) -> float:
+        """Return the score that decides; NaN for a fit that failed."""
+        scores = outcome["test_scores"]
+        if outcome["fit_error"] is not None:
+            return np.nan
+        return float(scores[self._metric()] if isinstance(scores, dict) else scores)
+
+    def _scores(self, candidate: int) -> list[float]:
+        return [self._score(outcome) for outcome, _ in self.answers[candidate]]
+
+    def _rows(self, candidate: int) -> NDArray[np.bool_] | None:
+        """Return which rows each replicate classified correctly, if all are known."""
+        rows = [where.get("right") for _, where in self.answers[candidate]]
+        return None if any(row is None for row in rows) else np.array(rows)
+
+    def _check_rows(self) -> None:
+        """Raise ValueError unless the rows of one split explain the score."""
+        if len(self.plan.choosing) > 1:
+            return
+        for candidate in self.state.running:
+            for outcome, where in self.answers[candidate]:
+                right, score = where.get("right"), self._score(outcome)
+                # A score that failed is NaN, and not further away than anything.
+                if right is not None and abs(right.mean() - score) > ROUNDING:
+                    raise ValueError(f"stage {self.stage.name!r}: {_ONE_SPLIT}")
+
+    def _replicates(self) -> Replicates:
+        """Return what those that stand have done, and what those that left did."""
+        running = list(self.state.running)
+        n = len(self.answers[running[0]])
+        left = [c for c in range(len(self.candidates)) if c not in running]
+        departed = np.full((len(left), n), np.nan)
+        for row, candidate in zip(departed, left, strict=True):
+            scores = self._scores(candidate)
+            row[: len(scores)] = scores
+        right = ratio = None
+        if len(self.plan.choosing) == 1:
+            some = next((r for r in map(self._rows, running) if r is not None), None)
+            if some is not None:
+                # Those that failed leave before their rows are read.
+                rows = [self._rows(c) for c in running]
+                right = np.array(
+                    [np.zeros_like(some) if r is None else r for r in rows]
+                )
+        else:
+            n_train, n_test = self.evaluation.folds.sizes
+            ratio = float(n_test / n_train)
+        scores = np.array([self._scores(c) for c in running])
+        return Replicates(scores, right, ratio, departed)
+
+    def _simplicity(self) -> NDArray[np.float64]:
+        """Return what is compared on ties: a row for each candidate."""
+        columns = [
+            self._measure(name) if values is None else values
+            for name, values in zip(self.race.ties, self.values, strict=True)
+        ]
+        return (
+            np.array(columns, dtype=float)
+            .reshape(len(columns), -1)
+            .T.reshape(len(self.candidates), len(columns))
+        )
+
+    def _measure(self, name: str) -> list[float]:
+        """Return the mean of a learned number; NaN where it is not known."""
+        means = []
+        for answers in self.answers:
+            first = answers[: self.race.min_replicates]
+            found = [where.get("measured", {}).get(name, np.nan) for _, where in first]
+            means.append(float(np.mean(found)))
+        return means
+
+    def _parameters(self, name: str) -> list[float] | None:
+        """Return a parameter of the candidates; None for what is measured."""
+        if not any(name in parameters for parameters in self.effective):
+            return None
+        values = [parameters.get(name, np.nan) for parameters in self.effective]
+        for value in values:
+            if not isinstance(value, Real):
+                raise ValueError(
+                    f"stage {self.stage.name!r}: ties of the race: {name} is "
+                    f"{value!r}, and only numbers can be compared for size"
+                )
+        return [float(value) for value in values]
+
+    def table(self) -> list[Raced]:
+        """Return what the table of results tells of each candidate."""
+        finishes = {finish.candidate: finish for finish in self.state.finishes}
+        return [
+            Raced(
+                outcomes=[outcome for outcome, _ in answers],
+                fresh=[outcome for outcome, _ in self.fresh]
+                if candidate == self.state.winner
+                else [],
+                columns=_columns(finishes[candidate]),
+                right=self._rows(candidate) if len(self.plan.choosing) == 1 else None,
+            )
+            for candidate, answers in enumerate(self.answers)
+        ]
+
+
+def _columns(finish: Finish) -> dict[str, Any]:
+    values = (finish.why, finish.behind, finish.standard_error, finish.p_value)
+    return dict(zip(RACE_COLUMNS, values, strict=True))
+
+
+def explain_race(state: RaceState, table: Mapping[str, Any], metric: str) -> str:
+    """Explain in one sentence why a race ended with its winner.
+
+    Parameters
+    ----------
+    state : RaceState
+        The race, at its end.
+    table : dict
+        The rows of its candidates.
+    metric : str
+        Name of the metric that decided.
+
+    Returns
+    -------
+    reason : str
+        A sentence without a full stop.
+    """
+    words = Words(table)
+    finishes = {finish.candidate: finish for finish in state.finishes}
+    won, n_stand = finishes[state.winner], len(state.running)
+    left = [finish.why for finish in state.finishes]
+    whys = {WORSE: "significantly worse", IDLE: "no longer able to win", FAILED: FAILED}
+    told = ", ".join(f"{left.count(w)} {text}" for w, text in whys.items() if w in left)
+    others = f" ({told})" if told else ""
+    reason = (
+        f"{words.score(state.winner)} is the {words.noun} of the only one of "
+        f"{state.n_candidates} candidates that stands"
+    )
+    if n_stand > 1:
+        reason = (
+            f"{words.score(state.winner)} is the {words.noun} of the simplest of the "
+            f"{n_stand} of {state.n_candidates} candidates that stand"
+        )
+    reason += f" after {state.n_replicates} replicates{others}"
+    if n_stand > 1:
+        reason += f"; the race ended because {state.ended}"
+    if won.behind and won.p_value is not None:
+        ahead = words.difference(won.behind)
+        reason += f"; the leader is {ahead} better (p = {won.p_value:.2g})"
+    fresh = table[f"mean_fresh_{metric}"][state.winner]
+    if np.isfinite(fresh):
+        text = f"{100 * fresh:.2f} %" if words.percent else f"{fresh:.5g}"
+        reason += f"; replicates that did not choose it give {text}"
+    return reason
