@@ -77,9 +77,9 @@ smoothing helps them, and makes the probabilities of easy data worse. Batch
 normalization cannot be a default: each row's training would depend on the rows beside
 it, and a weight of 2 would not be a repeated row.
 
-**Noisy labels are where we lose**: `contraceptive`, `xor_20` and `quantiles_10` have
-labels that no network can learn, and training to the end learns them by heart. RealMLP
-keeps the epoch that is best on held-out rows. `early_stopping=True, patience=1000` does
+**Noisy labels are where we lose**: `contraceptive` and `xor_20` have labels that nobody
+can learn, and training to the end learns them by heart. RealMLP keeps the epoch that is
+best on held-out rows. `early_stopping=True, patience=1000` does
 so too: set it if you know that your labels are noisy. As a default it costs accuracy
 where labels are clean, see the table, because a tenth of the rows is not trained on.
 More decay or more dropout does not replace it. We tried these four settings after the
