@@ -29,7 +29,9 @@ def digits():
 
 
 def classifier(memory=None, **params):
-    defaults = {"depth": 1, "widths": 8, "epochs": 2, "random_state": 0}
+    # Programs of a schedule are made for one number of updates.
+    defaults = {"depth": 1, "widths": 8, "learning_rate_schedule": "constant"}
+    defaults |= {"epochs": 2, "random_state": 0}
     return KerasMLPClassifier(**{**defaults, **params}, memory=memory)
 
 
