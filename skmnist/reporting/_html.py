@@ -14,7 +14,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from .._format import as_percent, as_text, visible, with_error
-from .._io import atomic_write
+from .._io import atomic_write, user_path
 from ..study._artifacts import Evidence, Predictions, read_evidence
 from ..study._columns import MEASURED, Candidate, is_failed
 from ..study._records import StudyStage
@@ -80,12 +80,14 @@ def write_report(
     study, evidence = read_study(folder), read_evidence(folder)
     markdown, page = to_markdown(study, evidence), to_html(study, evidence)
     if html is None:
-        texts = {Path(folder) / MARKDOWN: markdown, Path(folder) / PAGE: page}
+        folder = user_path(folder)
+        texts = {folder / MARKDOWN: markdown, folder / PAGE: page}
     else:
-        texts = {Path(html): page}
+        texts = {user_path(html): page}
     for path, text in texts.items():
         with atomic_write(path) as file:
-            file.write(text)
+            # No file can hold a lone surrogate.
+            file.write(text.encode(errors="backslashreplace").decode())
     return markdown, list(texts)
 
 
@@ -302,10 +304,10 @@ def _confusion(predictions: Predictions | None) -> dict[str, Any] | None:
     mistakes = counts - np.diag(counts.diagonal())
     shares = mistakes / max(mistakes.max(), 1)
     return {
-        "labels": [str(label) for label in labels],
+        "labels": [visible(str(label)) for label in labels],
         "lines": [
             {
-                "label": str(labels[i]),
+                "label": visible(str(labels[i])),
                 "cells": [
                     {"n": int(n), "share": round(float(shares[i, j]), 3), "hit": i == j}
                     for j, n in enumerate(line)
@@ -327,8 +329,8 @@ def _misread(predictions: Predictions | None, draw: _Drawer) -> dict[str, Any] |
     pictures = [
         {
             "row": int(row),
-            "true": str(true),
-            "predicted": str(predicted),
+            "true": visible(str(true)),
+            "predicted": visible(str(predicted)),
             "probability": f"{100 * probability:.0f} %",
             "uri": draw(_svg.png_uri, picture),
         }
