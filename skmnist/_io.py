@@ -161,6 +161,11 @@ def _check_target(path: str | os.PathLike[str]) -> os.stat_result | None:
     return found
 
 
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path in which "~" or "~name" at the beginning is a home folder."""
+    return Path(os.path.expanduser(path))
+
+
 def may_access(path: str | os.PathLike[str], access: int) -> bool:
     """Return whether this process may do something with a file; see `os.access`."""
     return os.access(path, access, effective_ids=os.access in os.supports_effective_ids)
@@ -426,7 +431,7 @@ def write_archive(
         "n_arrays": len(arrays),
         "content": to_json(description),
     }
-    with atomic_write(path, "wb") as file:
+    with atomic_write(user_path(path), "wb") as file:
         _write_zip(file, header, arrays)
 
 
@@ -471,6 +476,7 @@ def read_archive(
         If the file may not be read, is something else, is damaged, or has a newer
         format.
     """
+    path = user_path(path)
     try:
         check_readable_file(path)
     except FileNotFoundError:

@@ -152,7 +152,7 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
         from ..datasets._loaders import DataError
 
         try:
-            _check_out(Path(out))
+            _check_out(Path(os.path.expanduser(out)))
             result = _fit_and_save(out, options, quiet, as_json)
         except (DataError, ValueError, FloatingPointError, OSError) as error:
             raise click.ClickException(str(error)) from error
@@ -311,13 +311,13 @@ def predict(
       skmnist predict model.skmnist seven.jpg --show --save-seen seen
     """
     with library_noise_apart():
-        path = model_file(Path(model))
+        path = model_file(Path(os.path.expanduser(model)))
         read, failed = _read_all(pictures, several)
         results = _predicted(path, read, **how) if read else []
         if several:
             results = [_as_number(file, results) for file in read]
         if save_seen is not None:
-            _save_seen(Path(save_seen), read, results)
+            _save_seen(Path(os.path.expanduser(save_seen)), read, results)
     if as_json:
         errors = [{"file": file, "error": reason} for file, reason in failed.items()]
         by_file = {entry["file"]: entry for entry in [*results, *errors]}

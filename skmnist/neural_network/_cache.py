@@ -17,6 +17,7 @@ from .._io import (
     read_archive,
     sweep_temporary_files,
     to_json,
+    user_path,
     write_archive,
 )
 from .._versions import installed_versions
@@ -120,7 +121,7 @@ def open_cache(memory, callbacks=None, random_state=0):
             stacklevel=5,
         )
         return None
-    return FitCache(memory)
+    return FitCache(user_path(memory))
 
 
 def fit_key(parts, arrays, n_threads):

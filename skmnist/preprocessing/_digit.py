@@ -298,6 +298,7 @@ def _read_grey(path: str) -> Grey:
     """Read a file's grey values, from 0 to 1, in as many pixels as are needed."""
     from PIL import Image, UnidentifiedImageError
 
+    path = os.path.expanduser(path)
     _check_file(path)
     try:
         with warnings.catch_warnings():

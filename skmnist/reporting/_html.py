@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from .._format import as_percent, as_text, with_error
-from .._io import atomic_write
+from .._format import as_percent, as_text, visible, with_error
+from .._io import atomic_write, user_path
 from ..study._artifacts import Evidence, Predictions, read_evidence
 from ..study._columns import MEASURED, Candidate, is_failed
 from ..study._records import StudyStage
@@ -82,15 +82,17 @@ def write_report(
     study, evidence = read_study(folder), read_evidence(folder)
     markdown = to_markdown(study, evidence)
     if html is None:
+        folder = user_path(folder)
         drawing = study_drawing_page(folder, study, evidence)
         page = to_html(study, evidence, drawing=DRAWING if drawing else "")
-        texts = {Path(folder) / MARKDOWN: markdown, Path(folder) / PAGE: page}
-        texts |= {Path(folder) / DRAWING: drawing} if drawing else {}
+        texts = {folder / MARKDOWN: markdown, folder / PAGE: page}
+        texts |= {folder / DRAWING: drawing} if drawing else {}
     else:
-        texts = {Path(html): to_html(study, evidence)}
+        texts = {user_path(html): to_html(study, evidence)}
     for path, text in texts.items():
         with atomic_write(path) as file:
-            file.write(text)
+            # No file can hold a lone surrogate.
+            file.write(text.encode(errors="backslashreplace").decode())
     return markdown, list(texts)
 
 
@@ -290,10 +292,10 @@ def _confusion(predictions: Predictions | None) -> dict[str, Any] | None:
     mistakes = counts - np.diag(counts.diagonal())
     shares = mistakes / max(mistakes.max(), 1)
     return {
-        "labels": [str(label) for label in labels],
+        "labels": [visible(str(label)) for label in labels],
         "lines": [
             {
-                "label": str(labels[i]),
+                "label": visible(str(labels[i])),
                 "cells": [
                     {"n": int(n), "share": round(float(shares[i, j]), 3), "hit": i == j}
                     for j, n in enumerate(line)
@@ -315,8 +317,8 @@ def _misread(predictions: Predictions | None, draw: _Drawer) -> dict[str, Any] |
     pictures = [
         {
             "row": int(row),
-            "true": str(true),
-            "predicted": str(predicted),
+            "true": visible(str(true)),
+            "predicted": visible(str(predicted)),
             "probability": f"{100 * probability:.0f} %",
             "uri": draw(_svg.png_uri, picture),
         }

@@ -16,6 +16,7 @@ import numpy as np
 
 from .._compat import last_step
 from .._format import visible
+from .._io import user_path
 from ..model_selection._results import written
 from ..study._artifacts import read_evidence
 from ..study._columns import MEASURED
@@ -231,7 +232,7 @@ def _finite(scores):
 
 def _write(logdir, runs, curves, titles=None):
     """Write the event files of runs, and curves by the name of their run."""
-    logdir = Path(logdir)
+    logdir = user_path(logdir)
     _import_tensorboard()
     if logdir.exists() and (not logdir.is_dir() or any(logdir.iterdir())):
         raise FileExistsError(f"{logdir} is not empty; name a new folder for the log")

@@ -4,13 +4,12 @@
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .._io import atomic_write
+from .._io import atomic_write, user_path
 from ..augmentation._distortions import square_side
 from ._checks import MisfitError, Said
 from ._records import Curves, FitCurve
@@ -244,7 +243,7 @@ def read_evidence(folder: str | os.PathLike[str]) -> Evidence:
     StudyFolderError
         If a file is damaged: the message names it, and what is wrong.
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     curves = read_file(folder / CURVES, Curves) or Curves.empty()
     header = read_header(folder)
     n_test = None if header is None else header.data.n_test

@@ -5,10 +5,10 @@
 import os
 from dataclasses import dataclass
 from operator import itemgetter
-from pathlib import Path
 from typing import Literal
 
 from .._format import as_text, visible
+from .._io import user_path
 from ._checks import Parameter, Record
 from ._records import StudyTrial
 from ._storage import holder, read_study
@@ -124,7 +124,7 @@ def study_status(folder: str | os.PathLike[str]) -> StudyStatus:
         If there is no study in the folder, or a damaged one.
     """
     study, running = read_study(folder), holder(folder)
-    trials = read_trials(Path(folder) / FILE)
+    trials = read_trials(user_path(folder) / FILE)
     summary = study.summary
     done = [stage.name for stage in study.stages]
     return StudyStatus(

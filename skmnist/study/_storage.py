@@ -20,7 +20,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from .._format import visible
-from .._io import atomic_write, sweep_temporary_files
+from .._io import atomic_write, sweep_temporary_files, user_path
 from ._checks import MisfitError, Record, Said, read_record
 from ._columns import Candidate, frame_of, is_failed, read_csv, write_csv
 from ._records import StudyHeader, StudyStage, StudySummary
@@ -153,7 +153,7 @@ def claim_folder(out: str | os.PathLike[str]) -> Path:
     StudyFolderError
         If it holds something that is no study, or is no folder.
     """
-    out = Path(out)
+    out = user_path(out)
     taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
     if taken and not (out / HEADER).exists():
         raise StudyFolderError(f"{out} is not empty; name a new folder with --out")
@@ -179,7 +179,7 @@ def fresh_folder(out: str | os.PathLike[str]) -> Path:
     >>> fresh_folder("no-such-study").name
     'no-such-study'
     """
-    out = Path(out)
+    out = user_path(out)
     if not out.exists():
         return out
     numbered = (out.with_name(f"{out.name}-{i}") for i in itertools.count(2))
@@ -297,7 +297,7 @@ def holder(out: str | os.PathLike[str]) -> str | None:
     """
     with (
         contextlib.suppress(FileNotFoundError),
-        _open_lock(Path(out), os.O_RDONLY) as lock,
+        _open_lock(user_path(out), os.O_RDONLY) as lock,
     ):
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -369,7 +369,7 @@ def read_study(folder: str | os.PathLike[str]) -> Study:
     >>> [row.accuracy for row in study.rows if row.winner]  # doctest: +SKIP
     [0.9808, 0.9814]
     """
-    folder = Path(folder)
+    folder = user_path(folder)
     header = read_header(folder)
     if header is None:
         raise StudyFolderError(f"{folder} holds no study (no {HEADER})")

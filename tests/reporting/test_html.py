@@ -388,3 +388,18 @@ def test_page_elsewhere_leaves_the_folder_alone(tiny_study, tmp_path, no_figures
     assert paths == [tmp_path / "elsewhere.html"]
     assert "</html>" in paths[0].read_text(encoding="utf-8")
     assert sorted(path.name for path in tiny_study.iterdir()) == before
+
+
+def test_labels_that_no_file_can_hold(tiny_study, tmp_path):
+    folder = tmp_path / "study"
+    shutil.copytree(tiny_study, folder)
+    with np.load(folder / "predictions.npz") as archive:
+        arrays = dict(archive)
+    names = np.array(["a\ud800", "\x1b[2J", *"bcdefghi"])
+    for name in ("true", "predicted"):
+        arrays[name] = names[arrays[name]]
+    np.savez(folder / "predictions.npz", **arrays)
+    write_report(folder)
+    for name in ("report.html", "report.md"):
+        page = (folder / name).read_text()
+        assert "a\\ud800" in page.replace("\\\\", "\\") and "\x1b" not in page
