@@ -4,7 +4,7 @@
     python benchmarks/race.py --real     # also fit networks; needs the MNIST files
     python benchmarks/race.py --page     # write the page from the committed results
 
-The simulation takes a few minutes of one core, the networks a few more.
+The simulation takes two minutes of one quiet core, and the networks one more.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -282,7 +282,7 @@ def race_real(narrow, wide):
 INTRODUCTION = """\
 # The error rates of a race
 
-A race ({doc}`how it works <guide/racing>`) stops candidates of a search early. This
+A race ([how it works](guide/racing.md)) stops candidates of a search early. This
 page shows how often that goes wrong, and what it saves. To make this page, run
 
     python benchmarks/race.py --real
@@ -310,10 +310,10 @@ seed to seed, in points.
 {equal}
 
 **One candidate has a true lead of 0.5 points**, and is the most complex one. 10,000
-rows judge. "Found" is how often it won. To win it must beat every other candidate. With
-seeds of 0.2 points, which networks have that stop at the first bump of their validation
-loss, ten replicates of many candidates are sometimes too few; use a schedule that ends,
-or a larger `max_replicates`.
+rows judge. "Found" is how often it won. To win it must beat every other candidate.
+Where seeds vary by 0.2 points, as under early stopping at the first bump of a
+validation loss, ten replicates do not always suffice for four or more candidates, and
+the races take longer. Train to the end of a schedule then, or raise `max_replicates`.
 
 {lead}
 

@@ -27,6 +27,7 @@ from skmnist import (
     GapDisplay,
     KerasMLPClassifier,
     MisreadDigitsDisplay,
+    Race,
     Stage,
     StagedSearchCV,
     StageScoresDisplay,
@@ -147,6 +148,13 @@ def use_ValidationEarlyStopping(given: Given) -> None:
 
 
 # ---- search ------------------------------------------------------------------------
+
+
+def use_Race(given: Given) -> None:
+    race: Race = Race(max_replicates=5, ties=["depth"], max_fits=20)
+    Stage("width", {"widths": [4, 8]}, race=race)
+    Stage("width", {"widths": [4, 8]}, race=False)
+    StagedSearchCV(small(), [Stage("depth", {"depth": [1, 2]})], race=race)
 
 
 def use_Stage(given: Given) -> None:

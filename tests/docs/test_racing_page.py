@@ -22,9 +22,13 @@ def test_the_committed_results_keep_what_the_guide_promises(race):
     results = race.read_results()
     rows = results["simulated"] + [results["real"]["equal"], results["real"]["lead"]]
     for row in rows:
-        assert row["fits"] <= 0.5 or row.get("seed_sd", 0) > 0.001
+        # A lead that is as small as can be found is worth more replicates.
+        is_hard = row.get("seed_sd", 0) > 0.001 or row.get("kind") == "folds lead"
         if row["found"] is None:
             assert row["not_simplest"] <= 0.05
+            assert row["fits"] <= 0.5
+        else:
+            assert row["fits"] <= (0.65 if is_hard else 0.5)
     leads = [row for row in results["simulated"] if row["kind"] == "lead"]
     assert leads
     assert all(row["found"] >= 0.9 for row in leads if row["seed_sd"] <= 0.001)
