@@ -172,8 +172,7 @@ class EpochNetwork(keras.Sequential):
             epochs=epochs,
             steps=1,
         )
-        self.stop_training = False
-        logs = {}
+        self.stop_training, logs = False, {}
         callbacks.on_train_begin()
         for epoch in range(initial_epoch, epochs):
             callbacks.on_epoch_begin(epoch)
