@@ -152,7 +152,7 @@ for name in sys.argv[1:]:
     network = keras.models.load_model(name + ".keras")
     expected = np.load(name + ".npy")
     found = network.predict(X, verbose=0)
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found, expected, atol=1e-6)  # read as float32
     loss = network.fit(X, y, epochs=3, verbose=0).history["loss"]
     assert max(loss) < 2, loss
 print("read", len(sys.argv) - 1)
