@@ -248,6 +248,16 @@ def test_bars_move_while_one_draws(view):
     assert shown(view) != first
 
 
+def test_bars_get_the_room_that_names_and_figures_leave(view):
+    row = view.locator("#chances tbody tr").first
+    name, bar, figure = (
+        cell.bounding_box()["width"] for cell in row.locator("th, td").all()
+    )
+    assert bar > 1.5 * (name + figure)
+    # The longest name, of nine letters, is on one line.
+    assert row.bounding_box()["height"] < 32
+
+
 def test_undo_takes_back_each_step_and_the_eraser_erases(view):
     steps = [0]
     draw(view, [(0.2, 0.5), (0.8, 0.5)])
