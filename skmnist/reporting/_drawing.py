@@ -14,7 +14,7 @@ from markupsafe import Markup
 from numpy.typing import ArrayLike, NDArray
 
 from .._format import visible
-from .._io import ModelFileError, atomic_write
+from .._io import ModelFileError, atomic_write, user_path
 from ..augmentation._distortions import square_side
 from ..study._artifacts import Evidence, Predictions, predict_pictures
 from ..study._storage import Study
@@ -97,10 +97,10 @@ def write_drawing_page(
         shape = 2 * (square_side(classifier.n_features_in_) or 0,)
         X, y = np.asarray(X), np.asarray(y)
         predictions = predict_pictures(classifier, X, y, shape, most=MOST_TO_EDIT)
-    page = to_drawing_page(classifier, predictions, ink=ink)
+    page, path = to_drawing_page(classifier, predictions, ink=ink), user_path(path)
     with atomic_write(path) as file:
         file.write(page)
-    return Path(path)
+    return path
 
 
 def check_reads_digits(n_features: int, name: object = "the classifier") -> None:
