@@ -278,7 +278,7 @@ def _network(
 def _encoded(numbers: NDArray[np.floating]) -> str:
     """Write numbers as base64: the upper three bytes of each float32, rounded.
 
-    They have a relative error of at most 2**-17, over the whole range of float32. Two
+    They have a relative error of at most 2**-16, over the whole range of float32. Two
     bytes, as float16 or as steps of an equal size, would be too coarse for a network
     that has very different weights.
     """
