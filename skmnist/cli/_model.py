@@ -400,6 +400,7 @@ def _predicted(
     """Return what the model predicts for each digit, as plain data."""
     import numpy as np
 
+    from ..datasets._pixels import paper_and_ink
     from ..neural_network._classifier import KerasMLPClassifier
     from ..preprocessing._digit import reduce_to_8x8
     from ..preprocessing._views import mean_over_views
@@ -414,7 +415,7 @@ def _predicted(
     digits = [digit for *_, digit in places]
     if classifier.n_features_in_ == 64:
         digits = [reduce_to_8x8(digit) for digit in digits]
-    low, high = (0.0, ink) if ink else _paper_and_ink(classifier)
+    low, high = (0.0, ink) if ink else paper_and_ink(classifier)
     rows = low + (high - low) * np.stack([digit.ravel() for digit in digits])
     labels = classifier.classes_.tolist()
     return [
@@ -450,15 +451,6 @@ def _as_number(file: str, entries: list[dict[str, Any]]) -> dict[str, Any]:
         "unsure": False,
         "digits": [{k: v for k, v in entry.items() if k != "file"} for entry in own],
     }
-
-
-def _paper_and_ink(classifier: "KerasMLPClassifier") -> tuple[float, float]:
-    """Return the values of paper and of full ink in a classifier's training data."""
-    from ..datasets._pixels import tell_scale
-
-    # Models that an older version saved do not know it.
-    lowest, highest = getattr(classifier, "input_range_", (0.0, 1.0))
-    return tell_scale(lowest, highest, whole=False) or (lowest, highest)
 
 
 def _save_seen(

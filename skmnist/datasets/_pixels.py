@@ -112,6 +112,33 @@ def tell_scale(lowest: float, highest: float, whole: bool) -> PixelScale | None:
     return PixelScale(0, full if 2 * highest >= full else highest)
 
 
+def paper_and_ink(classifier: object) -> tuple[float, float]:
+    """Return the values of paper and of full ink in a classifier's training data.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        A fitted classifier, with `input_range_`. Models that an older version saved
+        do not have it; they were trained with values from 0 to 1.
+
+    Returns
+    -------
+    paper, ink : float
+        The ends of the scale that `tell_scale` tells, or else the lowest and the
+        highest value of the training data.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> from skmnist.datasets._pixels import paper_and_ink
+    >>> paper, ink = paper_and_ink(SimpleNamespace(input_range_=(0.0, 15.0)))
+    >>> paper, ink
+    (0, 16)
+    """
+    lowest, highest = getattr(classifier, "input_range_", (0.0, 1.0))
+    return tell_scale(lowest, highest, whole=False) or (lowest, highest)
+
+
 def scale_pixels(
     parts: Sequence[Array], pixels: object = AUTO
 ) -> tuple[list[Array], str]:

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .._format import visible
 from .._io import ModelFileError, atomic_write, user_path
 from ..augmentation._distortions import square_side
+from ..datasets._pixels import paper_and_ink
 from ..study._artifacts import Evidence, Predictions, predict_pictures
 from ..study._storage import Study
 from ._templates import load_template, read_part
@@ -256,9 +257,7 @@ def _network(
     classifier: "KerasMLPClassifier", layers: list[Any], ink: float | None
 ) -> dict[str, Any]:
     """Return a network as plain data, as network.js reads it."""
-    # The values of paper and of full ink, which a classifier may have seen.
-    seen = getattr(classifier, "input_range_", (0.0, 1.0))
-    paper, full = seen if ink is None else (0.0, ink)
+    paper, full = paper_and_ink(classifier) if ink is None else (0.0, ink)
     return {
         "side": square_side(len(layers[0].weights)),
         "paper": float(paper),
