@@ -115,7 +115,8 @@ def stand_in(rng, accuracies, n_rows, seed_sds):
     luck_sds = np.broadcast_to(seed_sds, accuracies.shape) / slope
     level = OWN * rng.standard_normal((len(z), n_rows), dtype=np.float32)
     level += SHARED * rng.standard_normal(n_rows, dtype=np.float32)
-    level += (z * scale)[:, None].astype(np.float32)
+    # The luck of seeds is part of the sum: the mean accuracy is as asked for.
+    level += (z * np.hypot(scale, luck_sds))[:, None].astype(np.float32)
 
     def draw(candidate, replicate):
         luck = np.float32(luck_sds[candidate] * rng.standard_normal())
@@ -196,8 +197,10 @@ def simulate_all(quick=False):
             rows.append(simulate("equal", equal, NULL_ROWS, sd, n_null, **told))
             lead = [0.965] * (n - 1) + [0.97]
             rows.append(simulate("lead", lead, LEAD_ROWS, sd, n_lead, **told))
-    noisy = [0.001] * 7 + [0.004]
-    rows.append(simulate("noisy", [0.97] * 8, NULL_ROWS, noisy, n_null, seed_sd=0.001))
+    noisy = [0.02] + [0.005] * 7
+    for kind, sds in (("noisy", noisy), ("noisy last", noisy[::-1])):
+        told = {"seed_sd": noisy[-1]}
+        rows.append(simulate(kind, [0.97] * 8, NULL_ROWS, sds, n_null, **told))
     some = [0.97] * 3 + [0.95] * 5
     rows.append(simulate("some", some, NULL_ROWS, 0.001, n_null, seed_sd=0.001))
     ladder = np.linspace(0.95, 0.97, 8).tolist()
@@ -302,8 +305,8 @@ STAND_INS = """\
 No networks are fitted here. Whether a row is right is drawn: some rows are hard for all
 candidates, some for one, and each fit has its own luck. Two fits of one candidate
 differ in {within:.1f} % of the rows, and fits of two candidates in {between:.1f} %;
-with real networks it was {real}. "Seed" is the standard deviation of an accuracy from
-seed to seed, in points.
+with real networks it was {real}. "Seed" is the standard deviation of
+an accuracy from seed to seed, in points.
 
 **All candidates are equal in truth.** {null_rows:,} rows judge.
 
@@ -317,9 +320,10 @@ the races take longer. Train to the end of a schedule then, or raise `max_replic
 
 {lead}
 
-**Other stages of eight candidates.** One candidate's seeds are four times as noisy;
-three equal candidates are two points better than five others; accuracies rise evenly by
-two points, and the most complex candidate is the best.
+**Other stages of eight candidates.** One candidate varies by two points from seed to
+seed, the others by half a point; three equal candidates are two points better than five
+others; accuracies rise evenly by two points, and the most complex candidate is the
+best.
 
 {other}
 """
@@ -369,7 +373,8 @@ def table(rows, first, titles):
 
 
 OTHER = {
-    "noisy": "one noisy, all equal",
+    "noisy": "the simplest is noisy, all equal",
+    "noisy last": "the most complex is noisy, all equal",
     "some": "three better",
     "ladder": "evenly rising",
 }
