@@ -8,6 +8,7 @@ All that concerns a parameter of the optimizer is here, in four places: the name
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
+import functools
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any
@@ -145,7 +146,10 @@ def build_optimizer(
        ICLR 2019.
     """
     if not isinstance(optimizer, dict):
-        optimizer = keras.optimizers.serialize(keras.optimizers.get(optimizer))
+        named = isinstance(optimizer, str)
+        optimizer = (
+            _named(optimizer) if named else keras.optimizers.serialize(optimizer)
+        )
     described = copy.deepcopy(optimizer)
     # Keras numbers the names of its objects; equal fits should be equal.
     described["config"]["name"] = "optimizer"
@@ -161,6 +165,12 @@ def build_optimizer(
         rate = WarmUp(start, n_warmup, rate) if n_warmup else rate
         config["learning_rate"] = keras.optimizers.schedules.serialize(rate)
     return deserialize_optimizer(described)
+
+
+@functools.cache
+def _named(name):
+    """Describe the optimizer of a name; to make one for that takes milliseconds."""
+    return keras.optimizers.serialize(keras.optimizers.get(name))
 
 
 def _innermost(described):
