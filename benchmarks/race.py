@@ -325,6 +325,10 @@ seed, the others by half a point; three equal candidates are two points better t
 others; accuracies rise evenly by two points, and the most complex candidate is the
 best.
 
+**Where the error is above 5 %**: a complex candidate that mostly does a little better
+than the others, and now and then much worse, so that its mean is the same. A few
+replicates may not show its bad seeds. Raise `min_replicates` where you expect this.
+
 {other}
 """
 

@@ -24,7 +24,9 @@ def test_the_committed_results_keep_what_the_guide_promises(race):
     for row in rows:
         # A lead that is as small as can be found is worth more replicates.
         is_hard = row.get("seed_sd", 0) > 0.001 or row.get("kind") == "folds lead"
-        if row["found"] is None:
+        if row.get("kind") == "noisy last":
+            assert row["not_simplest"] <= 0.12  # the page says that it is above 5 %
+        elif row["found"] is None:
             assert row["not_simplest"] <= 0.05
             assert row["fits"] <= 0.5
         else:
