@@ -265,7 +265,18 @@ class RaceState:
 
     @classmethod
     def start(cls, n_candidates: int) -> RaceState:
-        """Return the state before the first fit."""
+        """Return the state before the first fit.
+
+        Parameters
+        ----------
+        n_candidates : int
+            How many candidates race.
+
+        Returns
+        -------
+        state : RaceState
+            All candidates stand.
+        """
         return cls(n_candidates, tuple(range(n_candidates)))
 
 

@@ -88,6 +88,7 @@ class ReplicateComparison:
         Returns
         -------
         df : ndarray of float of shape (n_candidates,)
+            One number for each variance; fractions are possible.
         """
         r = n_replicates or self.n_replicates
         df = self.df + (len(self.differences) - 1) * (r - self.n_replicates)
