@@ -349,9 +349,10 @@ def advice_on_epochs(epochs: int, n_samples: int, batch_size: int) -> str:
     if epochs >= ENOUGH_EPOCHS * needed:
         return ""
     n_updates = epochs * -(-n_samples // batch_size)
+    trained = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     return (
-        f"The training may be too short: {epochs} epochs made {n_updates} updates of "
-        f"the weights. epochs='auto' would train {needed} epochs."
+        f"The training may be too short: {trained} made {n_updates} updates of the "
+        f"weights. epochs='auto' would train {needed} epochs."
     )
 
 
