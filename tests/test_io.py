@@ -4,6 +4,7 @@
 
 import contextlib
 import errno
+import functools
 import os
 import pty
 import resource
@@ -45,8 +46,10 @@ def running(code, *arguments):
     """Run a Python process; the block begins when it has printed a line."""
     code = f"import sys\nfrom skmnist._io import atomic_write\n{code}"
     command = [sys.executable, "-c", code, *map(str, arguments)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    # A shell may ignore Ctrl-C in the background, and its processes would do so, too.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, **pipes, preexec_fn=heed) as process:
         try:
             assert process.stdout.readline(), process.stderr.read().decode()
             yield process

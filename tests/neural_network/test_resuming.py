@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 from training import SMALL
 
 from skmnist import KerasMLPClassifier
+from skmnist.neural_network._scikeras import renew_optimizer
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "classifier.md"
 STOPPING = {"early_stopping": True, "epochs": 4, "learning_rate": 0.1, "patience": 1}
@@ -200,7 +201,7 @@ def test_another_rate_leaves_the_moments_of_the_optimizer(digits, fitted):
     assert float(optimizer.learning_rate) == pytest.approx(0.1)
     # An optimizer without moments would make other steps.
     anew = fitted().set_params(learning_rate=0.1)
-    anew._renew_optimizer({**anew._spec["optimizer"], "learning_rate": 0.1})
+    renew_optimizer(anew._wrapper, anew._spec["optimizer"] | {"learning_rate": 0.1})
     assert outcome(anew.partial_fit(*digits)) != outcome(classifier)
 
 

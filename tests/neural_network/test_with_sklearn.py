@@ -307,7 +307,8 @@ def test_a_pickled_pipeline_predicts_the_same_in_another_process(digits, tmp_pat
         capture_output=True,
         timeout=120,
     )
-    np.testing.assert_array_equal(np.load(found), pipeline.predict_proba(X))
+    # With another number of threads, sums are rounded otherwise.
+    np.testing.assert_allclose(np.load(found), pipeline.predict_proba(X), atol=1e-6)
 
 
 def test_no_row_is_both_trained_on_and_validated_on_in_any_epoch(digits, monkeypatch):
