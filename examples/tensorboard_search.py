@@ -34,7 +34,7 @@ from skmnist import (
 # You can use any fitted search, also one of scikit-learn's.
 X, y = load_digits_28x28(return_X_y=True)
 search = StagedSearchCV(
-    KerasMLPClassifier(depth=1, epochs=8, early_stopping=True, random_state=0),
+    KerasMLPClassifier(depth=1, epochs=40, early_stopping=True, random_state=0),
     [
         Stage("width", {"widths": [16, 32, 64]}),
         Stage("batch size", {"batch_size": [32, 64, 128]}),
