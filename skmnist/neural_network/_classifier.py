@@ -786,6 +786,8 @@ class KerasMLPClassifier(
     def _go_on(self, rows, seeds, settings):
         """Take over the network of the earlier fit, with the parameters of now."""
         self._seeds = seeds
+        # Models that an older version saved do not know theirs.
+        self.input_range_ = rows.input_range(getattr(self, "input_range_", ()))
         go_on(self, self._spec_for(rows, settings))
 
     def _train(self, rows, held_out, stop_early, epochs, again=None):
@@ -804,8 +806,6 @@ class KerasMLPClassifier(
         before = self.n_iter_
         record(self, own, epochs, held_out)
         self.t_ += len(rows.y) * (self.n_iter_ - before)
-        # Models that an older version saved do not know theirs.
-        self.input_range_ = rows.input_range(getattr(self, "input_range_", ()))
         if again is not None:
             data = hook_data(again[0], self.classes_)
             ticks = EpochTicks(self, context, self._snapshot, data)
