@@ -6,6 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# How the warning of few epochs begins; a study and a command filter it by these words.
+TOO_SHORT = "The training may be too short"
+
 _MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&$]")
 # What would begin a list, or make a heading or a rule of a line.
 _LINE_START = re.compile(r"^ *(?=[-+](?: |$)|[-=]+ *$)|^ *\d+(?=[.)](?: |$))")

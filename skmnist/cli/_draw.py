@@ -45,10 +45,11 @@ def draw(model: str, out: str | None, ink: float | None, as_json: bool) -> None:
       skmnist draw my-study
       skmnist draw model.skmnist --out ~/public/digits.html
     """
+    from .._io import user_path
+
     with library_noise_apart():
-        path = model_file(Path(os.path.expanduser(model)))
-        beside = path.with_name("draw.html")
-        page = beside if out is None else Path(os.path.expanduser(out))
+        path = model_file(user_path(model))
+        page = path.with_name("draw.html") if out is None else user_path(out)
         _check_page(page)
         result = {"model": model, **_write_page(path, page, ink)}
     if as_json:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .._format import visible
+from .._format import TOO_SHORT, visible
 from ._options import data_options
 from ._terminal import console, echo, echo_json, echo_text, library_noise_apart
 
@@ -149,10 +149,11 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
       skmnist fit --dataset my-images.npz --set optimizer=sgd --set patience=3
     """
     with library_noise_apart():
+        from .._io import user_path
         from ..datasets._loaders import DataError
 
         try:
-            _check_out(Path(os.path.expanduser(out)))
+            _check_out(user_path(out))
             result = _fit_and_save(out, options, quiet, as_json)
         except (DataError, ValueError, FloatingPointError, OSError) as error:
             raise click.ClickException(str(error)) from error
@@ -205,7 +206,7 @@ def _fit_and_save(
     classifier.set_callbacks(*fit_progress(quiet))
     with warnings.catch_warnings():
         # `stop_reason` tells it, too.
-        warnings.filterwarnings("ignore", "The training may be too short")
+        warnings.filterwarnings("ignore", TOO_SHORT)
         classifier.fit(data.data[data.train], data.target[data.train])
     accuracy = classifier.score(data.data[data.test], data.target[data.test])
     classifier.save(out)
@@ -310,14 +311,16 @@ def predict(
       skmnist predict model.skmnist postcode.jpg --digits
       skmnist predict model.skmnist seven.jpg --show --save-seen seen
     """
+    from .._io import user_path
+
     with library_noise_apart():
-        path = model_file(Path(os.path.expanduser(model)))
+        path = model_file(user_path(model))
         read, failed = _read_all(pictures, several)
         results = _predicted(path, read, **how) if read else []
         if several:
             results = [_as_number(file, results) for file in read]
         if save_seen is not None:
-            _save_seen(Path(os.path.expanduser(save_seen)), read, results)
+            _save_seen(user_path(save_seen), read, results)
     if as_json:
         errors = [{"file": file, "error": reason} for file, reason in failed.items()]
         by_file = {entry["file"]: entry for entry in [*results, *errors]}

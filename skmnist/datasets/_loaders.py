@@ -19,7 +19,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
-from .._io import atomic_write, may_access, temporary_path
+from .._io import atomic_write, may_access, temporary_path, user_path
 from ._files import (
     FOUR_KEYS,
     TWO_KEYS,
@@ -273,7 +273,7 @@ def check_digits(bunch: Bunch) -> None:
 
 def _keras_folders() -> list[Path]:
     """Return where Keras keeps data: at home, or in /tmp if home is not writable."""
-    home = Path(os.path.expanduser(os.environ.get("KERAS_HOME") or "~/.keras"))
+    home = user_path(os.environ.get("KERAS_HOME") or "~/.keras")
     homes = [home] if os.access(home, os.W_OK) else [home, Path("/tmp/.keras")]
     return [home / "datasets" for home in homes]
 
@@ -281,7 +281,7 @@ def _keras_folders() -> list[Path]:
 def _check_place(place: StrPath) -> Path:
     """Return a place that the user names, which may be missing, if it can be read."""
     require(os.fspath(place) != "", "the folder of MNIST", "has an empty name")
-    folder = Path(os.path.expanduser(place))
+    folder = user_path(place)
     missing = not folder.exists()
     archive = folder.is_file() and folder.suffix.casefold() in (".npz", ".arff")
     usable = missing or archive or folder.is_dir()

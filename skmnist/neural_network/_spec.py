@@ -21,6 +21,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from .._compat import HasMethods, Interval, StrOptions
+from .._format import TOO_SHORT
 from ..augmentation._distortions import (
     AUGMENTATIONS,
     Distortions,
@@ -351,8 +352,8 @@ def advice_on_epochs(epochs: int, n_samples: int, batch_size: int) -> str:
     n_updates = epochs * -(-n_samples // batch_size)
     trained = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     return (
-        f"The training may be too short: {trained} made {n_updates} updates of the "
-        f"weights. epochs='auto' would train {needed} epochs."
+        f"{TOO_SHORT}: {trained} made {n_updates} updates of the weights. "
+        f"epochs='auto' would train {needed} epochs."
     )
 
 

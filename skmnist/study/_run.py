@@ -17,7 +17,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import StratifiedShuffleSplit
 
-from .._format import visible
+from .._format import TOO_SHORT, visible
 from .._versions import installed_versions
 from ..datasets._registry import load_dataset
 from ..model_selection._evaluation import Trial, versions
@@ -205,8 +205,7 @@ def run_study(
 def _short_trainings():
     """Let candidates train for few epochs in silence: a study compares such choices."""
     with warnings.catch_warnings():
-        message = "The training may be too short"
-        warnings.filterwarnings("ignore", message, ConvergenceWarning)
+        warnings.filterwarnings("ignore", TOO_SHORT, ConvergenceWarning)
         yield
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -22,12 +23,18 @@ from skmnist import (
 )
 from skmnist.datasets import DataError
 from skmnist.neural_network import _classifier
+from skmnist.neural_network._spec import advice_on_epochs
 from skmnist.reporting._text import describe_final
 from skmnist.study import PRESETS
 from skmnist.study._artifacts import FitCurve, InspectedFit
 from skmnist.study._columns import Candidate, read_csv, write_csv
 from skmnist.study._config import JUDGING_PART, StudyConfig
-from skmnist.study._run import pin_threads, run_study, with_significance
+from skmnist.study._run import (
+    _short_trainings,
+    pin_threads,
+    run_study,
+    with_significance,
+)
 from skmnist.study._storage import (
     StudyFolderError,
     claim_folder,
@@ -394,3 +401,14 @@ def test_rows_survive_writing_and_reading(finished):
 def test_threads_set_by_the_caller_stay(monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
     assert pin_threads(1) == 3
+
+
+def test_a_study_says_nothing_of_few_epochs():
+    # Warnings are errors in the tests; this one is ignored there, too.
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        with _short_trainings():
+            few = advice_on_epochs(1, 1000, 64)
+            warnings.warn(few, ConvergenceWarning, stacklevel=1)
+            with pytest.raises(ConvergenceWarning, match="another"):
+                warnings.warn("another one", ConvergenceWarning, stacklevel=1)
