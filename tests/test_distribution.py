@@ -3,11 +3,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
-import shutil
+import re
 import subprocess
 import sys
 import tarfile
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # For the checkout only.
 NOT_IN_IT = {".gitignore"}
+URL = "https://example.org/team/skmnist"
 
 pytestmark = pytest.mark.slow
 
@@ -35,19 +37,26 @@ def tracked():
 
 @pytest.fixture(scope="module")
 def built(tracked, tmp_path_factory):
-    """A folder with both distributions, made from a copy of the checkout."""
+    """A folder with both distributions, as a release makes them."""
     pytest.importorskip("build.__main__")
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
-    for name in tracked:
-        (source / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, source / name)
-    # In a folder of its own: beside a package, a folder "build" would be taken for it.
-    command = [sys.executable, "-m", "build", "--outdir", out, source]
+    pytest.importorskip("twine")
+    out = tmp_path_factory.mktemp("built")
+    command = [sys.executable, ROOT / ".ci" / "dist.py", URL, out]
     made = subprocess.run(command, capture_output=True, text=True, cwd=out)
     if made.returncode and "No matching distribution" in made.stdout + made.stderr:
         pytest.skip("setuptools cannot be downloaded")
     assert made.returncode == 0, made.stdout + made.stderr
+    assert made.stdout.count("PASSED") == 2, made.stdout
     return out
+
+
+@pytest.fixture(scope="module")
+def metadata(built):
+    """What a package index reads of the wheel."""
+    (archive,) = built.glob("*.whl")
+    with zipfile.ZipFile(archive) as wheel:
+        (name,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+        return message_from_bytes(wheel.read(name))
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +88,38 @@ def test_the_package_has_its_types_and_data(built, tracked):
         held = {name for name in wheel.namelist() if name.startswith("skmnist/")}
     assert held == {name for name in tracked if name.startswith("skmnist/")}
     assert {Path(name).suffix for name in held} >= {".pyi", ".typed", ".csv", ".jinja"}
+
+
+def test_links_on_an_index_lead_to_files_of_the_repository(metadata, tracked):
+    text = metadata.get_payload()
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    own = [link for link in links if link.startswith(URL)]
+    # An index has no files beside the text.
+    assert [link for link in links if not link.startswith("https://")] == []
+    assert len(own) > 10
+    version = metadata["Version"]
+    paths = [re.sub(rf"{URL}/(blob|raw)/v{version}/", "", link) for link in own]
+    folders = {str(parent) for name in tracked for parent in Path(name).parents}
+    assert set(paths) - tracked - folders == set()
+
+
+def test_an_index_shows_where_the_project_is(metadata):
+    addresses = dict(line.split(", ") for line in metadata.get_all("Project-URL"))
+    assert set(addresses) == {"Changes", "Documentation", "Issues", "Source"}
+    assert all(address.startswith(URL) for address in addresses.values())
+
+
+def test_the_citation_names_this_version(metadata):
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {metadata['Version']}\n" in citation
+
+
+@pytest.mark.parametrize("arguments", [[], ["ftp://example.org"], [URL, "a", "b"]])
+def test_a_release_without_an_address_says_what_is_wanted(arguments):
+    command = [sys.executable, ROOT / ".ci" / "dist.py", *arguments]
+    made = subprocess.run(command, capture_output=True, text=True)
+    assert made.returncode == 1
+    assert "dist.py URL [OUT]" in made.stderr
 
 
 def test_the_tests_run_in_the_unpacked_sources(unpacked):
