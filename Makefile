@@ -43,7 +43,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 
 doctest: $(INSTALLED)
-	$(BIN)/python -m pytest --doctest-modules --doctest-glob='*.md' skmnist README.md docs/*.md docs/guide
+	$(BIN)/python -m pytest --doctest-modules --doctest-glob='*.md' skmnist README.md docs/*.md docs/guide docs/how_to
 
 # Warnings are errors, references that lead nowhere among them; needs no network.
 docs: $(DOCS_INSTALLED)
