@@ -4,7 +4,6 @@
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import json
 import os
@@ -29,6 +28,8 @@ HEADER, ROWS = "study.json", "results.csv"
 STAGES, SUMMARY = "stages.json", "summary.json"
 LOCK = ".lock"
 LOOKS = 5
+# A link is not followed, and nothing is waited for. Windows has no such flags.
+_CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # The results of a study do not depend on these: where its fits run, how many run at
 # once, the time limit, the folder of the data, and the note about them.
 MAY_DIFFER = (
@@ -239,7 +240,7 @@ def hold_folder(out: Path) -> Iterator[HeldFolder]:
     out.mkdir(parents=True, exist_ok=True)
     with _open_lock(out, os.O_RDWR | os.O_CREAT) as lock:
         # The system releases the lock, however the process ends.
-        if not _lock(lock):
+        if not _lock_soon(lock):
             raise StudyFolderError(
                 f"{out}: another process runs this study ({holder(out)}); wait for it, "
                 "or name a new folder with --out"
@@ -252,11 +253,11 @@ def hold_folder(out: Path) -> Iterator[HeldFolder]:
 
 
 def _open_lock(out, flags):
-    """Open the lock of a folder; a link is not followed, and nothing is waited for."""
+    """Open the lock of a folder."""
     mode = "w" if flags & os.O_CREAT else "r"
 
     def opener(path, _):
-        return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        return os.open(path, flags | _CAREFUL, 0o666)
 
     try:
         return open(out / LOCK, mode, errors="replace", opener=opener)
@@ -267,11 +268,27 @@ def _open_lock(out, flags):
         raise
 
 
-def _lock(lock):
+def _lock(lock, how="LOCK_EX"):
+    """Lock a file without waiting; return whether that succeeded."""
+    # Not at import: it takes longer than the rest of this module.
+    import portalocker
+
+    try:
+        portalocker.lock(lock, getattr(portalocker, how) | portalocker.LOCK_NB)
+    except portalocker.AlreadyLocked:
+        return False
+    except portalocker.LockException as error:
+        raise StudyFolderError(
+            f"{lock.name}: cannot be locked ({error}); a study needs a folder on a "
+            "file system with locks"
+        ) from error
+    return True
+
+
+def _lock_soon(lock):
     """Lock a file; wait a moment for a process that only looks at it."""
     for _ in range(LOOKS):
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _lock(lock):
             return True
         time.sleep(0.05)
     return False
@@ -299,10 +316,15 @@ def holder(out: str | os.PathLike[str]) -> str | None:
         contextlib.suppress(FileNotFoundError),
         _open_lock(user_path(out), os.O_RDONLY) as lock,
     ):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return lock.read(200).strip() or "a process"
+        if not _lock(lock, "LOCK_SH"):
+            return _name_in(lock) or "a process"
+    return None
+
+
+def _name_in(lock):
+    """Return what a process has written into its lock; Windows lets nobody read it."""
+    with contextlib.suppress(OSError):
+        return lock.read(200).strip()
     return None
 
 

@@ -39,7 +39,9 @@ class TrialFile:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._known = {_identity(trial) for trial in read_trials(path)}
-        self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o666)
+        # Windows would else write two bytes for the end of a line.
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
+        self._file = os.open(self.path, flags, 0o666)
         try:
             self._heal()
         except BaseException:
