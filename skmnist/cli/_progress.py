@@ -29,23 +29,25 @@ from ._terminal import echo
 INTERVAL = 10.0  # seconds
 
 
-def search_progress(quiet: bool) -> list["SearchCallback"]:
-    """Return the callbacks that show on standard error how far a staged search is.
+def search_progress(screen: Console) -> list["SearchCallback"]:
+    """Return the callbacks that show how far a staged search is.
 
     Parameters
     ----------
-    quiet : bool
-        Whether to show nothing.
+    screen : rich.console.Console
+        Where the tables are printed. If it is a terminal, the bars are drawn there,
+        below the tables: two consoles on one terminal would write over each other.
+        Else bars or lines go to standard error. A quiet one shows nothing.
 
     Returns
     -------
     callbacks : list of SearchCallback
         For `set_callbacks`.
     """
-    errors = Console(stderr=True)
-    if quiet:
+    if screen.quiet:
         return []
-    return [SearchBars(errors) if errors.is_terminal else SearchLines(_echo_error)]
+    bars = screen if screen.is_terminal else Console(stderr=True)
+    return [SearchBars(bars) if bars.is_terminal else SearchLines(_echo_error)]
 
 
 def fit_progress(quiet: bool) -> list["FitCallback"]:

@@ -21,13 +21,12 @@ from ._terminal import (
     echo_text,
     library_noise_apart,
     visible_lines,
+    wrapped,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.table import Table
 
-    from ..reporting._text import Table as TextTable
     from ..study import Study, StudyConfig
 
 # Heavy modules are imported by the commands that need them, so that --help and
@@ -140,7 +139,7 @@ def study(out: str, quiet: bool, fresh: bool, as_json: bool, **options: Any) -> 
         return echo_json({"folder": out, **finished.as_dict()})
     echo_text(describe_final(finished.summary))
     names = sorted(name for name in os.listdir(out) if not name.startswith("."))
-    echo(f"Written to {out}: {', '.join(names)}")
+    echo_text(f"Written to {visible(out)}: {visible(', '.join(names))}")
     echo(f"To read: {os.path.join(out, 'report.html')}")
 
 
@@ -360,6 +359,7 @@ def _run(config: "StudyConfig", out: str, screen: "Console") -> "Study":
     from ..reporting._text import OPTIMISTIC, describe_data, overview_table
     from ..study._run import run_study
     from ._progress import search_progress
+    from ._tables import print_table
 
     counter = iter(range(1, 1000))
 
@@ -376,37 +376,21 @@ def _run(config: "StudyConfig", out: str, screen: "Console") -> "Study":
         out,
         on_data=on_data,
         on_stage=on_stage,
-        callbacks=search_progress(screen.quiet),
+        callbacks=search_progress(screen),
     )
     write_report(out)
     screen.print()
-    screen.print(_rich(overview_table(finished), "All stages"))
+    print_table(screen, overview_table(finished), "All stages")
     return finished
 
 
 def _print_stage(screen, number, stage, rows, protocol):
     from .._format import visible
     from ..reporting._text import stage_table
+    from ._tables import print_table
 
     table = stage_table(stage, rows, protocol)
     screen.print()
-    screen.print(_rich(table, f"{number}. {stage.title}"))
-    screen.print(visible(f"Chosen by {stage.rule}: {stage.reason}."))
-
-
-def _rich(table: "TextTable", heading: str) -> "Table":
-    """Convert a table to its form on the terminal."""
-    from rich import box
-    from rich.table import Table
-
-    drawn = Table(title=visible(heading), box=box.SIMPLE, title_justify="left")
-    for column in table.columns:
-        # One word a line: eight columns fit a terminal of 80 characters.
-        words = visible(column).replace("_", "_ ").split()
-        narrowest = max(map(len, words))
-        drawn.add_column("\n".join(words), justify="right", min_width=narrowest)
-    for i, row in enumerate(table.rows):
-        drawn.add_row(
-            *map(visible, row), style="bold green" if i == table.winner else None
-        )
-    return drawn
+    print_table(screen, table, f"{number}. {stage.title}")
+    chosen = wrapped(visible(f"Chosen by {stage.rule}: {stage.reason}."), screen.stderr)
+    screen.print(chosen)

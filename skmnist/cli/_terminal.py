@@ -6,8 +6,10 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +39,35 @@ def echo(*lines: str, err: bool = False) -> None:
 
 
 def echo_text(text: str, err: bool = False) -> None:
-    """Print a text of several lines; nothing else in it acts on the terminal."""
-    click.echo(visible_lines(text.removesuffix("\n")), err=err)
+    """Print a text of several lines; nothing else in it acts on the terminal.
+
+    On a terminal, lines end between words.
+    """
+    click.echo(wrapped(visible_lines(text.removesuffix("\n")), err), err=err)
+
+
+def wrapped(text: str, err: bool = False) -> str:
+    """Break the lines of a text between words, if it goes to a terminal.
+
+    Parameters
+    ----------
+    text : str
+        Sentences.
+    err : bool, default=False
+        Whether it goes to standard error.
+
+    Returns
+    -------
+    text : str
+        Words that are longer than a line stay whole: a path can be copied.
+    """
+    if not (sys.stderr if err else sys.stdout).isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        for line in text.split("\n")
+    )
 
 
 def visible_lines(text: str) -> str:

@@ -215,17 +215,20 @@ def overview_table(study: Study, write: Callable[[str], str] = visible) -> Table
             [
                 write(stage.title),
                 str(len(study.rows_of(stage))),
-                write(candidate_name(chosen)),
                 as_percent(lead.winner.accuracy),
                 as_points(standard_error(study, lead.winner)),
                 _difference(lead),
                 "" if lead.p_value is None else UNITS["p"](lead.p_value),
+                # Last, because it can be long.
+                write(candidate_name(chosen)),
             ]
         )
-    columns = ["stage", "candidates", "chosen", "accuracy", "standard error"]
-    columns += ["before the best other", "p"]
-    if not any(row[-1] for row in rows):  # a study from before p was kept
-        columns, rows = columns[:-1], [row[:-1] for row in rows]
+    columns = ["stage", "candidates", "accuracy", "standard error"]
+    columns += ["before the best other", "p", "chosen"]
+    p = columns.index("p")
+    if not any(row[p] for row in rows):  # a study from before p was kept
+        columns.pop(p)
+        rows = [row[:p] + row[p + 1 :] for row in rows]
     return Table(columns, rows, None)
 
 

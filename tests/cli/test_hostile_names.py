@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from skmnist import KerasMLPClassifier
 from skmnist._format import visible
 from skmnist.cli import main
-from skmnist.cli._study import _rich
+from skmnist.cli._tables import print_table
 from skmnist.cli._terminal import console
 from skmnist.reporting._text import Table
 
@@ -187,7 +187,7 @@ def test_tables_of_a_study_show_text_as_it_is(capsys):
     table = Table(
         columns=["[b]name", "score"], rows=[[c, "1"] for c in cells], winner=0
     )
-    console().print(_rich(table, "[i]heading\x1b[2J"))
+    print_table(console(), table, "[i]heading\x1b[2J")
     printed = capsys.readouterr().out
     assert all(line.isprintable() for line in printed.split("\n"))
     for text in ("[i]heading\\x1b[2J", "[b]name", *map(visible, cells)):

@@ -177,8 +177,16 @@ def test_events_of_several_workers_are_counted_one_at_a_time():
     assert lines._done["candidates"] == 4000
 
 
-@pytest.mark.parametrize("progress", [search_progress, fit_progress])
-def test_quiet_shows_nothing_and_a_log_gets_lines(progress):
-    assert progress(quiet=True) == []
-    (callback,) = progress(quiet=False)
-    assert isinstance(callback, SearchLines | FitLines)
+def test_quiet_shows_nothing_and_a_log_gets_lines():
+    assert search_progress(Console(quiet=True)) == []
+    assert fit_progress(quiet=True) == []
+    (of_a_search,), (of_a_fit,) = search_progress(Console()), fit_progress(quiet=False)
+    assert isinstance(of_a_search, SearchLines)
+    assert isinstance(of_a_fit, FitLines)
+
+
+def test_bars_are_drawn_where_the_tables_are():
+    screen = Console(force_terminal=True)
+    (bars,) = search_progress(screen)
+    assert isinstance(bars, SearchBars)
+    assert bars._console is screen
