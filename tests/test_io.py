@@ -22,11 +22,11 @@ import numpy as np
 import pytest
 
 from skmnist import _io
+from skmnist._archive import read_archive
 from skmnist._io import (
     ModelFileError,
     atomic_write,
     check_readable_file,
-    read_archive,
     sweep_temporary_files,
     temporary_path,
     write_archive,
