@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import stat
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -37,6 +38,10 @@ _TEMPORARY = re.compile(
 _KEPT_OF_NAME = 40
 # Names of the temporary files that this process writes now.
 _in_progress: set[str] = set()
+# A process that had this one's number before ended before this time.
+_STARTED = time.time()
+# Seconds after which nobody writes a file any more, whoever it was.
+_ABANDONED = 24 * 3600.0
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -203,8 +208,10 @@ def temporary_path(target: Path) -> Path:
 def _machine() -> str:
     """Return 12 characters that name this machine, or this container on it."""
     known = [platform.node()]
-    with contextlib.suppress(OSError):
-        known.append(Path("/etc/machine-id").read_text())
+    # Copies of a machine have one name and one number, but each starts by itself.
+    for file in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        with contextlib.suppress(OSError):
+            known.append(Path(file).read_text())
     with contextlib.suppress(OSError):
         known.append(str(os.stat("/proc/self/ns/pid").st_ino))
     text = "\n".join(known).encode(errors="surrogateescape")
@@ -273,8 +280,9 @@ def _errors_named(
 def sweep_temporary_files(folder: str | os.PathLike[str]) -> None:
     """Remove the temporary files of `atomic_write` that killed processes left.
 
-    Only files of this machine are removed, and only if their process is dead: other
-    machines may write to the same folder. What cannot be removed stays.
+    Files of this machine are removed if their process is dead. Other machines may
+    write to the same folder: their files are removed when they have not changed for a
+    day. What cannot be removed stays.
 
     Parameters
     ----------
@@ -284,19 +292,24 @@ def sweep_temporary_files(folder: str | os.PathLike[str]) -> None:
     for parent, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(parent, name)
+            found = _TEMPORARY.fullmatch(name)
+            if found is None or name in _in_progress:
+                continue
             with contextlib.suppress(OSError):
-                if _is_left_over(name) and stat.S_ISREG(os.lstat(path).st_mode):
+                known = os.lstat(path)
+                if stat.S_ISREG(known.st_mode) and _is_left_over(found, known.st_mtime):
                     os.unlink(path)
 
 
-def _is_left_over(name: str) -> bool:
-    """Return whether a dead process of this machine made a temporary file."""
-    found = _TEMPORARY.fullmatch(name)
-    if not found or found["machine"] != _machine():
+def _is_left_over(found: re.Match[str], changed: float) -> bool:
+    """Return whether no process writes a temporary file any more."""
+    if time.time() - changed > _ABANDONED:
+        return True
+    if found["machine"] != _machine():
         return False
     pid = int(found["pid"])
     # Process numbers are used again: a dead process may have had this one's number.
-    return name not in _in_progress if pid == os.getpid() else not _is_alive(pid)
+    return changed < _STARTED if pid == os.getpid() else not _is_alive(pid)
 
 
 def _is_alive(pid: int) -> bool:
