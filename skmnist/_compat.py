@@ -18,7 +18,12 @@ from sklearn.model_selection._validation import (
     _insert_error_scores,
     _warn_or_raise_about_fit_failures,
 )
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _check_sample_weight
 
@@ -49,6 +54,7 @@ __all__ = [
     "send",
     "standing_in",
     "sum_gradients_nowhere",
+    "validate_parameter_constraints",
 ]
 
 

@@ -12,6 +12,7 @@ import os
 import platform
 import re
 import stat
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -23,6 +24,9 @@ from numpy.typing import NDArray
 
 FORMAT = "skmnist classifier"
 VERSION = 1
+# The entry of an archive that is not an array, and how long it may be.
+DESCRIPTION = "description.json"
+LARGEST_DESCRIPTION = 32 << 20  # bytes
 
 # The file's name, the machine, the process and a random number. Users' own files do
 # not have such names.
@@ -34,6 +38,10 @@ _TEMPORARY = re.compile(
 _KEPT_OF_NAME = 40
 # Names of the temporary files that this process writes now.
 _in_progress: set[str] = set()
+# A process that had this one's number before ended before this time.
+_STARTED = time.time()
+# Seconds after which nobody writes a file any more, whoever it was.
+_ABANDONED = 24 * 3600.0
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -200,8 +208,10 @@ def temporary_path(target: Path) -> Path:
 def _machine() -> str:
     """Return 12 characters that name this machine, or this container on it."""
     known = [platform.node()]
-    with contextlib.suppress(OSError):
-        known.append(Path("/etc/machine-id").read_text())
+    # Copies of a machine have one name and one number, but each starts by itself.
+    for file in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
+        with contextlib.suppress(OSError):
+            known.append(Path(file).read_text())
     with contextlib.suppress(OSError):
         known.append(str(os.stat("/proc/self/ns/pid").st_ino))
     text = "\n".join(known).encode(errors="surrogateescape")
@@ -270,8 +280,9 @@ def _errors_named(
 def sweep_temporary_files(folder: str | os.PathLike[str]) -> None:
     """Remove the temporary files of `atomic_write` that killed processes left.
 
-    Only files of this machine are removed, and only if their process is dead: other
-    machines may write to the same folder. What cannot be removed stays.
+    Files of this machine are removed if their process is dead. Other machines may
+    write to the same folder: their files are removed when they have not changed for a
+    day. What cannot be removed stays.
 
     Parameters
     ----------
@@ -281,19 +292,24 @@ def sweep_temporary_files(folder: str | os.PathLike[str]) -> None:
     for parent, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(parent, name)
+            found = _TEMPORARY.fullmatch(name)
+            if found is None or name in _in_progress:
+                continue
             with contextlib.suppress(OSError):
-                if _is_left_over(name) and stat.S_ISREG(os.lstat(path).st_mode):
+                known = os.lstat(path)
+                if stat.S_ISREG(known.st_mode) and _is_left_over(found, known.st_mtime):
                     os.unlink(path)
 
 
-def _is_left_over(name: str) -> bool:
-    """Return whether a dead process of this machine made a temporary file."""
-    found = _TEMPORARY.fullmatch(name)
-    if not found or found["machine"] != _machine():
+def _is_left_over(found: re.Match[str], changed: float) -> bool:
+    """Return whether no process writes a temporary file any more."""
+    if time.time() - changed > _ABANDONED:
+        return True
+    if found["machine"] != _machine():
         return False
     pid = int(found["pid"])
     # Process numbers are used again: a dead process may have had this one's number.
-    return name not in _in_progress if pid == os.getpid() else not _is_alive(pid)
+    return changed < _STARTED if pid == os.getpid() else not _is_alive(pid)
 
 
 def _is_alive(pid: int) -> bool:
@@ -351,7 +367,7 @@ def _may_not_be_read(name: str) -> PermissionError:
 
 
 def to_json(value: Any, name: Any = "it") -> Any:
-    """Convert a value to JSON such that `from_json` returns an equal one.
+    """Convert a value to JSON such that `_archive.from_json` returns an equal one.
 
     Parameters
     ----------
@@ -385,19 +401,6 @@ def to_json(value: Any, name: Any = "it") -> Any:
     raise TypeError(f"{name!r} cannot be saved as plain data. Got {value!r}.")
 
 
-def from_json(encoded: Any) -> Any:
-    """Return the value that `to_json` encoded."""
-    if isinstance(encoded, list):
-        return [from_json(v) for v in encoded]
-    if not isinstance(encoded, dict):
-        return encoded
-    if "tuple" in encoded:
-        return tuple(from_json(v) for v in encoded["tuple"])
-    if "array" in encoded:
-        return np.array(from_json(encoded["array"]), dtype=encoded["dtype"])
-    return {from_json(k): from_json(v) for k, v in encoded["dict"]}
-
-
 class ModelFileError(ValueError):
     """A file is not a saved classifier, or it is damaged."""
 
@@ -421,7 +424,7 @@ def write_archive(
     Raises
     ------
     TypeError
-        If the description holds something that is not plain data.
+        If the description holds something that is not plain data, or too much.
     OSError
         If the file cannot be written.
     """
@@ -431,81 +434,26 @@ def write_archive(
         "n_arrays": len(arrays),
         "content": to_json(description),
     }
+    described = json.dumps(header, indent=1).encode()
+    if len(described) > LARGEST_DESCRIPTION:
+        raise TypeError(
+            f"it cannot be saved: all but its arrays takes {len(described)} bytes, and "
+            f"at most {LARGEST_DESCRIPTION} can be read again"
+        )
     with atomic_write(user_path(path), "wb") as file:
-        _write_zip(file, header, arrays)
+        _write_zip(file, described, arrays)
 
 
-def _write_zip(
-    file: BinaryIO, header: dict[str, Any], arrays: list[NDArray[Any]]
-) -> None:
+def _write_zip(file: BinaryIO, described: bytes, arrays: list[NDArray[Any]]) -> None:
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zip_:
-        zip_.writestr("description.json", json.dumps(header, indent=1))
+        zip_.writestr(DESCRIPTION, described)
         for i, array in enumerate(arrays):
             buffer = io.BytesIO()
             np.save(buffer, array, allow_pickle=False)
             # Weights hardly get smaller; to compress them takes longer than an epoch.
-            zip_.writestr(_entry(i), buffer.getvalue(), zipfile.ZIP_STORED)
+            zip_.writestr(array_entry(i), buffer.getvalue(), zipfile.ZIP_STORED)
 
 
-def _entry(i: int) -> str:
+def array_entry(i: int) -> str:
+    """Return the name of an array in an archive, counted from 0."""
     return f"arrays/{i:04d}.npy"
-
-
-def read_archive(
-    path: str | os.PathLike[str],
-) -> tuple[dict[str, Any], list[NDArray[Any]]]:
-    """Read what `write_archive` wrote.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    description : dict
-        Plain data.
-    arrays : list of ndarray
-        Numbers, in their order.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ModelFileError
-        If the file may not be read, is something else, is damaged, or has a newer
-        format.
-    """
-    path = user_path(path)
-    try:
-        check_readable_file(path)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise ModelFileError(f"{path}: {error.strerror}") from error
-    try:
-        with zipfile.ZipFile(path) as zip_:
-            # Each entry has a checksum, which is compared when it is read.
-            header = json.loads(zip_.read("description.json"))
-            _check_header(path, header)
-            entries = [zip_.read(_entry(i)) for i in range(header["n_arrays"])]
-            arrays = [np.load(io.BytesIO(e), allow_pickle=False) for e in entries]
-            return from_json(header["content"]), arrays
-    except (FileNotFoundError, ModelFileError):
-        raise
-    except Exception as error:
-        # zipfile, zlib, json and NumPy each have their own errors for wrong bytes.
-        raise ModelFileError(
-            f"{path}: not a saved skmnist classifier, or a damaged one ({error})"
-        ) from error
-
-
-def _check_header(path: str | os.PathLike[str], header: dict[str, Any]) -> None:
-    """Raise ModelFileError unless this version can read a file with such a header."""
-    if header.get("format") != FORMAT:
-        raise ModelFileError(f"{path}: not a saved skmnist classifier")
-    if header["version"] > VERSION:
-        raise ModelFileError(
-            f"{path}: written by a newer skmnist (format {header['version']}, this one "
-            f"reads {VERSION})"
-        )

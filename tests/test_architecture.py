@@ -25,7 +25,7 @@ ORDER = (
     {"reporting"},
     {"cli"},
 )
-MOST_MODULES = 16
+MOST_MODULES = 17
 
 LONGEST_FUNCTION = 60
 LONGEST_MODULE = 850

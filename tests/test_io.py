@@ -22,11 +22,11 @@ import numpy as np
 import pytest
 
 from skmnist import _io
+from skmnist._archive import read_archive
 from skmnist._io import (
     ModelFileError,
     atomic_write,
     check_readable_file,
-    read_archive,
     sweep_temporary_files,
     temporary_path,
     write_archive,
@@ -253,8 +253,22 @@ def test_what_a_dead_process_of_our_own_number_left_is_swept(tmp_path):
     left = temporary_path(tmp_path / "two\nlines")
     assert f"-{os.getpid()}-" in left.name
     left.write_text("half")
+    # As if another machine had the same name and number: it may write just now.
+    sweep_temporary_files(tmp_path)
+    assert os.listdir(tmp_path) == [left.name]
+    os.utime(left, (0, _io._STARTED - 1))
     sweep_temporary_files(tmp_path)
     assert os.listdir(tmp_path) == []
+
+
+def test_what_another_machine_left_is_swept_after_a_day(tmp_path):
+    name = temporary_path(tmp_path / "a").name
+    left = tmp_path / name.replace(_io._machine(), "0123456789ab")
+    for age, expected in ((23, [left.name]), (25, [])):
+        left.write_text("half")
+        os.utime(left, (0, time.time() - age * 3600))
+        sweep_temporary_files(tmp_path)
+        assert os.listdir(tmp_path) == expected
 
 
 def test_sweeping_goes_on_where_something_cannot_be_removed(tmp_path, monkeypatch):
@@ -264,6 +278,8 @@ def test_sweeping_goes_on_where_something_cannot_be_removed(tmp_path, monkeypatc
     def refuse(path):
         raise PermissionError(errno.EACCES, "no", path)
 
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
     with monkeypatch.context() as patch:
         patch.setattr(os, "unlink", refuse)
         sweep_temporary_files(tmp_path)

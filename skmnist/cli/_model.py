@@ -169,7 +169,8 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
 
 def _check_out(out: Path) -> None:
     """Raise an error if a model cannot be written there, before any time is spent."""
-    from .._io import ModelFileError, may_access, read_archive
+    from .._archive import read_archive
+    from .._io import ModelFileError, may_access
 
     if out.is_dir():
         raise click.ClickException(f"{out} is a folder; name a file with --out")
@@ -355,7 +356,8 @@ def model_file(model: Path) -> Path:
     click.ClickException
         If there is none, or one that reads no pictures of digits.
     """
-    from .._io import ModelFileError, read_archive
+    from .._archive import read_archive
+    from .._io import ModelFileError
     from ..reporting._drawing import check_reads_digits
 
     path = model / "model.skmnist" if model.is_dir() else model

@@ -14,15 +14,17 @@ import numpy as np
 
 from .._io import (
     ModelFileError,
-    read_archive,
     sweep_temporary_files,
     to_json,
     user_path,
     write_archive,
 )
 from .._versions import installed_versions
+from ._model_file import read_kept
 
 FOLDER = "skmnist-fits"
+# The form of the files. Those of another form are never looked for.
+_FORM = 2
 # The last bits of a weight depend on these, besides the data and the parameters.
 _PACKAGES = ("skmnist", "keras", "tensorflow", "numpy")
 
@@ -47,13 +49,15 @@ class FitCache:
         """Return the file of a key."""
         return self.folder / key[:2] / f"{key}.skmnist"
 
-    def read(self, key):
-        """Return a kept fit, or None if there is none or its file is damaged.
+    def read(self, key, spec):
+        """Return a kept fit, or None if there is none, or its file is not that fit.
 
         Parameters
         ----------
         key : str
             From `fit_key`.
+        spec : dict
+            What the fit is going to train, see `describe`.
 
         Returns
         -------
@@ -62,7 +66,9 @@ class FitCache:
         """
         path = self.path(key)
         try:
-            return read_archive(path) if path.is_file() else None
+            return read_kept(path, key, spec["network"])
+        except FileNotFoundError:
+            return None
         except (ModelFileError, OSError) as error:
             warnings.warn(f"A kept fit is trained again: {error}", stacklevel=2)
             return None
@@ -85,7 +91,7 @@ class FitCache:
             # Left by processes that were killed while they wrote.
             with contextlib.suppress(OSError):
                 sweep_temporary_files(path.parent)
-            write_archive(path, description, arrays)
+            write_archive(path, {"key": key, **description}, arrays)
         except (OSError, TypeError) as error:
             warnings.warn(f"A fit could not be kept: {error}", stacklevel=2)
 
@@ -153,6 +159,7 @@ def fit_key(parts, arrays, n_threads):
     False
     """
     described = {
+        "form": _FORM,
         "parts": to_json(parts),
         "arrays": [None if array is None else digest(array) for array in arrays],
         "versions": installed_versions(_PACKAGES),

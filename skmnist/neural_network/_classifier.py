@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._io import read_archive, write_archive
+from .._io import write_archive
 from ..augmentation._distortions import Distortions
 from ._cache import fit_key, open_cache
 from ._callbacks import (
@@ -45,9 +45,8 @@ from ._inference import KeptLayers, forward, network_layers
 from ._optimizers import STEADY
 from ._persistence import (
     OF_THE_DATA,
-    error_of_file,
-    from_plain,
     go_on,
+    loaded,
     picklable,
     put_together,
     restore_network,
@@ -478,7 +477,7 @@ class KerasMLPClassifier(
             self._describe(rows, seeds, settings)
             cache = open_cache(self.memory, self.callbacks, self.random_state)
         key = cache and self._key(rows, held_out, stop_early, everything)
-        kept = cache and cache.read(key)
+        kept = cache and cache.read(key, self._spec)
         if kept:
             put_together(self, *kept)
             warn_if_short(self, len(rows.y))
@@ -673,11 +672,7 @@ class KerasMLPClassifier(
         skmnist.neural_network.ModelFileError
             If the file is damaged, or not a saved classifier.
         """
-        description, arrays = read_archive(path)
-        with error_of_file(path):
-            classifier = cls(**from_plain(description["params"]))
-            put_together(classifier, description, arrays)
-        return classifier
+        return loaded(cls, path)
 
     def __getstate__(self):
         return picklable(self, super().__getstate__())

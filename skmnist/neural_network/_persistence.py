@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from .._io import ModelFileError as ModelFileError
 from ..augmentation._distortions import Distortions
 from ._inference import FixedLayers, KeptLayers
+from ._model_file import check_optimizer, read_model
 from ._optimizers import deserialize_optimizer, serialize_optimizer
 from ._scikeras import (
     Checkpoint,
@@ -63,13 +64,23 @@ def to_plain(params: Mapping[str, Any]) -> dict[str, Any]:
     plain : dict
         The optimizer and the distortions are described. `memory` is None, because a
         folder of this machine means nothing elsewhere.
+
+    Raises
+    ------
+    TypeError
+        If the optimizer is of a class that is not Keras' own: a file must not name one.
     """
+    optimizer = serialize_optimizer(params["optimizer"])
+    try:
+        check_optimizer(optimizer)
+    except ValueError as error:
+        raise TypeError(f"'optimizer' cannot be saved as plain data: {error}") from None
     distortions = params["augmentation"]
     if isinstance(distortions, Distortions):
         distortions = asdict(distortions)
     return {
         **params,
-        "optimizer": serialize_optimizer(params["optimizer"]),
+        "optimizer": optimizer,
         "augmentation": distortions,
         "memory": None,
     }
@@ -149,6 +160,15 @@ def put_together(classifier, described, arrays):
     vars(classifier).update(described["learned"])
     classifier._spec, classifier._seeds = described["spec"], described["seeds"]
     restore_network(classifier, arrays)
+
+
+def loaded(cls: type[_Classifier], path: str | os.PathLike) -> _Classifier:
+    """Return the classifier in a file, see `KerasMLPClassifier.load`."""
+    described, arrays = read_model(path)
+    with error_of_file(path):
+        classifier = cls(**from_plain(described["params"]))
+        put_together(classifier, described, arrays)
+    return classifier
 
 
 def restore_network(classifier, arrays):

@@ -630,6 +630,13 @@ _WIDTH = Allowed("a whole number of at least 1", _is_width)
 _RATE = Allowed("a number from 0 to below 1", _is_rate)
 _ACTIVATION = _one_of(ACTIVATIONS)
 _INITIALIZER = _one_of(INITIALIZERS)
+# Which values a layer may have, of the parameters in `PER_LAYER`.
+ALLOWED = {
+    "widths": _WIDTH,
+    "activations": _ACTIVATION,
+    "initializers": _INITIALIZER,
+    "dropout": _RATE,
+}
 
 
 # ---- answers to who gives the parameters of scikit-learn's MLPClassifier -----------

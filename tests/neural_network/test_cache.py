@@ -3,6 +3,7 @@
 import errno
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import joblib
 import keras
@@ -17,9 +18,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
-from skmnist._io import atomic_write
+from skmnist._archive import read_archive
+from skmnist._io import atomic_write, write_archive
 from skmnist.neural_network import _classifier
-from skmnist.neural_network._cache import FOLDER, digest, fit_key
+from skmnist.neural_network._cache import FOLDER, FitCache, digest, fit_key
+from skmnist.neural_network._persistence import OF_THE_DATA, take_apart
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +267,57 @@ def test_a_saved_classifier_leaves_its_memory_behind(digits, tmp_path):
     assert KerasMLPClassifier.load(tmp_path / "model").memory is None
 
 
+# ---- many writers -----------------------------------------------------------------
+
+
+def write_and_read(folder, fits, spec):
+    """Keep and read fits in turn; whatever is warned of is an error."""
+    warnings.simplefilter("error")
+    for _ in range(3):
+        for key, described, arrays in fits:
+            FitCache(folder).write(key, described, arrays)
+            kept, weights = FitCache(folder).read(key, spec)
+            assert kept["key"] == key
+            for a, b in zip(weights, arrays, strict=True):
+                np.testing.assert_array_equal(a, b)
+
+
+def fork(function, *args):
+    """Call a function in a forked process, which ends with 0 if all is well."""
+    if child := os.fork():
+        return child
+    status = 1
+    try:
+        function(*args)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def in_threads(function, *args):
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(function, *args) for _ in range(8)]:
+            done.result()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a process that forks")
+def test_threads_and_processes_of_equal_numbers_share_a_folder(
+    digits, tmp_path, monkeypatch
+):
+    fitted = classifier().fit(*digits)
+    described, arrays = take_apart(fitted, without=OF_THE_DATA)
+    fits = [(f"aa{i}", described, [a + i for a in arrays]) for i in range(2)]
+    # As in containers of one image, and on machines that are copies.
+    monkeypatch.setattr(os, "getpid", lambda: 4242)
+    children = [
+        fork(in_threads, write_and_read, tmp_path, fits, described["spec"])
+        for _ in range(4)
+    ]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    assert [path.name for path in files(tmp_path)] == ["aa0.skmnist", "aa1.skmnist"]
+    assert len(list((tmp_path / FOLDER / "aa").iterdir())) == 2
+
+
 # ---- faults ------------------------------------------------------------------------
 
 
@@ -281,7 +335,65 @@ def empty(path):
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty])
+def change_network(path):
+    """Exchange a fit for a whole one, of another network."""
+    described, arrays = read_archive(path)
+    described["spec"]["network"]["activations"] = ["relu"]
+    write_archive(path, described, arrays)
+
+
+def change_key(path):
+    described, arrays = read_archive(path)
+    write_archive(path, {**described, "key": "0" * 64}, arrays)
+
+
+def lose_a_key(path):
+    described, arrays = read_archive(path)
+    del described["learned"]["history_"]
+    write_archive(path, described, arrays)
+
+
+def lose_an_array(path):
+    described, arrays = read_archive(path)
+    write_archive(path, described, arrays[1:])
+
+
+def forget_the_curves(path):
+    described, arrays = read_archive(path)
+    described["learned"].update(history_={}, loss_curve_=[])
+    write_archive(path, described, arrays)
+
+
+def lose_the_numbers(path):
+    described, arrays = read_archive(path)
+    write_archive(path, described, [a * np.nan for a in arrays])
+
+
+def make_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+def make_a_pipe(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+# All parts of a fit one by one are in test_model_file.py.
+DAMAGE = [
+    truncate,
+    flip_a_bit,
+    empty,
+    change_network,
+    change_key,
+    lose_a_key,
+    lose_an_array,
+    forget_the_curves,
+    lose_the_numbers,
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_fit_is_trained_again(digits, tmp_path, damage, no_training):
     trained = classifier(tmp_path).fit(*digits)
     (path,) = files(tmp_path)
@@ -291,6 +403,32 @@ def test_a_damaged_fit_is_trained_again(digits, tmp_path, damage, no_training):
     np.testing.assert_array_equal(again.coefs_[0], trained.coefs_[0])
     no_training()
     classifier(tmp_path).fit(*digits)
+
+
+@pytest.mark.parametrize("damage", [make_a_folder, make_a_pipe])
+def test_what_is_no_file_costs_warnings(digits, tmp_path, damage):
+    classifier(tmp_path).fit(*digits)
+    (path,) = files(tmp_path)
+    damage(path)
+    with (
+        pytest.warns(UserWarning, match="trained again: .* is a (folder|pipe)"),
+        pytest.warns(UserWarning, match="could not be kept: .* is a (folder|pipe)"),
+    ):
+        classifier(tmp_path).fit(*digits)
+
+
+# A fit that is copied over another one would end a search with other results.
+def test_a_fit_in_the_place_of_another_is_trained_again(digits, tmp_path):
+    first = classifier(tmp_path).fit(*digits)
+    (path,) = files(tmp_path)
+    content = path.read_bytes()
+    wide = classifier(tmp_path, widths=9).fit(*digits)
+    (other,) = set(files(tmp_path)) - {path}
+    other.write_bytes(content)
+    with pytest.warns(UserWarning, match="trained again: .*another fit"):
+        again = classifier(tmp_path, widths=9).fit(*digits)
+    assert again.coefs_[0].shape == wide.coefs_[0].shape != first.coefs_[0].shape
+    np.testing.assert_array_equal(again.coefs_[0], wide.coefs_[0])
 
 
 def test_a_full_disk_costs_a_warning_and_leaves_nothing(digits, tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from training import SMALL
 
 from skmnist import KerasMLPClassifier
-from skmnist._io import read_archive
+from skmnist._archive import read_archive
 from skmnist.neural_network import _classifier, _inference, split_validation
 from skmnist.neural_network._data import draw_seeds
 from skmnist.neural_network._inference import forward, network_layers

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from training import SMALL
 
 from skmnist import KerasMLPClassifier
-from skmnist._io import read_archive
+from skmnist._archive import read_archive
 from skmnist.neural_network import (
     _callbacks,
     _classifier,

@@ -12,7 +12,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skmnist import Distortions, KerasMLPClassifier
-from skmnist._io import from_json, to_json
+from skmnist._archive import from_json
+from skmnist._io import to_json
 from skmnist.neural_network import _classifier
 from skmnist.neural_network._cache import FitCache
 from skmnist.neural_network._persistence import from_plain, to_plain

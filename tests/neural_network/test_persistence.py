@@ -12,15 +12,8 @@ import pytest
 from sklearn.datasets import load_digits
 
 from skmnist import KerasMLPClassifier
-from skmnist._io import (
-    FORMAT,
-    VERSION,
-    ModelFileError,
-    from_json,
-    read_archive,
-    to_json,
-    write_archive,
-)
+from skmnist._archive import from_json, read_archive
+from skmnist._io import FORMAT, VERSION, ModelFileError, to_json, write_archive
 
 
 @pytest.fixture(scope="module")
