@@ -30,7 +30,7 @@ STAGES, SUMMARY = "stages.json", "summary.json"
 LOCK = ".lock"
 LOOKS = 5
 # The results of a study do not depend on these: where its fits run, how many run at
-# once, the time limit, the folder of the data, and the note about them.
+# once, the time limit, the folder of the data, and what is said about them.
 MAY_DIFFER = (
     "config.n_jobs",
     "config.backend",
@@ -38,6 +38,8 @@ MAY_DIFFER = (
     "config.time_budget",
     "config.data",
     "data.note",
+    # The fingerprint has the labels; older studies do not name the classes.
+    "data.classes",
 )
 
 
