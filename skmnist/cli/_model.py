@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._format import TOO_SHORT, visible
+from ..datasets._suffixes import is_table
 from ._options import data_options
 from ._terminal import console, echo, echo_json, echo_text, library_noise_apart
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..datasets._pictures import PictureForm
     from ..neural_network import KerasMLPClassifier
+    from ..study._forms import DataForms
 
     Lines = list[list[np.ndarray]]
 
@@ -147,6 +150,9 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
       skmnist fit --dataset mnist --data ~/mnist --out digits.skmnist
       skmnist fit --widths 600,200 --epochs 30 --dropout 0.2
       skmnist fit --dataset my-images.npz --set optimizer=sgd --set patience=3
+      skmnist fit --dataset animals/           # a folder of pictures for each class
+      skmnist fit --dataset titanic.csv --label survived
+      skmnist fit --dataset fashion-mnist
     """
     with library_noise_apart():
         from .._io import user_path
@@ -163,8 +169,14 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
         f"Test accuracy {100 * result['test_accuracy']:.2f} % (standard error "
         f"{100 * result['standard_error']:.2f} pp), {result['n_parameters']:,} "
         f"parameters, {result['n_iter']} epochs, {result['seconds']:.1f} s",
-        f"Written to {out}. To read pictures: skmnist predict {out} PICTURE...",
+        f"Written to {out}. {_how_to_predict(out, result)}",
     )
+
+
+def _how_to_predict(out: str, result: dict[str, Any]) -> str:
+    if result["reads"] == "tables":
+        return f"To label rows: skmnist predict {out} TABLE"
+    return f"To read pictures: skmnist predict {out} PICTURE..."
 
 
 def _check_out(out: Path) -> None:
@@ -191,17 +203,20 @@ def _fit_and_save(
     out: str, options: dict[str, Any], quiet: bool, as_json: bool
 ) -> dict[str, Any]:
     """Load data, train, save; return the result as plain data."""
-    from ..datasets._registry import DATASETS, is_npz, load_dataset
+    from ..datasets._registry import is_like_mnist, load_dataset
     from ..reporting._text import describe_data
     from ..stats._standard_error import binomial_standard_error
+    from ..study._artifacts import picture_shape
+    from ..study._forms import keep_forms
     from ..study._records import StudyData
     from ._progress import fit_progress
 
-    data = load_dataset(options["dataset"], options["data"], options["pixels"])
+    asked = options["dataset"]
+    data = load_dataset(asked, options["data"], options["pixels"], options["label"])
     described = StudyData.of(data)
     if not quiet:
         echo_text(describe_data(described), err=as_json)
-    if not is_npz(options["dataset"]) and not DATASETS[data.name].like_mnist:
+    if not is_like_mnist(asked, data.name):
         data.data = _placed_like_mnist(data.data)
     classifier = _classifier(options, data.train.stop)
     classifier.set_callbacks(*fit_progress(quiet))
@@ -210,10 +225,12 @@ def _fit_and_save(
         warnings.filterwarnings("ignore", TOO_SHORT)
         classifier.fit(data.data[data.train], data.target[data.train])
     accuracy = classifier.score(data.data[data.test], data.target[data.test])
+    keep_forms(classifier, data)
     classifier.save(out)
     return {
         "model": str(out),
         "data": described.as_dict(),
+        "reads": "pictures" if picture_shape(data) else "tables",
         "test_accuracy": accuracy,
         "standard_error": float(binomial_standard_error(accuracy, described.n_test)),
         "n_parameters": classifier.n_parameters_,
@@ -252,7 +269,7 @@ def _classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier"
 @click.command()
 @click.argument("model", type=click.Path())
 @click.argument(
-    "pictures", nargs=-1, required=True, metavar="PICTURE...", type=click.Path()
+    "pictures", nargs=-1, required=True, metavar="FILE...", type=click.Path()
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
@@ -296,11 +313,17 @@ def predict(
     several: bool,
     **how: Any,
 ) -> int:
-    """Read pictures of one digit each, or with --digits of several.
+    """Read pictures of one digit each, or with --digits of several; or label tables.
 
     The pictures are photographs or scans: PNG, JPEG, TIFF, WebP, GIF or BMP. The ink
     may be dark on light or light on dark. The digit may be anywhere in the picture.
+    A model that was trained with other pictures reads them as it read those: as they
+    are, at its size.
     MODEL is a file that skmnist fit or skmnist study wrote, or a study's folder.
+
+    A model that was trained with a table takes tables with the same columns, CSV or
+    Parquet, and prints the label of each row as CSV. If they have the column of the
+    labels too, the accuracy is on standard error.
 
     Pictures that cannot be read are named on standard error; the others are read. The
     exit status is then 1, else 0. A mark that is hardly a digit is "unsure".
@@ -311,17 +334,40 @@ def predict(
       skmnist predict my-study scans/*.png --json
       skmnist predict model.skmnist postcode.jpg --digits
       skmnist predict model.skmnist seven.jpg --show --save-seen seen
+      skmnist predict model.skmnist passengers.csv > survived.csv
     """
     from .._io import user_path
+    from ._predict_tables import predict_tables
 
     with library_noise_apart():
-        path = model_file(user_path(model))
-        read, failed = _read_all(pictures, several)
-        results = _predicted(path, read, **how) if read else []
+        path, described = find_model(user_path(model))
+        forms = _forms(path, described)
+        if any(map(is_table, pictures)):
+            return predict_tables(path, forms, pictures, as_json)
+        _check_reads(path, described, forms, several)
+        read, failed = _read_all(pictures, several, forms.pictures)
+        digits = forms.pictures is None
+        results = _predicted(path, read, digits=digits, **how) if read else []
         if several:
             results = [_as_number(file, results) for file in read]
         if save_seen is not None:
             _save_seen(user_path(save_seen), read, results)
+    _print_results(model, pictures, results, failed, as_json)
+    if show:
+        _draw_seen(read, as_json)
+    for reason in failed.values():
+        echo(f"Error: {reason}", err=True)
+    return 1 if failed else 0
+
+
+def _print_results(
+    model: str,
+    pictures: tuple[str, ...],
+    results: list[dict[str, Any]],
+    failed: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Print what was predicted, as a table or as JSON."""
     if as_json:
         errors = [{"file": file, "error": reason} for file, reason in failed.items()]
         by_file = {entry["file"]: entry for entry in [*results, *errors]}
@@ -329,22 +375,22 @@ def predict(
         echo_json({"model": model, "pictures": ordered})
     elif results:
         _print_table(results)
-    if show:
-        for file, lines in read.items():
-            for digit in itertools.chain(*lines):
-                echo("", file, *as_characters(digit).split("\n"), err=as_json)
-    for reason in failed.values():
-        echo(f"Error: {reason}", err=True)
-    return 1 if failed else 0
+
+
+def _draw_seen(read: dict[str, "Lines"], err: bool) -> None:
+    """Draw with characters what the network saw."""
+    for file, lines in read.items():
+        for digit in itertools.chain(*lines):
+            echo("", file, *as_characters(digit).split("\n"), err=err)
 
 
 def model_file(model: Path) -> Path:
-    """Return the file of a model, or of a study's model, if pictures fit it.
+    """Return the file of a model, or of a study's model, if it reads digits.
 
     Parameters
     ----------
     model : pathlib.Path
-        A file that `KerasMLPClassifier.save` wrote, or the folder of a study.
+        See `find_model`.
 
     Returns
     -------
@@ -356,9 +402,68 @@ def model_file(model: Path) -> Path:
     click.ClickException
         If there is none, or one that reads no pictures of digits.
     """
+    path, described = find_model(model)
+    _check_digits(path, described, _forms(path, described))
+    return path
+
+
+def _forms(path: Path, described: dict[str, Any]) -> "DataForms":
+    """Return how data are read for a model."""
+    from ..neural_network._persistence import error_of_file
+    from ..study._forms import forms_of
+
+    with error_of_file(path):
+        return forms_of(described["learned"])
+
+
+def _check_reads(
+    path: Path, described: dict[str, Any], forms: "DataForms", several: bool
+) -> None:
+    """Raise an error if a model reads no pictures, or not several digits in one."""
+    if forms.pictures is None:
+        _check_digits(path, described, forms)
+    elif several:
+        raise click.ClickException(f"{path} reads pictures, and no digits in them")
+
+
+def _check_digits(path: Path, described: dict[str, Any], forms: "DataForms") -> None:
+    """Raise an error if a model reads no pictures of digits."""
+    from ..reporting._drawing import check_reads_digits
+
+    n_features = described["learned"]["n_features_in_"]
+    if forms.encoder is not None and not forms.encoder.all_pixels:
+        raise click.ClickException(
+            f"{path} was trained with a table: give it .csv or .parquet files with "
+            "the same columns"
+        )
+    try:
+        check_reads_digits(n_features, path)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def find_model(model: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the file of a model, or of a study's model, and its description.
+
+    Parameters
+    ----------
+    model : pathlib.Path
+        A file that `KerasMLPClassifier.save` wrote, or the folder of a study.
+
+    Returns
+    -------
+    path : pathlib.Path
+        The file.
+    described : dict
+        What `read_archive` reads of it.
+
+    Raises
+    ------
+    click.ClickException
+        If there is none, or it is no model.
+    """
     from .._archive import read_archive
     from .._io import ModelFileError
-    from ..reporting._drawing import check_reads_digits
 
     path = model / "model.skmnist" if model.is_dir() else model
     if model.is_dir() and not path.exists():
@@ -369,40 +474,53 @@ def model_file(model: Path) -> Path:
         )
     try:
         described, _ = read_archive(path)
-        n_features = described["learned"]["n_features_in_"]
+        described["learned"]["n_features_in_"] + 0
     except FileNotFoundError:
         raise click.ClickException(
             f"{model}: no such file; skmnist fit --out {model} makes one"
         ) from None
     except (ModelFileError, KeyError, TypeError) as error:
         raise click.ClickException(str(error)) from error
-    try:
-        check_reads_digits(n_features, model)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    return path
+    return path, described
 
 
 def _read_all(
-    pictures: tuple[str, ...], several: bool
+    pictures: tuple[str, ...], several: bool, form: "PictureForm | None" = None
 ) -> tuple[dict[str, "Lines"], dict[str, str]]:
-    """Return the digits of pictures in lines, and why some cannot be read."""
+    """Return the digits of pictures in lines, and why some cannot be read.
+
+    A picture that is read in another form is alone in its line.
+    """
+    from ..datasets._files import DataError
     from ..preprocessing._binarize import PictureError
     from ..preprocessing._digit import read_digit, read_digits
 
     read, failed = {}, {}
     for file in dict.fromkeys(pictures):
         try:
-            read[file] = read_digits(file) if several else [[read_digit(file)]]
-        except PictureError as error:
+            if form is not None:
+                row = form.read(os.path.expanduser(file))
+                read[file] = [[row.reshape(form.height, form.width)]]
+            else:
+                read[file] = read_digits(file) if several else [[read_digit(file)]]
+        except (DataError, PictureError) as error:
             failed[file] = str(error)
     return read, failed
 
 
 def _predicted(
-    path: Path, read: dict[str, "Lines"], ink: float | None, sure: float
+    path: Path,
+    read: dict[str, "Lines"],
+    *,
+    digits: bool,
+    ink: float | None,
+    sure: float,
 ) -> list[dict[str, Any]]:
-    """Return what the model predicts for each digit, as plain data."""
+    """Return what the model predicts for each picture, as plain data.
+
+    Only of handwritten digits it is known how they may be moved, which shows whether
+    the model is sure.
+    """
     import numpy as np
 
     from ..datasets._pixels import paper_and_ink
@@ -417,12 +535,13 @@ def _predicted(
         for i, line in enumerate(lines)
         for digit in line
     ]
-    digits = [digit for *_, digit in places]
-    if classifier.n_features_in_ == 64:
-        digits = [reduce_to_8x8(digit) for digit in digits]
+    pictures = [picture for *_, picture in places]
+    if digits and classifier.n_features_in_ == 64:
+        pictures = [reduce_to_8x8(picture) for picture in pictures]
     low, high = (0.0, ink) if ink else paper_and_ink(classifier)
-    rows = low + (high - low) * np.stack([digit.ravel() for digit in digits])
+    rows = low + (high - low) * np.stack([picture.ravel() for picture in pictures])
     labels = classifier.classes_.tolist()
+    views = mean_over_views(classifier, rows) if digits else np.ones((len(rows), 1))
     return [
         {
             "file": file,
@@ -435,7 +554,7 @@ def _predicted(
         for (file, line, _), probabilities, certain in zip(
             places,
             classifier.predict_proba(rows),
-            mean_over_views(classifier, rows).max(axis=1),
+            views.max(axis=1),
             strict=True,
         )
     ]

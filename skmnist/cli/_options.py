@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..datasets._registry import AUTO, describe_names
+from ..datasets._registry import AUTO, OPENML, describe_names
+from ..datasets._suffixes import SUFFIXES
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -19,7 +20,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def complete_dataset(
     ctx: click.Context | None, param: click.Parameter | None, incomplete: str
 ) -> list["CompletionItem"]:
-    """Complete the name of a data set, or the path of an ``.npz`` file.
+    """Complete the name of a data set, or the path of a file or folder.
 
     Parameters
     ----------
@@ -47,36 +48,49 @@ def data_options(command: Function) -> Function:
     Parameters
     ----------
     command : callable
-        The function of a command, with parameters ``dataset``, ``data``, ``pixels``.
+        The function of a command, with parameters ``dataset``, ``data``,
+        ``pixels`` and ``label``.
 
     Returns
     -------
     command : callable
-        The same function, with ``--dataset``, ``--data`` and ``--pixels``.
+        The same function, with ``--dataset``, ``--data``, ``--pixels`` and ``--label``.
     """
     names = describe_names()
     folder = click.option(
         "--data",
         metavar="DIR",
-        help="Folder with the MNIST files; no other place is searched then.",
+        help="Folder with the files of a data set that has a name; no other place is "
+        "searched then.",
     )
     pixels = click.option(
         "--pixels",
         default="auto",
         show_default=True,
         metavar="auto|keep|LOW..HIGH",
-        help="Values of paper and of full ink in FILE.npz; auto tells them from the "
-        "training part, keep leaves the pixels as they are.",
+        help="Values of paper and of full ink in pictures of your own; auto tells them "
+        "from the training part, keep leaves the pixels as they are.",
+    )
+    label = click.option(
+        "--label",
+        metavar="COLUMN",
+        help="Column of the labels in a table; without it, one with a usual name such "
+        "as label, class or target.",
     )
     dataset = click.option(
         "--dataset",
         default=AUTO,
         show_default=True,
-        metavar="|".join([*names, "FILE.npz"]),
+        metavar=f"NAME|PATH|{OPENML}NAME",
         shell_complete=complete_dataset,
-        help="; ".join(f"{name}: {what}" for name, what in names.items()) + ".",
+        help=f"A name, a path, or a data set of OpenML. A path is a file ("
+        f"{', '.join(SUFFIXES)}), or a folder: with IDX files like MNIST's, with "
+        "train.csv and test.csv, or with a folder of pictures for each class. The "
+        "names are "
+        + "; ".join(f"{name}: {what}" for name, what in names.items())
+        + ".",
     )
-    return dataset(folder(pixels(command)))
+    return dataset(folder(pixels(label(command))))
 
 
 class Duration(click.ParamType):

@@ -1,3 +1,4 @@
+from ._encoder import TableEncoder as TableEncoder
 from ._loaders import (
     DataError as DataError,
     DataNotFoundError as DataNotFoundError,

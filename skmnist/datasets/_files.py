@@ -26,6 +26,9 @@ FOUR_KEYS = (
     ("train_data", "train_labels", "test_data", "test_labels"),
 )
 TWO_KEYS = (("x", "y"), ("data", "target"), ("images", "labels"), ("data", "labels"))
+# Arrays that were saved without names; the archive says their order only.
+NUMBERED_KEYS = (("arr_0", "arr_1", "arr_2", "arr_3"), ("arr_0", "arr_1"))
+CLASS_NAMES_KEYS = ("class_names", "target_names", "label_names", "classes")
 
 
 class DataError(ValueError):

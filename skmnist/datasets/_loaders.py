@@ -2,12 +2,13 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
 import hashlib
 import os
 import shutil
 import threading
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Literal, TypeVar, overload
@@ -21,7 +22,9 @@ from sklearn.utils import Bunch
 
 from .._io import atomic_write, may_access, temporary_path, user_path
 from ._files import (
+    CLASS_NAMES_KEYS,
     FOUR_KEYS,
+    NUMBERED_KEYS,
     TWO_KEYS,
     Array,
     DataError as DataError,
@@ -33,12 +36,14 @@ from ._files import (
 )
 from ._labels import join_labels, plain_labels
 from ._mnist_files import check_mnist, find_mnist
-from ._pixels import scale_pixels
+from ._pixels import find_scale, rescaled
 
 Answer = TypeVar("Answer")
 
 _URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 _ANSWER_SECONDS, _DOWNLOAD_SECONDS = 4, 300
+# What is said of data that come in one part.
+SPLIT = "A sixth of each class is the test part"
 
 
 @overload
@@ -175,7 +180,9 @@ def load_npz(path: StrPath, pixels: object = "auto") -> Bunch:
         An ``.npz`` file with ``x_train``, ``y_train``, ``x_test`` and ``y_test``, or
         with ``X`` and ``y``. Of the latter, a sixth of each class becomes the test
         part; it is always the same one. Other common names work too, such as
-        ``train_images``, or ``data`` and ``target``.
+        ``train_images``, or ``data`` and ``target``, or ``arr_0`` and ``arr_1``, as
+        :func:`numpy.savez` calls arrays without names. The names of the classes may
+        stand in ``class_names``, if the labels count them from 0.
         Pictures have the shape (n, height, width) or (n, n_features); they may have
         one channel. Labels are whole numbers of any type, text, bytes, True and False,
         or such Python objects. They have the shape (n,) or (n, 1), or a column for
@@ -210,28 +217,100 @@ def load_npz(path: StrPath, pixels: object = "auto") -> Bunch:
 
 
 def load_own(path: StrPath, pixels: object) -> tuple[Bunch, str]:
-    """Return what `load_npz` returns, and a sentence on the scale of its pixels."""
+    """Return what `load_npz` returns, and a sentence on its scale and its parts."""
     path = os.path.expanduser(path)
     check_file(path, DataNotFoundError)
-    arrays = read_npz(path, [*FOUR_KEYS, *TWO_KEYS])
+    arrays = in_pairs(read_npz(path, [*FOUR_KEYS, *TWO_KEYS, *NUMBERED_KEYS]))
+    return join_pictures(path, arrays, pixels, read_class_names(path))
+
+
+def in_pairs(arrays: list[Array]) -> list[Array]:
+    """Order four arrays without names: each part's pictures before its labels.
+
+    They may come as ``train_test_split`` returns them, with both parts of the pictures
+    first.
+    """
+    if len(arrays) != 4:
+        return arrays
+    sizes = [len(array) if array.ndim else 0 for array in arrays]
+    paired = sizes[0] == sizes[1] and sizes[2] == sizes[3] and arrays[1].ndim < 3
+    if paired and arrays[1].shape[1:] != arrays[0].shape[1:]:
+        return arrays
+    split = sizes[0] == sizes[2] and sizes[1] == sizes[3]
+    return [arrays[i] for i in (0, 2, 1, 3)] if split else arrays
+
+
+def join_pictures(
+    where: StrPath,
+    arrays: Sequence[Array],
+    pixels: object = "auto",
+    class_names: Mapping[int, str] | None = None,
+) -> tuple[Bunch, str]:
+    """Check, scale and split pictures and labels, and join them to a data set.
+
+    Parameters
+    ----------
+    where : str or path-like
+        Where they come from, for errors and `DESCR`.
+    arrays : sequence of ndarray
+        x_train, y_train, x_test and y_test, or pictures and labels. Of the latter, a
+        sixth of each class becomes the test part.
+    pixels : str or pair of numbers, default="auto"
+        See `load_npz`.
+    class_names : dict of int to str, default=None
+        Names that take the place of numbers as labels, if it has one for each.
+
+    Returns
+    -------
+    dataset : :class:`~sklearn.utils.Bunch`
+        See `load_npz`.
+    said : str
+        A sentence that says how pixels were scaled and the rows split.
+
+    Raises
+    ------
+    DataError
+        If they cannot be used.
+    """
+    arrays = list(arrays)
     try:
         for i in range(0, len(arrays), 2):
-            arrays[i] = _check_shapes(path, *arrays[i : i + 2])
+            arrays[i] = _check_shapes(where, *arrays[i : i + 2])
             arrays[i + 1] = plain_labels(arrays[i + 1])
         if len(arrays) == 4:
             arrays[1::2] = join_labels(*arrays[1::2])
-        _check_parts(path, arrays)
-        arrays[::2], said = scale_pixels(arrays[::2], pixels)
+        check_parts(where, arrays)
+        scale, said = find_scale(arrays[::2], pixels)
+        arrays[::2] = [rescaled(x, scale) for x in arrays[::2]]
     except DataError:
         raise
     except ValueError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(f"{where}: {error}") from error
+    arrays[1::2] = name_classes(arrays[1::2], class_names or {})
     if len(arrays) == 2:
-        arrays = split_stratified(*arrays, test_size=1 / 6)
-    return make_bunch(arrays, f"Loaded from {path}. {said}"), said
+        arrays, said = split_stratified(*arrays, test_size=1 / 6), f"{said}. {SPLIT}"
+    return make_bunch(arrays, f"Loaded from {where}. {said}"), said
 
 
-def _check_parts(path: StrPath, arrays: list[Array]) -> None:
+def name_classes(labels: list[Array], names: Mapping[int, str]) -> list[Array]:
+    """Put names in the place of numbers, if there is one for each."""
+    if not all(
+        y.dtype.kind in "iu" and set(y.tolist()) <= names.keys() for y in labels
+    ):
+        return labels
+    return [np.array([names[label] for label in y.tolist()]) for y in labels]
+
+
+def read_class_names(path: StrPath) -> dict[int, str]:
+    """Return the names of classes that an archive has beside its arrays; may be {}."""
+    with contextlib.suppress(DataError):
+        names = read_npz(path, [(key,) for key in CLASS_NAMES_KEYS])[0]
+        if names.ndim == 1:
+            return dict(enumerate(map(str, plain_labels(names).tolist())))
+    return {}
+
+
+def check_parts(path: StrPath, arrays: list[Array]) -> None:
     """Raise DataError unless data can train a classifier, and judge it."""
     counts = np.unique(arrays[1], return_counts=True)[1]
     require(len(counts) > 1, path, "one class to train with, at least 2 are needed")

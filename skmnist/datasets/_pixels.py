@@ -139,10 +139,10 @@ def paper_and_ink(classifier: object) -> tuple[float, float]:
     return tell_scale(lowest, highest, whole=False) or (lowest, highest)
 
 
-def scale_pixels(
+def find_scale(
     parts: Sequence[Array], pixels: object = AUTO
-) -> tuple[list[Array], str]:
-    """Scale the parts of a data set alike.
+) -> tuple[PixelScale | None, str]:
+    """Find one scale for all parts of a data set.
 
     Parameters
     ----------
@@ -154,10 +154,10 @@ def scale_pixels(
 
     Returns
     -------
-    scaled : list of ndarray of float32
-        Pictures whose paper is 0 and whose full ink is 1, unless they are kept.
+    scale : PixelScale or None
+        The scale; None to keep the pixels as they are.
     said : str
-        A sentence that says what was done.
+        A sentence that says what is done.
 
     Raises
     ------
@@ -174,8 +174,36 @@ def scale_pixels(
         scale = None if asked == KEEP else _common_scale(parts, ranges)
     said = f"Pixels from {lowest:g} to {highest:g}"
     if scale is None:
-        return [x.astype(np.float32) for x in parts], f"{said}, kept as they are"
-    return [_scaled(x, scale) for x in parts], f"{said}, scaled from {scale} to 0..1"
+        return None, f"{said}, kept as they are"
+    return scale, f"{said}, scaled from {scale} to 0..1"
+
+
+def scale_pixels(
+    parts: Sequence[Array], pixels: object = AUTO
+) -> tuple[list[NDArray[np.float32]], str]:
+    """Scale the parts of a data set alike.
+
+    Parameters
+    ----------
+    parts : sequence of ndarray
+        Pictures, the training part first.
+    pixels : str or pair of numbers, default="auto"
+        See `find_scale`.
+
+    Returns
+    -------
+    scaled : list of ndarray of float32
+        Pictures whose paper is 0 and whose full ink is 1, unless they are kept.
+    said : str
+        A sentence that says what was done.
+
+    Raises
+    ------
+    ValueError
+        If the parts have different scales, or `pixels` names none.
+    """
+    scale, said = find_scale(parts, pixels)
+    return [rescaled(x, scale) for x in parts], said
 
 
 def _common_scale(
@@ -202,8 +230,10 @@ def _holds(scale: PixelScale, lowest: float, highest: float, whole: bool) -> boo
     return scale.low - beyond <= lowest and highest <= scale.high + beyond
 
 
-def _scaled(x: Array, scale: PixelScale) -> NDArray[np.float32]:
-    """Scale pixels, in float32 if it holds them exactly."""
+def rescaled(x: Array, scale: PixelScale | None) -> NDArray[np.float32]:
+    """Scale pixels, in float32 if it holds them exactly; None keeps them."""
+    if scale is None:
+        return x.astype(np.float32)
     exact = x.dtype.kind != "f" and x.dtype.itemsize > 2
     scaled = x.astype(np.float64 if exact else np.float32)
     if scale.low:

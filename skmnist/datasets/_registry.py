@@ -1,5 +1,7 @@
 """The data sets that have a name, for `load_dataset` and for the command line.
 
+What has no name, a file or a folder, is loaded by ``_own``.
+
 To add a data set, add an entry to `DATASETS`. Its name then works in `load_dataset`
 and in ``--dataset``, and stands in their documentation, in the help and in the shell's
 completion. Help and completion read this module, so it must load nothing heavy: a
@@ -11,13 +13,16 @@ loader imports what it needs when it is called.
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from ._suffixes import SUFFIXES
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
-AUTO = "auto"
+AUTO, OPENML = "auto", "openml:"
 StrPath: TypeAlias = str | os.PathLike[str]
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -68,6 +73,25 @@ def _digits(data_home: StrPath | None) -> "Bunch":
     return load_digits_28x28()
 
 
+def _kin(name: str, data_home: StrPath | None) -> "Bunch":
+    from ._families import load_family
+
+    return load_family(name, data_home)
+
+
+# Sets like MNIST, for `_families`. Those that OpenML has are fetched from there; of the
+# others the files must be in a folder.
+KIN = {
+    "fashion-mnist": "70,000 pictures of clothes",
+    "kmnist": "70,000 Japanese letters",
+    "qmnist": "the digits of MNIST, with 60,000 to test; from your files",
+    "emnist-letters": "145,600 letters, in 26 classes; from your files",
+    "emnist-balanced": "131,600 digits and letters, in 47 classes; from your files",
+    "emnist-byclass": "814,255 digits and letters, in 62 classes; from your files",
+    "emnist-bymerge": "814,255 digits and letters, in 47 classes; from your files",
+    "emnist-digits": "280,000 digits; from your files",
+}
+
 DATASETS = {
     "mnist": NamedDataset(
         _mnist,
@@ -82,6 +106,7 @@ DATASETS = {
         takes_folder=False,
         like_mnist=False,
     ),
+    **{name: NamedDataset(partial(_kin, name), what) for name, what in KIN.items()},
 }
 AUTO_NAMES = [name for name, dataset in DATASETS.items() if dataset.auto]
 
@@ -116,64 +141,147 @@ def _with_names(function: Function) -> Function:
 
 @_with_names
 def load_dataset(
-    name: StrPath, data_home: StrPath | None = None, pixels: object = "auto"
+    name: StrPath,
+    data_home: StrPath | None = None,
+    pixels: object = "auto",
+    label: str | None = None,
 ) -> "Bunch":
-    """Load a data set by the name that the command line takes.
+    """Load any data: a data set with a name, a file, a folder, or one of OpenML.
 
     Parameters
     ----------
     name : str or path-like
-        One of the names below, or a path that ends in ".npz", which is loaded by
-        `load_npz`. With "auto", a data set that is not there is a reason to try the
-        next one; damaged files are an error.
+        One of the names below; ``"openml:NAME"``, with the name or the number of a data
+        set at OpenML; or a path:
+
+        - an ``.npz`` file, see `load_npz`;
+        - a table, ``.csv``, ``.tsv`` or ``.parquet``, with a row for each sample and a
+          column of labels. Columns of text are encoded, and numbers standardized, see
+          `TableEncoder`; columns such as "pixel0" are the pixels of pictures;
+        - a ``.mat`` file of EMNIST, or with arrays that are named as in an ``.npz``
+          file;
+        - a folder with four IDX files in the form of MNIST; with a table to train and
+          one to test, such as ``train.csv`` and ``test.csv``; with a folder of pictures
+          for each class, or such folders in ``train`` and ``test``; or with one file.
+
+        With "auto", a data set that is not there is a reason to try the next one;
+        damaged files are an error.
     data_home : str or path-like, default=None
-        The folder with MNIST. No other place is searched then, and "auto" tries no
-        other data set. Data sets that are in no folder refuse one.
+        The folder of a data set with a name. No other place is searched then, and
+        "auto" tries no other data set. For OpenML it is the folder of scikit-learn's
+        cache. Data sets that are in no folder refuse one.
     pixels : str or pair of numbers, default="auto"
-        The scale of the pixels of an ``.npz`` file, see `load_npz`.
+        The scale of the pixels in files of your own, see `load_npz`.
+    label : str, default=None
+        The column of the labels in a table. None takes the column named "label",
+        "labels", "class", "target", "y", "species" or "category", or what OpenML names.
 
     Returns
     -------
     dataset : :class:`~sklearn.utils.Bunch`
-        What the loader returns, with two more fields: `name`, the name of the data set
-        or the file's name without ".npz", and `note`: how the pixels of a file were
-        scaled, or a sentence if "auto" took another data set than the first.
+        As from :func:`~skmnist.fetch_mnist`, with these fields besides:
+
+        - name : str, the name of the data set, or that of the file or folder
+        - note : str, how pixels or columns were scaled and the rows split, or why
+          "auto" took another data set than the first
+        - encoder : `TableEncoder` for more rows of the same table, else None
+        - label : str, the column of the labels in a table, else None
+        - pictures : how other pictures are read in the same way, or None
 
     Raises
     ------
     DataError
         If the name is unknown, the data are missing (DataNotFoundError), or they
-        cannot be used.
+        cannot be used. The message is one line. It names the file, and says what was
+        looked for.
 
     Examples
     --------
     >>> from skmnist.datasets import load_dataset
     >>> load_dataset("digits").name
     'digits'
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> rows = ["kind,weight,colour", *["cat,4,black", "dog,,brown"] * 6]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     table = Path(folder, "pets.csv")
+    ...     _ = table.write_text(chr(10).join(rows))
+    ...     pets = load_dataset(table, label="kind")
+    >>> pets.feature_names, pets.target_names.tolist()
+    (['weight', 'weight is missing', 'colour=black', 'colour=brown'], ['cat', 'dog'])
     """
-    from ._loaders import DataError, load_own
+    from ._loaders import DataError
 
     name = os.fspath(name)
-    is_file = is_npz(name)
-    if not is_file and name not in (AUTO, *DATASETS):
-        known = ", ".join([AUTO, *DATASETS])
-        raise DataError(f"{name}: unknown data set; use {known}, or a path to an .npz")
-    takes_folder = not is_file and (name == AUTO or DATASETS[name].takes_folder)
+    openml = name.startswith(OPENML)
+    if name not in (AUTO, *DATASETS) and not openml:
+        return _load_path(name, data_home, pixels, label)
+    takes_folder = openml or name == AUTO or DATASETS[name].takes_folder
     if data_home is not None and not takes_folder:
         raise DataError(f"{name}: is not in a folder; leave out {os.fspath(data_home)}")
-    if is_file:
-        bunch, note = load_own(name, pixels)
-        return _named(bunch, Path(name).stem, note)
+    if openml:
+        from ._own import load_openml
+
+        number = name.removeprefix(OPENML)
+        bunch, note = load_openml(number, data_home, pixels=pixels, label=label)
+        return _named(bunch, number, note)
     if pixels != "auto":
-        raise DataError(f"{name}: has a known scale; pixels are for .npz files")
+        raise DataError(f"{name}: has a known scale; pixels are for your own files")
+    if label is not None:
+        raise DataError(f"{name}: is no table; leave out the label column")
     if name == AUTO:
         return _load_first(data_home)
     return _named(DATASETS[name].load(data_home), name)
 
 
-def is_npz(name: StrPath) -> bool:
-    """Return whether a data set is named by the path of an ``.npz`` file."""
-    return os.fspath(name).casefold().endswith(".npz")
+def _load_path(
+    name: str, data_home: StrPath | None, pixels: object, label: str | None
+) -> "Bunch":
+    """Load the data that a path leads to; an unknown name is an error."""
+    from ._loaders import DataError
+
+    path = Path(os.path.expanduser(name))
+    if not is_path(name):
+        known = ", ".join([AUTO, *DATASETS])
+        raise DataError(
+            f"{name}: unknown data set, and no such file or folder; use {known}, "
+            f"{OPENML}NAME, a folder, or a file that ends in {', '.join(SUFFIXES)}"
+        )
+    if data_home is not None:
+        raise DataError(f"{name}: is not in a folder; leave out {os.fspath(data_home)}")
+    from ._own import load_path
+
+    bunch, note = load_path(path, pixels=pixels, label=label)
+    return _named(bunch, _stem(path), note)
+
+
+def _stem(path: Path) -> str:
+    """Return the name of a file or folder without its suffix."""
+    name = path.name or path.resolve().name
+    found = [end for end in SUFFIXES if name.casefold().endswith(end)]
+    return name[: -max(map(len, found))] if found else name
+
+
+def is_like_mnist(asked: StrPath, name: str) -> bool:
+    """Return whether the digits of a data set are placed like those of MNIST.
+
+    Parameters
+    ----------
+    asked : str or path-like
+        What was asked for. Data of your own are taken as they are.
+    name : str
+        The name of the data set that was found.
+    """
+    return os.fspath(asked) not in (AUTO, *DATASETS) or DATASETS[name].like_mnist
+
+
+def is_path(name: StrPath) -> bool:
+    """Return whether a data set is named by a path, and not by a name of its own."""
+    name = os.fspath(name)
+    if name in (AUTO, *DATASETS) or name.startswith(OPENML):
+        return False
+    seems = name.casefold().endswith(SUFFIXES) or os.sep in name
+    return seems or os.path.lexists(os.path.expanduser(name))
 
 
 def _load_first(data_home: StrPath | None) -> "Bunch":
@@ -193,4 +301,5 @@ def _load_first(data_home: StrPath | None) -> "Bunch":
 
 
 def _named(bunch: "Bunch", name: str, note: str = "") -> "Bunch":
-    return type(bunch)(**bunch, name=name, note=note)
+    defaults = {"note": note, "encoder": None, "label": None, "pictures": None}
+    return type(bunch)(**{**defaults, **bunch, "name": name})

@@ -26,6 +26,8 @@ from ..study._records import StudyData, StudyHeader, StudyStage, StudySummary
 from ..study._storage import Study
 from ..study._uncertainty import Lead, lead_of, n_tied, standard_error
 
+# Names of classes in the line about the data; more would fill the screen.
+MOST_CLASSES = 12
 OPTIMISTIC = (
     "The test set judged the candidates, as in the source report. So the accuracies "
     "are optimistic."
@@ -248,6 +250,11 @@ def describe_data(data: StudyData) -> str:
         f"Data: {data.name}, {data.n_train:,} training and {data.n_test:,} test "
         f"samples of {data.n_features} features"
     )
+    if data.classes:
+        more = len(data.classes) - MOST_CLASSES
+        named = ", ".join(data.classes[:MOST_CLASSES])
+        named = f"{named} and {more} more" if more > 0 else named
+        line = f"{line}, {len(data.classes)} classes ({named})"
     return visible(f"{line}. {data.note}" if data.note else line)
 
 

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -193,7 +194,8 @@ def picture_shape(data: "Bunch") -> tuple[int, int] | None:
     ----------
     data : Bunch
         Its `feature_names` are ``pixel_<row>_<column>``, or ``pixel_<number>`` for
-        pictures that came as rows. The latter are taken to be square.
+        pictures that came as rows. The latter are taken to be square. Those of tables
+        are other names.
 
     Returns
     -------
@@ -207,7 +209,10 @@ def picture_shape(data: "Bunch") -> tuple[int, int] | None:
     >>> picture_shape(load_digits_28x28())
     (28, 28)
     """
-    sizes = [int(part) + 1 for part in data.feature_names[-1].split("_")[1:]]
+    last = str(data.feature_names[-1])
+    if not re.fullmatch(r"pixel(_\d+){1,2}", last):
+        return None
+    sizes = [int(part) + 1 for part in last.split("_")[1:]]
     if len(sizes) == 2:
         return sizes[0], sizes[1]
     side = square_side(data.data.shape[1])

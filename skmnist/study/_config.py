@@ -47,12 +47,16 @@ class StudyConfig(Record):
     Parameters
     ----------
     dataset : str or path-like, default="auto"
-        "mnist", "digits", "auto", or the path of an ``.npz`` file.
+        What `skmnist.datasets.load_dataset` takes: a name such as "mnist", the path of
+        a file or folder, or "openml:NAME".
     data : str or path-like, default=None
-        Folder with the MNIST files. No other place is searched then.
+        Folder with the files of a data set that has a name. No other place is searched
+        then.
     pixels : str, default="auto"
-        The scale of the pixels of an ``.npz`` file: "auto", "keep", or the values of
+        The scale of the pixels of your own pictures: "auto", "keep", or the values of
         paper and of full ink, as in ``"0..255"``.
+    label : str, default=None
+        The column of the labels in a table.
     preset : str, default="report"
         Which stages to run, a name in `PRESETS`.
     protocol : {"holdout", "report"}, default="holdout"
@@ -96,6 +100,7 @@ got 'hold-out'
     dataset: str = "auto"
     data: str | None = None
     pixels: str = "auto"
+    label: str | None = None
     preset: str = "report"
     protocol: Literal["holdout", "report"] = "holdout"
     n_jobs: Jobs = 1

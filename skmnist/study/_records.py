@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
+from .._format import visible
 from ._checks import (
     Count,
     Finite,
@@ -49,6 +50,8 @@ class StudyData(Record):
         Number of training rows and of test rows.
     n_features : int
         Number of columns.
+    classes : list of str
+        The names of the classes; empty in older studies.
     """
 
     name: str
@@ -57,6 +60,7 @@ class StudyData(Record):
     n_train: Positive
     n_test: Positive
     n_features: Positive
+    classes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, data: "Bunch") -> Self:
@@ -79,6 +83,7 @@ class StudyData(Record):
             n_train=data.train.stop,
             n_test=len(data.target) - data.train.stop,
             n_features=data.data.shape[1],
+            classes=[visible(str(name)) for name in data.target_names],
         )
 
 

@@ -33,6 +33,7 @@ from ._artifacts import (
     InspectedFit,
     fit_curve,
     inspect_fit,
+    picture_shape,
     predict_test_set,
     write_predictions,
 )
@@ -45,6 +46,7 @@ from ._columns import (
     recorders,
 )
 from ._config import JUDGING_PART, StudyConfig
+from ._forms import keep_forms
 from ._presets import base_params, final_params, stages_for
 from ._records import (
     SCHEMA,
@@ -183,7 +185,7 @@ def run_study(
     # A worker of a cluster has one thread, and so has the final fit here.
     kept = kept or (1 if config.backend == "dask" else None)
     threads = pin_threads(config.n_jobs, kept)
-    data = load_dataset(config.dataset, config.data, config.pixels)
+    data = load_dataset(config.dataset, config.data, config.pixels, config.label)
     header = _header(config, data, threads)
     if going_on:
         check_same(out, header)
@@ -261,6 +263,7 @@ class _Runner:
         self.held.check()
         best = {**search.best_params_, **final_params(config.preset)}
         final = _final_model(self.classifier, best, data)
+        keep_forms(final, data)
         final.save(self.out / "model.skmnist")
         write_json(self.out / CURVES, Curves(self.curves, fit_curve(final)))
         write_predictions(self.out / PREDICTIONS, predict_test_set(final, data))
@@ -401,7 +404,7 @@ def _search(config: StudyConfig, classifier: Any, data: "Bunch") -> StagedSearch
         cv = [(np.arange(n_train), np.arange(n_train, len(data.target)))]
     return StagedSearchCV(
         classifier,
-        stages_for(config.preset, data.data.shape[1], config.n_iter),
+        stages_for(config.preset, _n_pixels(data), config.n_iter),
         scoring={**record_scoring(), **recorders()},
         cv=cv,
         n_jobs=config.n_jobs,
@@ -414,14 +417,18 @@ def _search(config: StudyConfig, classifier: Any, data: "Bunch") -> StagedSearch
     )
 
 
+def _n_pixels(data: "Bunch") -> int:
+    """Return the number of pixels of a row; 0 if the rows are no pictures."""
+    return data.data.shape[1] if picture_shape(data) else 0
+
+
 def _final_model(classifier, best_params, data):
     final = clone(classifier).set_params(**best_params)
     return final.fit(data.data[data.train], data.target[data.train])
 
 
 def _header(config: StudyConfig, data: "Bunch", threads: int) -> StudyHeader:
-    n_features = data.data.shape[1]
-    stages = stages_for(config.preset, n_features, config.n_iter)
+    stages = stages_for(config.preset, _n_pixels(data), config.n_iter)
     return StudyHeader(
         schema=SCHEMA,
         config=config,
