@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..neural_network import KerasMLPClassifier
+    from ..neural_network._inference import SavedNetwork
 
     Lines = list[list[np.ndarray]]
 
@@ -314,9 +315,9 @@ def predict(
     from .._io import user_path
 
     with library_noise_apart():
-        path = model_file(user_path(model))
+        _, network = open_model(user_path(model))
         read, failed = _read_all(pictures, several)
-        results = _predicted(path, read, **how) if read else []
+        results = _predicted(network, read, **how) if read else []
         if several:
             results = [_as_number(file, results) for file in read]
         if save_seen is not None:
@@ -337,8 +338,8 @@ def predict(
     return 1 if failed else 0
 
 
-def model_file(model: Path) -> Path:
-    """Return the file of a model, or of a study's model, if pictures fit it.
+def open_model(model: Path) -> "tuple[Path, SavedNetwork]":
+    """Read a model, or a study's model, if pictures fit it.
 
     Parameters
     ----------
@@ -349,14 +350,17 @@ def model_file(model: Path) -> Path:
     -------
     path : pathlib.Path
         The file.
+    network : SavedNetwork
+        What it holds. It predicts at once: to import scikit-learn and TensorFlow would
+        take seconds.
 
     Raises
     ------
     click.ClickException
         If there is none, or one that reads no pictures of digits.
     """
-    from .._io import ModelFileError, read_archive
-    from ..reporting._drawing import check_reads_digits
+    from ..neural_network._inference import SavedNetwork
+    from ..preprocessing._digit import check_reads_digits
 
     path = model / "model.skmnist" if model.is_dir() else model
     if model.is_dir() and not path.exists():
@@ -366,19 +370,15 @@ def model_file(model: Path) -> Path:
             f"{model} holds {what if unfinished else 'no model.skmnist'}"
         )
     try:
-        described, _ = read_archive(path)
-        n_features = described["learned"]["n_features_in_"]
+        network = SavedNetwork(path)
+        check_reads_digits(network.n_features_in_, model)
     except FileNotFoundError:
         raise click.ClickException(
             f"{model}: no such file; skmnist fit --out {model} makes one"
         ) from None
-    except (ModelFileError, KeyError, TypeError) as error:
-        raise click.ClickException(str(error)) from error
-    try:
-        check_reads_digits(n_features, model)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
-    return path
+    return path, network
 
 
 def _read_all(
@@ -398,17 +398,15 @@ def _read_all(
 
 
 def _predicted(
-    path: Path, read: dict[str, "Lines"], ink: float | None, sure: float
+    network: "SavedNetwork", read: dict[str, "Lines"], ink: float | None, sure: float
 ) -> list[dict[str, Any]]:
     """Return what the model predicts for each digit, as plain data."""
     import numpy as np
 
     from ..datasets._pixels import paper_and_ink
-    from ..neural_network._classifier import KerasMLPClassifier
     from ..preprocessing._digit import reduce_to_8x8
     from ..preprocessing._views import mean_over_views
 
-    classifier = KerasMLPClassifier.load(path)
     places = [
         (file, i, digit)
         for file, lines in read.items()
@@ -416,11 +414,11 @@ def _predicted(
         for digit in line
     ]
     digits = [digit for *_, digit in places]
-    if classifier.n_features_in_ == 64:
+    if network.n_features_in_ == 64:
         digits = [reduce_to_8x8(digit) for digit in digits]
-    low, high = (0.0, ink) if ink else paper_and_ink(classifier)
+    low, high = (0.0, ink) if ink else paper_and_ink(network)
     rows = low + (high - low) * np.stack([digit.ravel() for digit in digits])
-    labels = classifier.classes_.tolist()
+    labels = network.classes_.tolist()
     return [
         {
             "file": file,
@@ -432,8 +430,8 @@ def _predicted(
         }
         for (file, line, _), probabilities, certain in zip(
             places,
-            classifier.predict_proba(rows),
-            mean_over_views(classifier, rows).max(axis=1),
+            network.predict_proba(rows),
+            mean_over_views(network, rows).max(axis=1),
             strict=True,
         )
     ]

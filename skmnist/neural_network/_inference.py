@@ -464,6 +464,9 @@ class SavedNetwork:
             self.input_range_ = learned.get("input_range_", (0.0, 1.0))
             self._layers = described_layers(description["spec"]["network"], arrays)
 
+    def _current_layers(self) -> list[Layer]:
+        return self._layers
+
     def predict_proba(self, X: Array) -> Array:
         """Predict the probability of each class.
 
