@@ -33,9 +33,9 @@ from ._spec import CONSTRAINTS, AdviceMixin, PerLayer, settled, with_advice
 
 if TYPE_CHECKING:
     import keras
-    from scikeras.wrappers import KerasClassifier
 
     from ._callbacks import Callbacks
+    from ._scikeras import KerasClassifier
 
 
 def _training():
@@ -45,8 +45,14 @@ def _training():
     than a fit, and whoever asks for the network, imports it.
     """
     check_backend()
-    from . import _training
-
+    try:
+        from . import _training
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "Training, and the Keras network of a classifier (model_, "
+            "keras_classifier_), need keras, tensorflow and scikeras; predictions do "
+            f"not. {error.name!r} is not installed."
+        ) from error
     return _training
 
 

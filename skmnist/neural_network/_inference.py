@@ -250,7 +250,7 @@ def described_layers(
     Raises
     ------
     ValueError
-        If the arrays do not fit the description.
+        If the arrays do not fit the description, or an activation is unknown.
     """
     expected = _variables(network)
     if len(arrays) < len(expected):
@@ -264,6 +264,9 @@ def described_layers(
         found[-1][name] = array
     inputs, *numbers = found
     names = [*network["activations"], output_activation(network["n_outputs"])]
+    unknown = [name for name in names if name not in ACTIVATION_FUNCTIONS]
+    if unknown:
+        raise ValueError(f"there is no activation {unknown[0]!r}")
     layers = [_layer(*parts) for parts in zip(numbers, names, strict=True)]
     if "scale" in inputs:
         layers[0] = scaled(layers[0], **inputs)

@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist._io import atomic_write
-from skmnist.neural_network import _classifier
+from skmnist.neural_network import _training
 from skmnist.neural_network._cache import FOLDER, digest, fit_key
 
 
@@ -47,7 +47,7 @@ def no_training(monkeypatch):
         def train(*args, **kwargs):
             raise AssertionError("trained again")
 
-        monkeypatch.setattr(_classifier, "train_wrapper", train)
+        monkeypatch.setattr(_training, "train_wrapper", train)
 
     return forbid
 
