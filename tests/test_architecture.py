@@ -25,7 +25,7 @@ ORDER = (
     {"reporting"},
     {"cli"},
 )
-MOST_MODULES = 17
+MOST_MODULES = 20
 
 LONGEST_FUNCTION = 60
 LONGEST_MODULE = 850
@@ -40,10 +40,13 @@ PACKAGES = sorted(path.parent.name for path in FOLDER.glob("*/__init__.py"))
 NAMES = sorted(set(skmnist.__all__) - set(PACKAGES))
 
 
-def imports(module):
-    """Yield (imported module, name or None) for each import, wherever it stands."""
+def imports(module, nodes=None):
+    """Yield (imported module, name or None) for each import, wherever it stands.
+
+    With `nodes`, only for imports among them.
+    """
     here = ["skmnist", *module.split(".")]
-    for node in ast.walk(TREES[module]):
+    for node in nodes or ast.walk(TREES[module]):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -140,6 +143,45 @@ def test_only_one_module_imports_scikeras():
     assert users == {"neural_network._scikeras"}
 
 
+KERAS = {"keras", "scikeras", "tensorflow"}
+# They train networks. All others work where Keras is not installed.
+KERAS_SIDE = {
+    "_callbacks",
+    "_compiled",
+    "_epochs",
+    "_layers",
+    "_network",
+    "_optimizers",
+    "_scikeras",
+    "_traced",
+    "_training",
+}
+# They import modules of that side inside functions: to train, or if there is a network.
+DOORS = {"_classifier", "_optimizer_params", "_persistence"}
+
+
+def sides(module):
+    """Return what a module imports of Keras, or of Keras' side: at once, and later."""
+    found = [set(), set()]
+    for later, nodes in enumerate((TREES[module].body, ast.walk(TREES[module]))):
+        for home, name in imports(module, nodes):
+            parts = {*home.split("."), name or ""}
+            if home.split(".")[0] in KERAS or "neural_network" in home:
+                found[later] |= parts & (KERAS | KERAS_SIDE)
+    return found
+
+
+def test_keras_is_imported_at_once_by_its_side_only():
+    side = {f"neural_network.{module}" for module in KERAS_SIDE}
+    assert {module for module in TREES if sides(module)[0]} == side
+
+
+def test_who_opens_the_door_to_keras_is_known():
+    side = {f"neural_network.{module}" for module in KERAS_SIDE}
+    doors = {module for module in set(TREES) - side if sides(module)[1] & KERAS_SIDE}
+    assert doors == {f"neural_network.{module}" for module in DOORS}
+
+
 HEAVY = {"keras", "matplotlib", "numpy", "pandas", "scikeras", "sklearn", "tensorflow"}
 
 
@@ -158,6 +200,15 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_importing_the_command_line_loads_no_network_library():
     heavy = {"keras", "matplotlib", "scikeras", "tensorflow"}
     assert not loaded_by("import skmnist.cli") & heavy
+
+
+# Only what trains needs Keras; this one is a callback of Keras'.
+WITHOUT_KERAS = sorted(set(NAMES) - {"ValidationEarlyStopping"})
+
+
+def test_public_names_load_no_keras():
+    names = ", ".join(WITHOUT_KERAS)
+    assert not loaded_by(f"from skmnist import {names}; KerasMLPClassifier()") & KERAS
 
 
 def test_public_names_are_sorted():

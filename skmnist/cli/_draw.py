@@ -4,12 +4,15 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._model import model_file
+from ._model import open_model
 from ._terminal import echo, echo_json, library_noise_apart
+
+if TYPE_CHECKING:
+    from ..neural_network._inference import SavedNetwork
 
 # Heavy modules are imported where they are used, so that --help answers at once.
 
@@ -48,10 +51,10 @@ def draw(model: str, out: str | None, ink: float | None, as_json: bool) -> None:
     from .._io import user_path
 
     with library_noise_apart():
-        path = model_file(user_path(model))
+        path, network = open_model(user_path(model))
         page = path.with_name("draw.html") if out is None else user_path(out)
         _check_page(page)
-        result = {"model": model, **_write_page(path, page, ink)}
+        result = {"model": model, **_write_page(path, network, page, ink)}
     if as_json:
         return echo_json(result)
     echo(f"Written to {page} ({result['bytes'] / 1e6:.1f} MB). Open it in a browser.")
@@ -82,10 +85,11 @@ def _check_page(page: Path) -> None:
             )
 
 
-def _write_page(path: Path, page: Path, ink: float | None) -> dict[str, Any]:
+def _write_page(
+    path: Path, network: "SavedNetwork", page: Path, ink: float | None
+) -> dict[str, Any]:
     """Write the page of a model; return what is in it, as plain data."""
     from .._io import atomic_write
-    from ..neural_network._classifier import KerasMLPClassifier
     from ..reporting._drawing import MODEL, to_drawing_page
     from ..reporting._html import PAGE
     from ..study._artifacts import Evidence, read_evidence
@@ -96,9 +100,8 @@ def _write_page(path: Path, page: Path, ink: float | None) -> dict[str, Any]:
     linked = (folder / PAGE).is_file() and page.parent.resolve() == folder.resolve()
     try:
         evidence = read_evidence(folder) if of_study else Evidence()
-        classifier = KerasMLPClassifier.load(path)
         text = to_drawing_page(
-            classifier,
+            network,
             evidence.predictions,
             ink=ink,
             report=PAGE if of_study and linked else "",
@@ -110,5 +113,5 @@ def _write_page(path: Path, page: Path, ink: float | None) -> dict[str, Any]:
     return {
         "page": str(page),
         "bytes": len(text.encode()),
-        "classes": classifier.classes_.tolist(),
+        "classes": network.classes_.tolist(),
     }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from ..datasets._pictures import PictureForm
     from ..neural_network import KerasMLPClassifier
+    from ..neural_network._inference import SavedNetwork
     from ..study._forms import DataForms
 
     Lines = list[list[np.ndarray]]
@@ -340,14 +341,14 @@ def predict(
     from ._predict_tables import predict_tables
 
     with library_noise_apart():
-        path, described = find_model(user_path(model))
-        forms = _forms(path, described)
+        path, network = find_model(user_path(model))
+        forms = _forms(path, network)
         if any(map(is_table, pictures)):
             return predict_tables(path, forms, pictures, as_json)
-        _check_reads(path, described, forms, several)
+        _check_reads(path, network, forms, several)
         read, failed = _read_all(pictures, several, forms.pictures)
         digits = forms.pictures is None
-        results = _predicted(path, read, digits=digits, **how) if read else []
+        results = _predicted(network, read, digits=digits, **how) if read else []
         if several:
             results = [_as_number(file, results) for file in read]
         if save_seen is not None:
@@ -384,8 +385,8 @@ def _draw_seen(read: dict[str, "Lines"], err: bool) -> None:
             echo("", file, *as_characters(digit).split("\n"), err=err)
 
 
-def model_file(model: Path) -> Path:
-    """Return the file of a model, or of a study's model, if it reads digits.
+def open_model(model: Path) -> "tuple[Path, SavedNetwork]":
+    """Read a model, or a study's model, if it reads digits.
 
     Parameters
     ----------
@@ -396,54 +397,56 @@ def model_file(model: Path) -> Path:
     -------
     path : pathlib.Path
         The file.
+    network : SavedNetwork
+        What it holds. It predicts at once: to import scikit-learn and TensorFlow would
+        take seconds.
 
     Raises
     ------
     click.ClickException
         If there is none, or one that reads no pictures of digits.
     """
-    path, described = find_model(model)
-    _check_digits(path, described, _forms(path, described))
-    return path
+    path, network = find_model(model)
+    _check_digits(path, network, _forms(path, network))
+    return path, network
 
 
-def _forms(path: Path, described: dict[str, Any]) -> "DataForms":
+def _forms(path: Path, network: "SavedNetwork") -> "DataForms":
     """Return how data are read for a model."""
-    from ..neural_network._persistence import error_of_file
+    from ..neural_network._inference import error_of_file
     from ..study._forms import forms_of
 
     with error_of_file(path):
-        return forms_of(described["learned"])
+        return forms_of(network.learned)
 
 
 def _check_reads(
-    path: Path, described: dict[str, Any], forms: "DataForms", several: bool
+    path: Path, network: "SavedNetwork", forms: "DataForms", several: bool
 ) -> None:
     """Raise an error if a model reads no pictures, or not several digits in one."""
     if forms.pictures is None:
-        _check_digits(path, described, forms)
+        _check_digits(path, network, forms)
     elif several:
         raise click.ClickException(f"{path} reads pictures, and no digits in them")
 
 
-def _check_digits(path: Path, described: dict[str, Any], forms: "DataForms") -> None:
+def _check_digits(path: Path, network: "SavedNetwork", forms: "DataForms") -> None:
     """Raise an error if a model reads no pictures of digits."""
-    from ..reporting._drawing import check_reads_digits
+    from ..preprocessing._digit import check_reads_digits
 
-    n_features = described["learned"]["n_features_in_"]
     if forms.encoder is not None and not forms.encoder.all_pixels:
         raise click.ClickException(
             f"{path} was trained with a table: give it .csv or .parquet files with "
             "the same columns"
         )
     try:
-        check_reads_digits(n_features, path)
+        check_reads_digits(network.n_features_in_, path)
     except ValueError as error:
         raise click.ClickException(str(error)) from error
 
 
-def find_model(model: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the file of a model, or of a study's model, and its description.
+def find_model(model: Path) -> "tuple[Path, SavedNetwork]":
+    """Read a model, or a study's model.
 
     Parameters
     ----------
@@ -454,16 +457,17 @@ def find_model(model: Path) -> tuple[Path, dict[str, Any]]:
     -------
     path : pathlib.Path
         The file.
-    described : dict
-        What `read_archive` reads of it.
+    network : SavedNetwork
+        What it holds. It predicts at once: to import scikit-learn and TensorFlow would
+        take seconds.
 
     Raises
     ------
     click.ClickException
         If there is none, or it is no model.
     """
-    from .._archive import read_archive
     from .._io import ModelFileError
+    from ..neural_network._inference import SavedNetwork
 
     path = model / "model.skmnist" if model.is_dir() else model
     if model.is_dir() and not path.exists():
@@ -473,15 +477,14 @@ def find_model(model: Path) -> tuple[Path, dict[str, Any]]:
             f"{model} holds {what if unfinished else 'no model.skmnist'}"
         )
     try:
-        described, _ = read_archive(path)
-        described["learned"]["n_features_in_"] + 0
+        network = SavedNetwork(path)
     except FileNotFoundError:
         raise click.ClickException(
             f"{model}: no such file; skmnist fit --out {model} makes one"
         ) from None
-    except (ModelFileError, KeyError, TypeError) as error:
+    except ModelFileError as error:
         raise click.ClickException(str(error)) from error
-    return path, described
+    return path, network
 
 
 def _read_all(
@@ -509,7 +512,7 @@ def _read_all(
 
 
 def _predicted(
-    path: Path,
+    network: "SavedNetwork",
     read: dict[str, "Lines"],
     *,
     digits: bool,
@@ -524,11 +527,9 @@ def _predicted(
     import numpy as np
 
     from ..datasets._pixels import paper_and_ink
-    from ..neural_network._classifier import KerasMLPClassifier
     from ..preprocessing._digit import reduce_to_8x8
     from ..preprocessing._views import mean_over_views
 
-    classifier = KerasMLPClassifier.load(path)
     places = [
         (file, i, digit)
         for file, lines in read.items()
@@ -536,12 +537,12 @@ def _predicted(
         for digit in line
     ]
     pictures = [picture for *_, picture in places]
-    if digits and classifier.n_features_in_ == 64:
+    if digits and network.n_features_in_ == 64:
         pictures = [reduce_to_8x8(picture) for picture in pictures]
-    low, high = (0.0, ink) if ink else paper_and_ink(classifier)
+    low, high = (0.0, ink) if ink else paper_and_ink(network)
     rows = low + (high - low) * np.stack([picture.ravel() for picture in pictures])
-    labels = classifier.classes_.tolist()
-    views = mean_over_views(classifier, rows) if digits else np.ones((len(rows), 1))
+    labels = network.classes_.tolist()
+    views = mean_over_views(network, rows) if digits else np.ones((len(rows), 1))
     return [
         {
             "file": file,
@@ -553,7 +554,7 @@ def _predicted(
         }
         for (file, line, _), probabilities, certain in zip(
             places,
-            classifier.predict_proba(rows),
+            network.predict_proba(rows),
             views.max(axis=1),
             strict=True,
         )

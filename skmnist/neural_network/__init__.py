@@ -15,9 +15,16 @@ def backend_needed(name):
     )
 
 
-# Before Keras is imported: it fails in its own words if the backend is not installed.
-if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-    raise ImportError(backend_needed(os.environ["KERAS_BACKEND"]))
+def check_backend():
+    """Raise ImportError if Keras is told to compute with something else.
+
+    Call it before Keras is imported: Keras fails in its own words if the backend is not
+    installed.
+    """
+    name = os.environ.get("KERAS_BACKEND", "tensorflow")
+    if name != "tensorflow":
+        raise ImportError(backend_needed(name))
+
 
 # The names are listed in __init__.pyi; each is loaded when it is first used.
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,3 +1,6 @@
+from ._callbacks import (
+    ValidationEarlyStopping as ValidationEarlyStopping,
+)
 from ._classifier import (
     KerasMLPClassifier as KerasMLPClassifier,
 )
@@ -6,7 +9,6 @@ from ._compiled import (
 )
 from ._early_stopping import (
     StopDecision as StopDecision,
-    ValidationEarlyStopping as ValidationEarlyStopping,
     decide_stop as decide_stop,
     split_validation as split_validation,
 )

@@ -124,7 +124,7 @@ def open_cache(memory, callbacks=None, random_state=0):
         warnings.warn(
             "memory keeps a fit only if random_state is an int; otherwise the same fit "
             "never comes again.",
-            stacklevel=5,
+            stacklevel=6,
         )
         return None
     return FitCache(user_path(memory))

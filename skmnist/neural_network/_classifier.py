@@ -3,12 +3,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
-import time
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import joblib
-import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -17,61 +15,44 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._io import write_archive
 from ..augmentation._distortions import Distortions
-from ._cache import fit_key, open_cache
-from ._callbacks import (
-    Callbacks,
-    EpochTicks,
-    FiniteLoss,
-    WeightsSeen,
-    check_finite,
-    fit_method,
-    hook_data,
-    lent_callbacks,
-    record,
-    refuse_uncopied,
-    warn_if_short,
-)
-from ._compiled import n_threads
-from ._data import (
-    MatrixLike,
-    center_and_scale,
-    check_data,
-    check_training,
-    check_validation,
-    draw_seeds,
-)
-from ._early_stopping import STOPPING_PARAMETERS, ValidationEarlyStopping
-from ._inference import KeptLayers, forward, network_layers
-from ._optimizers import STEADY
+from . import check_backend
+from ._data import MatrixLike, check_data
+from ._inference import class_probabilities
+from ._optimizer_params import OptimizerParameter
 from ._persistence import (
-    OF_THE_DATA,
-    go_on,
+    fit_method,
     loaded,
     picklable,
-    put_together,
     restore_network,
     take_apart,
     to_plain,
-    with_network,
+    unpickled,
 )
-from ._scikeras import (
-    KerasClassifier,
-    make_wrapper,
-    refuse_fork,
-    renew_optimizer,
-    train_wrapper,
-)
-from ._spec import (
-    CONSTRAINTS,
-    AdviceMixin,
-    PerLayer,
-    check_partial_fit,
-    check_together,
-    describe,
-    fitted_to,
-    settled,
-    with_advice,
-)
+from ._spec import CONSTRAINTS, AdviceMixin, PerLayer, settled, with_advice
+
+if TYPE_CHECKING:
+    import keras
+
+    from ._callbacks import Callbacks
+    from ._scikeras import KerasClassifier
+
+
+def _training():
+    """Return the module that trains networks.
+
+    To import it takes seconds, because it brings Keras and TensorFlow. So nothing else
+    than a fit, and whoever asks for the network, imports it.
+    """
+    check_backend()
+    try:
+        from . import _training
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            "Training, and the Keras network of a classifier (model_, "
+            "keras_classifier_), need keras, tensorflow and scikeras; predictions do "
+            f"not. {error.name!r} is not installed."
+        ) from error
+    return _training
 
 
 class KerasMLPClassifier(
@@ -273,6 +254,8 @@ class KerasMLPClassifier(
         The scikeras classifier inside. Its classes are the positions in `classes_`.
     model_ : keras.Model
         The fitted network. If you change its weights, predictions change with them.
+        A classifier that was loaded or unpickled builds it when you ask for it, and
+        then imports Keras; predictions do not need it.
 
     See Also
     --------
@@ -330,6 +313,9 @@ class KerasMLPClassifier(
     # Says to a search what "auto" stands for.
     _settled_params = staticmethod(settled)
 
+    # Built when it is read, if it comes from a file or a pickle.
+    optimizer = OptimizerParameter()
+
     # A fitted classifier also has `_wrapper`, the scikeras classifier inside, or the
     # `_arrays` to build it from; `_spec` and `_seeds`, from which that was made; and
     # `_kept_layers` for predictions, None during training. A fit works on a twin, which
@@ -344,7 +330,7 @@ class KerasMLPClassifier(
         activations: PerLayer[str] = "silu",
         initializers: PerLayer[str] = "he_normal",
         output_initializer: str = "glorot_uniform",
-        optimizer: str | keras.optimizers.Optimizer = "adam",
+        optimizer: "str | keras.optimizers.Optimizer" = "adam",
         learning_rate: float | Literal["auto"] | None = "auto",
         learning_rate_schedule: Literal["constant", "linear", "cosine"] = "cosine",
         warmup_epochs: float = 0,
@@ -369,7 +355,7 @@ class KerasMLPClassifier(
         augmentation: Literal["affine", "affine+elastic"] | Distortions | None = None,
         image_shape: Sequence[int] | NDArray[np.integer] | None = None,
         class_weight: dict[Any, float] | Literal["balanced"] | None = None,
-        callbacks: Callbacks = None,
+        callbacks: "Callbacks" = None,
         memory: str | os.PathLike | joblib.Memory | None = None,
         warm_start: bool = False,
         random_state: int | np.random.RandomState | None = None,
@@ -458,40 +444,8 @@ class KerasMLPClassifier(
         sklearn.exceptions.ConvergenceWarning
             If all `epochs` are trained, and "auto" means more than ten times as many.
         """
-        started = time.perf_counter()
-        refuse_fork()
-        check_together(self.get_params(deep=False))
-        resume = self.warm_start and self.__sklearn_is_fitted__()
-        rows, weights = check_training(self, X, y, sample_weight, reset=not resume)
-        held_out = check_validation(self, X_val, y_val, sample_weight_val, weights)
-        seeds = draw_seeds(self.random_state, self._seeds if resume else None)
-        stop_early = self._stops_early(rows, held_out)
-        everything = None
-        if stop_early and self.refit_on_all:
-            everything = rows if held_out is None else rows.and_also(held_out)
-        if stop_early and held_out is None:
-            rows, held_out = rows.hold_out(self.validation_split, seeds["split"])
-        settings = self._settle(rows, resume)
-        cache = None
-        if not resume:
-            self._describe(rows, seeds, settings)
-            cache = open_cache(self.memory, self.callbacks, self.random_state)
-        key = cache and self._key(rows, held_out, stop_early, everything)
-        kept = cache and cache.read(key, self._spec)
-        if kept:
-            put_together(self, *kept)
-            warn_if_short(self, len(rows.y))
-            return self
-        if resume:
-            self._go_on(rows, seeds, settings)
-        else:
-            self._build(rows)
-        again = None if everything is None else (everything, settings)
-        self._train(rows, held_out, stop_early, self.epochs_, again)
-        self.fit_time_ = time.perf_counter() - started
-        if cache:
-            cache.write(key, *take_apart(self, without=OF_THE_DATA))
-        warn_if_short(self, len(rows.y))
+        validation = X_val, y_val, sample_weight_val
+        _training().fit(self, X, y, sample_weight, validation)
         return self
 
     @fit_method
@@ -528,22 +482,7 @@ class KerasMLPClassifier(
         FloatingPointError
             If the training loss or a weight becomes infinite or NaN.
         """
-        started = time.perf_counter()
-        refuse_fork()
-        check_partial_fit(self.get_params(deep=False))
-        resume = self.__sklearn_is_fitted__()
-        rows, _ = check_training(self, X, y, sample_weight, classes, reset=not resume)
-        # Nobody knows how many calls will follow. So the learning rate never falls.
-        constant = {"learning_rate_schedule": "constant", "warmup_epochs": 0}
-        settings = self._settle(rows, resume) | constant
-        seeds = draw_seeds(self.random_state, self._seeds if resume else None)
-        if resume:
-            self._go_on(rows, seeds, settings)
-        else:
-            self._describe(rows, seeds, settings)
-            self._build(rows)
-        self._train(rows, None, False, 1)
-        self.fit_time_ = time.perf_counter() - started
+        _training().partial_fit(self, X, y, classes, sample_weight)
         return self
 
     def predict(self, X: MatrixLike) -> NDArray[Any]:
@@ -576,10 +515,8 @@ class KerasMLPClassifier(
             One column per class, in the order of `classes_`. Rows sum to one.
         """
         check_is_fitted(self)
-        probabilities = forward(self._current_layers(), check_data(self, X))
-        if self.n_outputs_ == 1:
-            return np.hstack([1 - probabilities, probabilities])
-        return probabilities
+        X = check_data(self, X)
+        return class_probabilities(self._current_layers(), X)
 
     def predict_log_proba(self, X: MatrixLike) -> NDArray[np.floating]:
         """Predict the logarithm of the probability of each class.
@@ -600,34 +537,27 @@ class KerasMLPClassifier(
         return np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny))
 
     @property
-    def keras_classifier_(self) -> KerasClassifier:
+    def keras_classifier_(self) -> "KerasClassifier":
         """The scikeras classifier inside; its classes are positions in `classes_`."""
-        wrapper = self._wrapper
-        in_training = self._kept_layers is None
-        if not in_training and self._spec["optimizer"]["schedule"] != "constant":
-            # At the end of its schedule the rate is zero: Keras' own `fit` would
-            # change nothing.
-            described = {**self._spec["optimizer"], **STEADY}
-            renew_optimizer(wrapper, described)
-            self._spec = {**self._spec, "optimizer": described}
-        # Its holder may change the weights, and predictions have to follow.
-        wrapper.model_.is_lent = True
-        return wrapper
+        check_is_fitted(self)
+        return _training().lend(self)
 
     @property
-    def model_(self) -> keras.Model:
+    def model_(self) -> "keras.Model":
         """The fitted network; predictions follow if you change its weights."""
         return self.keras_classifier_.model_
 
     @property
     def coefs_(self) -> list[NDArray[np.floating]]:
         """Weights of each layer, from input to output."""
-        return [layer.weights for layer in network_layers(self._network)]
+        check_is_fitted(self)
+        return [layer.weights.copy() for layer in self._current_layers()]
 
     @property
     def intercepts_(self) -> list[NDArray[np.floating]]:
         """Biases of each layer, from input to output."""
-        return [layer.biases for layer in network_layers(self._network)]
+        check_is_fitted(self)
+        return [layer.biases.copy() for layer in self._current_layers()]
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the fitted classifier to one file.
@@ -646,7 +576,8 @@ class KerasMLPClassifier(
             If a parameter, such as `callbacks`, cannot be written as plain data.
         """
         check_is_fitted(self)
-        params = to_plain(self.get_params(deep=False))
+        # Not `get_params`, which would build an optimizer.
+        params = to_plain({name: vars(self)[name] for name in CONSTRAINTS})
         described, arrays = take_apart(self)
         write_archive(path, {"params": params, **described}, arrays)
 
@@ -662,8 +593,8 @@ class KerasMLPClassifier(
         Returns
         -------
         classifier : KerasMLPClassifier
-            The fitted classifier. `partial_fit` and `warm_start` continue its training
-            as if it had not been saved.
+            The fitted classifier. It predicts without Keras. `partial_fit` and
+            `warm_start` continue its training as if it had not been saved.
 
         Raises
         ------
@@ -678,14 +609,11 @@ class KerasMLPClassifier(
         return picklable(self, super().__getstate__())
 
     def __setstate__(self, state):
-        state = dict(state)
-        arrays = state.pop("_arrays", None)
-        super().__setstate__(state)
-        if arrays is not None:
-            restore_network(self, arrays)
+        super().__setstate__(unpickled(state))
 
     def __sklearn_clone__(self):
-        refuse_uncopied(self.callbacks)
+        if self.callbacks is not None:
+            _training().refuse_uncopied(self.callbacks)
         return super().__sklearn_clone__()
 
     def __sklearn_is_fitted__(self):
@@ -700,10 +628,11 @@ class KerasMLPClassifier(
 
     @property
     def _wrapper(self):
-        """The scikeras classifier inside; built again after a fit that failed."""
+        """The scikeras classifier inside; built when it is asked for."""
         if "_wrapper" not in vars(self):
             check_is_fitted(self)
-            restore_network(self, self._arrays)
+            _training()
+            restore_network(self)
         return vars(self)["_wrapper"]
 
     @_wrapper.setter
@@ -716,129 +645,9 @@ class KerasMLPClassifier(
 
     def _current_layers(self):
         """Return the network's layers as arrays, as they are now."""
-        kept = self._kept_layers  # None in the midst of a training
-        return kept.current() if kept else network_layers(self._network)
-
-    # ---- the steps of a fit --------------------------------------------------------
-
-    def _stops_early(self, rows, held_out):
-        """Return whether validation decides when to stop."""
-        auto = self.early_stopping == "auto"
-        return held_out is not None if auto else self.early_stopping
-
-    def _settle(self, rows, resume=False):
-        """Return the parameters, with numbers that suit the rows in place of "auto"."""
-        params = self.get_params(deep=False)
-        if resume:
-            params = with_network(params, self._spec["network"])
-        settings = fitted_to(params, rows.X)
-        self.epochs_, self.batch_size_ = settings["epochs"], settings["batch_size"]
-        self.learning_rate_ = settings["learning_rate"]
-        return settings
-
-    def _describe(self, rows, seeds, settings):
-        """Describe the network to build, and forget what an earlier one learned."""
-        self._seeds = seeds
-        self._spec = self._spec_for(rows, settings)
-        self.input_range_ = rows.input_range()
-        self.n_outputs_ = self._spec["network"]["n_outputs"]
-        self.out_activation_ = "logistic" if self.n_outputs_ == 1 else "softmax"
-        self.n_layers_ = len(self._spec["network"]["widths"]) + 2
-        self.t_ = self.n_iter_ = 0
-        self.history_, self.refit_history_ = {}, None
-
-    def _spec_for(self, rows, settings):
-        """Describe the network that trains on some rows."""
-        return describe(
-            settings,
-            rows.X,
-            n_classes=len(self.classes_),
-            random_state=self._seeds["layers"],
-        )
-
-    def _key(self, rows, held_out, stop_early, everything):
-        """Return the name of this fit, made of all that it depends on."""
-        parts = {
-            "spec": self._spec,
-            "seeds": self._seeds,
-            "classes": [repr(label) for label in self.classes_.tolist()],
-            "stopping": stop_early and self._stopping_params(),
-        }
-        data = [rows, held_out, everything]
-        arrays = [array for part in data for array in part or [None]]
-        return fit_key(parts, arrays, n_threads())
-
-    def _stopping_params(self):
-        return {name: getattr(self, name) for name in STOPPING_PARAMETERS}
-
-    def _build(self, rows):
-        """Build the network that is described, for some rows."""
-        scales = self._spec["network"]["input_scaling"] is not None
-        scaling = center_and_scale(rows) if scales else None
-        self._wrapper = make_wrapper(self._spec, scaling=scaling)
-        self._kept_layers = None
-
-    def _go_on(self, rows, seeds, settings):
-        """Take over the network of the earlier fit, with the parameters of now."""
-        self._seeds = seeds
-        # Models that an older version saved do not know theirs.
-        self.input_range_ = rows.input_range(getattr(self, "input_range_", ()))
-        go_on(self, self._spec_for(rows, settings))
-
-    def _train(self, rows, held_out, stop_early, epochs, again=None):
-        """Train, and record the training; then train again, on rows with settings."""
-        stopping = None
-        if stop_early:
-            stopping = ValidationEarlyStopping(**self._stopping_params())
-        most = epochs if again is None else 2 * epochs
-        context = self._init_callback_context(max_subtasks=most)
-        data = hook_data(rows, self.classes_)
-        context.call_on_fit_task_begin(estimator=self, **data)
-        ticks = EpochTicks(self, context, self._snapshot, data)
-        seen = WeightsSeen(bool(self.callbacks))
-        own = [seen, FiniteLoss(), *([stopping] if stopping else []), ticks]
-        self._run_epochs(rows, held_out, own, epochs)
-        before = self.n_iter_
-        record(self, own, epochs, held_out)
-        self.t_ += len(rows.y) * (self.n_iter_ - before)
-        if again is not None:
-            data = hook_data(again[0], self.classes_)
-            ticks = EpochTicks(self, context, self._snapshot, data)
-            self._train_again(*again, [FiniteLoss(), ticks])
-        context.call_on_fit_task_end(
-            estimator=self, reconstruction_attributes=self._snapshot, **data
-        )
-
-    def _train_again(self, rows, settings, callbacks):
-        """Train fresh weights on some rows for as many epochs as the best one took."""
-        curves = self._wrapper.history_
-        # The settings of the first training, also where "auto" would now mean others:
-        # so the schedule of the learning rate spans as many epochs as before.
-        self._spec = self._spec_for(rows, settings)
-        self._build(rows)
-        self._run_epochs(rows, None, callbacks, self.best_iter_)
-        again = self._wrapper.history_
-        self.refit_history_ = {name: list(map(float, c)) for name, c in again.items()}
-        # A later training continues the curves of the first one.
-        self._wrapper.history_ = curves
-        self.t_ += len(rows.y) * len(self.refit_history_["loss"])
-
-    def _run_epochs(self, rows, held_out, callbacks, epochs):
-        """Train the network for some epochs."""
-        self._kept_layers = None
-        with lent_callbacks(self.callbacks) as given:
-            train_wrapper(
-                self._wrapper,
-                rows,
-                held_out,
-                callbacks=callbacks + given,
-                batch_size=self.batch_size_,
-                epochs=epochs,
-                random_state=self._seeds["order"],
-                verbose=self.verbose,
-            )
-        check_finite(self._network)
-        self._kept_layers = KeptLayers(self._network)
+        if self._kept_layers is None:  # in the midst of a training
+            return _training().network_layers(self._network)
+        return self._kept_layers.current()
 
     def _snapshot(self):
         """Return the attributes that make a copy of this estimator a fitted one."""

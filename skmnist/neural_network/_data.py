@@ -275,7 +275,7 @@ def _weights_of_labels(classes, class_weight):
         warnings.warn(
             f"class_weight names labels that are not among the classes: {rest}. They "
             "have no effect.",
-            stacklevel=6,
+            stacklevel=9,
         )
     return np.array([class_weight.get(label, 1.0) for label in labels], dtype=float)
 

@@ -1,4 +1,4 @@
-"""The validation split, the rule that stops training, and the callback for it."""
+"""The validation split, and the rule that stops training."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import keras
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import train_test_split
@@ -187,108 +186,3 @@ def _gap(history):
     if "accuracy" not in history or "val_accuracy" not in history:
         raise KeyError("max_gap needs the curves accuracy and val_accuracy")
     return history["accuracy"][-1] - history["val_accuracy"][-1]
-
-
-class ValidationEarlyStopping(keras.callbacks.Callback):
-    """Stop training when validation stops improving, and keep the best weights.
-
-    A Keras callback for any Keras model. It passes the curves of each epoch to
-    `decide_stop` and does what that function decides.
-
-    Parameters
-    ----------
-    monitor : str, default="val_loss"
-        The curve that decides which epoch is best.
-    patience : int, default=1
-        Stop after this number of epochs without improvement.
-    min_delta : float, default=0.0
-        Smallest change that counts as an improvement, in units of the curve.
-    min_train_loss : float or None, default=1e-3
-        Stop once the training loss is below this; None to ignore it.
-    max_gap : float or None, default=None
-        Stop once training accuracy exceeds validation accuracy by more than this
-        fraction; None to ignore it.
-    restore_best_weights : bool, default=True
-        Whether the network gets the weights of its best epoch back when training
-        ends, for whatever reason it ends. Otherwise it keeps the weights of the last
-        epoch.
-
-    Attributes
-    ----------
-    best_epoch_ : int or None
-        The best epoch, counted from 0; None if no epoch had a finite monitored value.
-    stop_reason_ : str or None
-        Why training was stopped; None if it ran to its last epoch.
-
-    See Also
-    --------
-    keras.callbacks.EarlyStopping : Keras' own callback, which has `patience` only.
-
-    Examples
-    --------
-    >>> import keras
-    >>> from skmnist import ValidationEarlyStopping, load_digits_28x28
-    >>> X, y = load_digits_28x28(return_X_y=True)
-    >>> network = keras.Sequential([
-    ...     keras.Input((784,)), keras.layers.Dense(10, activation="softmax")])
-    >>> network.compile("adam", "sparse_categorical_crossentropy")
-    >>> stopping = ValidationEarlyStopping(patience=2)
-    >>> history = network.fit(
-    ...     X, y, epochs=2, validation_split=0.2, callbacks=[stopping], verbose=0)
-    >>> stopping.best_epoch_, stopping.stop_reason_
-    (1, None)
-    """
-
-    best_epoch_: int | None
-    stop_reason_: str | None
-
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        *,
-        patience: int = 1,
-        min_delta: float = 0.0,
-        min_train_loss: float | None = 1e-3,
-        max_gap: float | None = None,
-        restore_best_weights: bool = True,
-    ):
-        super().__init__()
-        self.monitor = monitor
-        self.patience = patience
-        self.min_delta = min_delta
-        self.min_train_loss = min_train_loss
-        self.max_gap = max_gap
-        self.restore_best_weights = restore_best_weights
-
-    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
-        """Forget an earlier training."""
-        self.best_epoch_ = None
-        self.stop_reason_ = None
-        self._history = {}
-        self._best_weights = None
-
-    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Decide whether to stop; copy the weights if this epoch is the best so far."""
-        for name, value in (logs or {}).items():
-            self._history.setdefault(name, []).append(float(value))
-        decision = decide_stop(
-            self._history,
-            monitor=self.monitor,
-            patience=self.patience,
-            min_delta=self.min_delta,
-            min_train_loss=self.min_train_loss,
-            max_gap=self.max_gap,
-        )
-        if decision.best_epoch != self.best_epoch_:
-            self.best_epoch_ = decision.best_epoch
-            if self.restore_best_weights:
-                self._best_weights = self.model.get_weights()
-        if decision.reason is not None:
-            self.stop_reason_ = decision.reason
-            self.model.stop_training = True
-
-    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """Give the network its best weights back, and drop the copy."""
-        if self._best_weights is not None:
-            self.model.set_weights(self._best_weights)
-        self._best_weights = None

@@ -13,6 +13,7 @@ from ..augmentation._distortions import (
     displacement_fields,
     largest_affine,
 )
+from ._inference import SCALE_SPEED, scaling
 
 
 def draw_uniform(seeds, shape, dtype="float32"):
@@ -72,11 +73,6 @@ def _folded(bits, distance):
     return tf.bitwise.bitwise_xor(bits, shifted)
 
 
-# Steps of a learned factor relative to those of a weight. It starts at 1, and a weight
-# of the first layer far below that; so it needs larger steps to reach zero in time.
-SCALE_SPEED = 6.0
-
-
 @keras.saving.register_keras_serializable(package="skmnist")
 class ScaleInputs(keras.layers.Layer):
     """Center and scale each input; learn a factor for each, if asked to.
@@ -134,10 +130,8 @@ class ScaleInputs(keras.layers.Layer):
         factors, shifts : ndarray of shape (n_features,)
             The layer returns ``inputs * factors - shifts``.
         """
-        factors = 1 / np.asarray(self.scale)
-        if self.learned:
-            factors = factors * (SCALE_SPEED * np.asarray(self.factor))
-        return factors, np.asarray(self.centre) * factors
+        factor = np.asarray(self.factor) if self.learned else None
+        return scaling(np.asarray(self.centre), np.asarray(self.scale), factor)
 
     def get_config(self):
         """Return the arguments that make an equal layer."""

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from .._archive import Form, read_archive, require
 from .._compat import validate_parameter_constraints
 from ..augmentation._distortions import Distortions, describe_augmentation
-from ._optimizers import OPTIMIZERS, SCHEDULES
+from ._inference import STATE, layer_variables
+from ._optimizer_params import OPTIMIZERS, SCHEDULES
 from ._spec import ALLOWED, CONSTRAINTS, INITIALIZERS, is_per_layer
 
 Rule: TypeAlias = Callable[[Any], bool]
@@ -158,7 +159,7 @@ def check_model(described: Mapping[str, Any], forms: Sequence[Form]) -> None:
     ValueError, TypeError, KeyError
         If something is missing, odd, or contradicts something else.
     """
-    _check_keys("it", described, ("params", "learned", "spec", "seeds"))
+    _check_keys("it", described, ("params", "learned", "spec", "seeds"), _SHAPES)
     check_params(described["params"])
     _check_fitted(described, forms)
     spec, learned = described["spec"], described["learned"]
@@ -192,7 +193,7 @@ def check_kept(described: Mapping[str, Any], forms: Sequence[Form]) -> None:
     ValueError, TypeError, KeyError
         If something is missing, odd, or contradicts something else.
     """
-    _check_keys("it", described, ("key", "learned", "spec", "seeds"))
+    _check_keys("it", described, ("key", "learned", "spec", "seeds"), _SHAPES)
     _check_fitted(described, forms)
 
 
@@ -203,6 +204,12 @@ def _check_fitted(described: Mapping[str, Any], forms: Sequence[Form]) -> None:
     _check_record("the seeds", described["seeds"], _SEEDS)
     _check_learned(described["learned"], spec["network"])
     _check_forms(spec["network"], forms)
+    shapes = [list(form.shape) for form in forms]
+    require(described.get("shapes", shapes) == shapes, "its arrays have other shapes")
+
+
+# Files of older versions do not have it.
+_SHAPES = ("shapes",)
 
 
 # ---- rules for single values ---------------------------------------------------------
@@ -633,28 +640,13 @@ def layer_forms(network: Mapping[str, Any]) -> list[tuple[str, tuple[int, ...]]]
     [('weight', (3, 2)), ('weight', (2,)), ('seed', (2,)), ('weight', (2, 1)), \
 ('weight', (1,))]
     """
-    n_features = n_in = network["n_features"]
-    forms: list[tuple[str, tuple[int, ...]]] = []
-    if network["augmentation"] is not None:
-        forms.append(("seed", (2,)))
-    if network["input_scaling"] == "learned":
-        forms.append(("weight", (n_features,)))
-    if network["input_scaling"] is not None:
-        forms += [("mean", (n_features,)), ("scale", (n_features,))]
-    if network["input_dropout"]:
-        forms.append(("seed", (2,)))
-    for width, rate in zip(network["widths"], network["dropout"], strict=True):
-        forms.append(("weight", (n_in, width)))
-        if network["batch_normalization"]:
-            kinds = ("weight", "weight", "mean", "variance")
-            forms += [(kind, (width,)) for kind in kinds]
-        else:
-            forms.append(("weight", (width,)))
-        if rate:
-            forms.append(("seed", (2,)))
-        n_in = width
-    n_outputs = network["n_outputs"]
-    return [*forms, ("weight", (n_in, n_outputs)), ("weight", (n_outputs,))]
+    variables = layer_variables(network)
+    return [(_KINDS.get(name, "weight"), shape) for name, shape in variables]
+
+
+# Which numbers a variable may have; all others are weights.
+_KINDS = {STATE: "seed", "scale": "scale", "variance": "variance"}
+_KINDS |= {"centre": "mean", "mean": "mean"}
 
 
 def _check_forms(network: Mapping[str, Any], forms: Sequence[Form]) -> None:

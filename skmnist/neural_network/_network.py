@@ -1,4 +1,4 @@
-"""Build the Keras network, not compiled, and its loss."""
+"""Build the Keras network, not compiled, and its loss; read it as arrays."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -8,8 +8,17 @@ import keras
 import numpy as np
 from numpy.random import SeedSequence
 
+from ._inference import (
+    ACTIVATION_FUNCTIONS,
+    NORMALIZATION_EPSILON,
+    Layer,
+    normalized,
+    output_activation,
+    scaled,
+)
 from ._layers import CheapDropout, DistortImages, ScaleInputs
 from ._spec import per_layer
+from ._tensors import addresses, read_variables
 
 
 def build_network(  # noqa: PLR0913
@@ -128,7 +137,7 @@ def build_network(  # noqa: PLR0913
     layers.append(
         keras.layers.Dense(
             n_outputs,
-            activation="sigmoid" if n_outputs == 1 else "softmax",
+            activation=output_activation(n_outputs),
             kernel_initializer=_seeded(output_initializer, output_seed),
             name="output",
             dtype=dtype,
@@ -298,7 +307,9 @@ def _hidden_layer(name, width, activation, kernel, batch_normalization, dtype):
         keras.layers.Dense(
             width, use_bias=False, kernel_initializer=kernel, name=name, dtype=dtype
         ),
-        keras.layers.BatchNormalization(name=f"{name}_normalization", dtype=dtype),
+        keras.layers.BatchNormalization(
+            epsilon=NORMALIZATION_EPSILON, name=f"{name}_normalization", dtype=dtype
+        ),
         keras.layers.Activation(activation, name=f"{name}_activation", dtype=dtype),
     ]
 
@@ -322,3 +333,92 @@ def _seeded(initializer, seed):
     # Without a seed it would draw one from Python's global generator.
     config = {} if initializer == "zeros" else {"seed": seed}
     return keras.initializers.deserialize({"class_name": initializer, "config": config})
+
+
+class KeptLayers:
+    """A network's layers as arrays, copied again only when the network has changed.
+
+    Copying the weights takes longer than predicting a few rows. A network that nobody
+    else has cannot change, so that looking for changes is not needed.
+
+    Parameters
+    ----------
+    network : EpochNetwork
+        A network that is not in training.
+    """
+
+    def __init__(self, network):
+        self._network = network
+        self._kept = self._copy()
+
+    def current(self) -> list[Layer]:
+        """Return the layers as they are now."""
+        if self._network.is_lent and self._has_changed():
+            self._kept = self._copy()
+        return self._kept[0]
+
+    def _copy(self):
+        # Look first: a change while the layers are copied is then found next time.
+        weights = read_variables(self._weights())
+        seen = self._activations(), addresses(weights)
+        # With `weights` held, no other values can come to these addresses.
+        return network_layers(self._network), seen, weights
+
+    def _has_changed(self):
+        weights = read_variables(self._weights())
+        return (self._activations(), addresses(weights)) != self._kept[1]
+
+    def _weights(self):
+        kinds = keras.layers.Dense | keras.layers.BatchNormalization | ScaleInputs
+        layers = [x for x in self._network.layers if isinstance(x, kinds)]
+        return [variable for layer in layers for variable in layer.variables]
+
+    def _activations(self):
+        return [getattr(layer, "activation", None) for layer in self._network.layers]
+
+
+def network_layers(network: keras.Sequential) -> list[Layer]:
+    """Copy a network's layers to arrays.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        A network as `build_network` makes it.
+
+    Returns
+    -------
+    layers : list of Layer
+        From input to output; the same as `described_layers` returns for its spec and
+        its arrays.
+    """
+    layers, inputs = [], None
+    for layer in network.layers:
+        if isinstance(layer, ScaleInputs):
+            inputs = layer
+        elif isinstance(layer, keras.layers.Dense):
+            weights = np.asarray(layer.kernel).copy()
+            biases = layer.bias if layer.use_bias else np.zeros(weights.shape[1])
+            layers.append(Layer(weights, np.asarray(biases).copy(), _activation(layer)))
+        elif isinstance(layer, keras.layers.BatchNormalization):
+            numbers = layer.gamma, layer.beta, layer.moving_mean, layer.moving_variance
+            layers[-1] = normalized(
+                layers[-1], *map(np.asarray, numbers), epsilon=layer.epsilon
+            )
+        elif isinstance(layer, keras.layers.Activation):
+            layers[-1] = layers[-1]._replace(activation=_activation(layer))
+    if inputs is not None:
+        factor = np.asarray(inputs.factor) if inputs.learned else None
+        centre, scale = np.asarray(inputs.centre), np.asarray(inputs.scale)
+        layers[0] = scaled(layers[0], centre, scale, factor)
+    return layers
+
+
+def _activation(layer):
+    """Return the name of a layer's activation; a function of the user's as it is."""
+    name = getattr(layer.activation, "__name__", "")
+    known = name in ACTIVATION_FUNCTIONS
+    return (
+        name
+        if known and keras.activations.get(name) is layer.activation
+        else (layer.activation)
+    )

@@ -1,107 +1,14 @@
-"""The optimizer: what its parameters may be, their description, the Keras object.
+"""The optimizer as a Keras object, built from its description.
 
-All that concerns a parameter of the optimizer is here, in four places: the names in
-`CONSTRAINTS`, what a fit keeps of it in `describe_optimizer`, what Keras makes of it in
-`build_optimizer`, and rules across parameters in `check_optimizer`.
+What its parameters may be, and the description itself, are in `_optimizer_params`.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
 import functools
-from collections.abc import Mapping
-from numbers import Real
-from typing import Any
 
 import keras
-
-from .._compat import Interval, StrOptions
-
-OPTIMIZERS = (
-    "adadelta",
-    "adagrad",
-    "adam",
-    "adamax",
-    "adamw",
-    "ftrl",
-    "lion",
-    "nadam",
-    "rmsprop",
-    "sgd",
-)
-SCHEDULES = ("constant", "linear", "cosine")
-
-# Parameters of KerasMLPClassifier, and which values each may have.
-CONSTRAINTS = {
-    "optimizer": [StrOptions(set(OPTIMIZERS)), keras.optimizers.Optimizer],
-    "learning_rate": [
-        Interval(Real, 0, None, closed="neither"),
-        StrOptions({"auto"}),
-        None,
-    ],
-    "learning_rate_schedule": [StrOptions(set(SCHEDULES))],
-    "warmup_epochs": [Interval(Real, 0, None, closed="left")],
-    "weight_decay": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-}
-
-
-def check_optimizer(params: Mapping[str, Any]) -> None:
-    """Raise ValueError if parameters of the optimizer contradict each other.
-
-    Parameters
-    ----------
-    params : dict
-        All parameters of a `KerasMLPClassifier`.
-
-    Raises
-    ------
-    ValueError
-        If the warm-up is not shorter than the training.
-    """
-    epochs = params["epochs"]
-    # "auto" is many epochs.
-    if not isinstance(epochs, str) and params["warmup_epochs"] >= epochs:
-        raise ValueError(
-            f"warmup_epochs={params['warmup_epochs']!r} leaves no epoch for the "
-            f"learning rate's schedule; it must be less than "
-            f"epochs={epochs!r}."
-        )
-
-
-def describe_optimizer(params: Mapping[str, Any], n_samples: int) -> dict[str, Any]:
-    """Describe the optimizer as plain data.
-
-    Parameters
-    ----------
-    params : dict
-        All parameters of a `KerasMLPClassifier`, none of them "auto".
-    n_samples : int
-        Number of training rows.
-
-    Returns
-    -------
-    described : dict
-        The arguments of `build_optimizer`, as JSON values.
-    """
-    steps_per_epoch = -(-n_samples // params["batch_size"])
-    learning_rate = params["learning_rate"]
-    return {
-        "optimizer": serialize_optimizer(params["optimizer"]),
-        "learning_rate": None if learning_rate is None else float(learning_rate),
-        "schedule": params["learning_rate_schedule"],
-        "n_steps": int(params["epochs"]) * steps_per_epoch,
-        "n_warmup": round(params["warmup_epochs"] * steps_per_epoch),
-        "weight_decay": float(params["weight_decay"]),
-    }
-
-
-# The part of a described optimizer that makes its learning rate constant.
-STEADY = {"schedule": "constant", "n_warmup": 0}
-
-
-def is_scheduled(described: Mapping[str, Any]) -> bool:
-    """Return whether a described optimizer's learning rate depends on the update."""
-    return described["schedule"] != "constant" or described["n_warmup"] > 0
 
 
 def build_optimizer(
@@ -188,13 +95,6 @@ def _set(described, name, value):
             f"and {name}={None if name == 'learning_rate' else 0!r} in the classifier."
         )
     inner["config"][name] = value
-
-
-def serialize_optimizer(optimizer: str | keras.optimizers.Optimizer) -> str | dict:
-    """Return the name of an optimizer, or the JSON form of an optimizer object."""
-    if isinstance(optimizer, str):
-        return optimizer
-    return keras.optimizers.serialize(optimizer)
 
 
 def deserialize_optimizer(described: str | dict) -> str | keras.optimizers.Optimizer:

@@ -2,53 +2,36 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import functools
 import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from sklearn import get_config
+from sklearn.callback import with_callbacks
+
+from .._compat import _fit_context
 from .._io import ModelFileError as ModelFileError
 from ..augmentation._distortions import Distortions
-from ._inference import FixedLayers, KeptLayers
+from ._inference import FixedLayers, described_layers, error_of_file
 from ._model_file import check_optimizer, read_model
-from ._optimizers import deserialize_optimizer, serialize_optimizer
-from ._scikeras import (
-    Checkpoint,
-    live_spec,
-    renew_wrapper,
-    restore_wrapper,
-    wrapper_arrays,
+from ._optimizer_params import (
+    DescribedOptimizer,
+    serialize_optimizer,
+    without_keras,
 )
 from ._spec import PER_LAYER, is_auto, is_per_layer, n_hidden_layers
 
+# What has no network needs no Keras. So Keras' side (`_scikeras`, `_network`) is
+# imported only in functions that have a network.
+
 _Classifier = TypeVar("_Classifier")
+_Method = TypeVar("_Method", bound=Callable)
 
 # Learned from the form of the data, not from their numbers: a kept fit leaves these
 # attributes out, and each fit that takes it over sets its own.
 OF_THE_DATA = ("classes_", "feature_names_in_", "n_features_in_")
-
-
-@contextmanager
-def error_of_file(path: str | os.PathLike) -> Iterator[None]:
-    """Raise ModelFileError if the content of a file makes no classifier.
-
-    Parameters
-    ----------
-    path : path-like
-        The file that was read.
-
-    Raises
-    ------
-    ModelFileError
-        Instead of the errors that missing or wrong content causes.
-    """
-    try:
-        yield
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(
-            f"{path}: damaged, or of another version ({error})"
-        ) from error
 
 
 def to_plain(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,7 +74,9 @@ def from_plain(plain: Mapping[str, Any]) -> dict[str, Any]:
     distortions = plain.get("augmentation")
     if isinstance(distortions, dict):
         distortions = Distortions(**distortions)
-    optimizer = deserialize_optimizer(plain["optimizer"])
+    optimizer = plain["optimizer"]
+    if not isinstance(optimizer, str):
+        optimizer = DescribedOptimizer(optimizer)
     return {**plain, "optimizer": optimizer, "augmentation": distortions}
 
 
@@ -108,7 +93,8 @@ def take_apart(classifier, without: Collection[str] = ()):
     Returns
     -------
     described : dict
-        Plain data: learned attributes, the spec of the network, the seeds.
+        Plain data: learned attributes, the spec of the network, the seeds, and the
+        shapes of the arrays.
     arrays : list of ndarray
         Weights, and the state of the optimizer.
     """
@@ -118,7 +104,12 @@ def take_apart(classifier, without: Collection[str] = ()):
         if name.endswith("_") and name not in without
     }
     spec, arrays = spec_and_arrays(classifier)
-    return {"learned": learned, "spec": spec, "seeds": classifier._seeds}, arrays
+    return {
+        "learned": learned,
+        "spec": spec,
+        "seeds": classifier._seeds,
+        "shapes": [list(array.shape) for array in arrays],
+    }, arrays
 
 
 def spec_and_arrays(classifier):
@@ -126,6 +117,8 @@ def spec_and_arrays(classifier):
     state = vars(classifier)
     if "_wrapper" not in state:
         return state["_spec"], state["_arrays"]
+    from ._scikeras import live_spec, wrapper_arrays
+
     wrapper, spec = state["_wrapper"], state["_spec"]
     return live_spec(wrapper, spec), wrapper_arrays(wrapper, spec)
 
@@ -149,6 +142,7 @@ def picklable(classifier, state: Mapping[str, Any]) -> dict[str, Any]:
     """
     left_out = ("_wrapper", "_kept_layers", "_origin", "_taken")
     state = {name: value for name, value in state.items() if name not in left_out}
+    state["optimizer"] = without_keras(state["optimizer"])
     # A network in its first training stays behind.
     if classifier.__sklearn_is_fitted__() and classifier.n_iter_:
         state["_spec"], state["_arrays"] = spec_and_arrays(classifier)
@@ -156,10 +150,33 @@ def picklable(classifier, state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def put_together(classifier, described, arrays):
-    """Give a classifier what `take_apart` returned of a fitted one."""
-    vars(classifier).update(described["learned"])
-    classifier._spec, classifier._seeds = described["spec"], described["seeds"]
-    restore_network(classifier, arrays)
+    """Give a classifier what `take_apart` returned of a fitted one.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        The classifier.
+    described : dict
+        Plain data.
+    arrays : list of ndarray
+        Weights, and the state of the optimizer.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If they are not those of a fitted classifier.
+    """
+    # Files of older versions do not have the shapes.
+    shapes = described.get("shapes", [array.shape for array in arrays])
+    if [tuple(shape) for shape in shapes] != [array.shape for array in arrays]:
+        raise ValueError("the stored arrays are not those that were written")
+    learned, spec = described["learned"], described["spec"]
+    for name in ("history_", "n_iter_", "n_outputs_"):
+        learned[name]  # needed later
+    kept = FixedLayers(described_layers(spec["network"], arrays))
+    vars(classifier).update(learned)
+    changes = {"_spec": spec, "_seeds": described["seeds"], "_arrays": arrays}
+    _replace(classifier, {**changes, "_kept_layers": kept}, ["_wrapper"])
 
 
 def loaded(cls: type[_Classifier], path: str | os.PathLike) -> _Classifier:
@@ -171,10 +188,28 @@ def loaded(cls: type[_Classifier], path: str | os.PathLike) -> _Classifier:
     return classifier
 
 
-def restore_network(classifier, arrays):
-    """Build the network that a classifier describes, with the numbers of a fit."""
+def unpickled(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state of a classifier from what `picklable` returned."""
+    state = dict(state)
+    if "_arrays" in state:
+        layers = described_layers(state["_spec"]["network"], state["_arrays"])
+        state["_kept_layers"] = FixedLayers(layers)
+    return state
+
+
+def restore_network(classifier):
+    """Build the network of a classifier that has arrays only.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        A fitted classifier. Its predictions stay as they are.
+    """
+    from ._network import KeptLayers
+    from ._scikeras import restore_wrapper
+
     spec, history = classifier._spec, classifier.history_
-    wrapper = restore_wrapper(spec, arrays, history)
+    wrapper = restore_wrapper(spec, classifier._arrays, history)
     kept = KeptLayers(wrapper.model_)
     _replace(classifier, {"_wrapper": wrapper, "_kept_layers": kept}, ["_arrays"])
 
@@ -283,6 +318,8 @@ def go_on(twin, spec: Mapping[str, Any]) -> None:
     ValueError
         If that needs another network.
     """
+    from ._scikeras import live_spec, renew_wrapper
+
     old = twin._spec
     new = resumed_spec(old, spec)
     wrapper = twin._wrapper
@@ -292,6 +329,45 @@ def go_on(twin, spec: Mapping[str, Any]) -> None:
 
 
 # ---- a fit changes the classifier when it is certain -------------------------------
+
+
+def fit_method(method: _Method) -> _Method:
+    """Check parameters before a method that fits, end callbacks after it, then publish.
+
+    The method works on a twin of the classifier. Only when all has succeeded, the
+    classifier gets the twin's state, in one step. So an exception leaves what was
+    there.
+
+    Parameters
+    ----------
+    method : callable
+        A method that fits.
+
+    Returns
+    -------
+    method : callable
+        It takes the same arguments and returns the classifier. scikit-learn's
+        decorators have no types, which would hide the method's own.
+    """
+    nested = _fit_context(prefer_skip_nested_validation=True)
+    managed = with_callbacks(nested(method))
+    # scikit-learn checks the parameters in the first call only.
+    checks_again = method.__name__ == "partial_fit"
+
+    @functools.wraps(method)
+    def fit(self, *args, **kwargs):
+        twin = unpublished(self)
+        if checks_again and not get_config()["skip_parameter_validation"]:
+            self._validate_params()
+        try:
+            managed(twin, *args, **kwargs)
+        except BaseException:
+            give_back(self)
+            raise
+        publish(self, twin)
+        return self
+
+    return cast(_Method, fit)
 
 
 def unpublished(classifier: _Classifier) -> _Classifier:
@@ -338,6 +414,8 @@ def set_aside(twin: _Classifier) -> None:
     classifier = twin._origin
     if "_wrapper" not in vars(classifier):
         return
+    from ._scikeras import Checkpoint
+
     spec, arrays = spec_and_arrays(classifier)
     wrapper = classifier._wrapper
     changes = {
@@ -362,6 +440,8 @@ def give_back(classifier: _Classifier) -> None:
     """
     taken = vars(classifier).get("_taken")
     if taken is not None:
+        from ._network import KeptLayers
+
         wrapper = taken.restore()
         kept = KeptLayers(wrapper.model_)
         changes = {"_wrapper": wrapper, "_kept_layers": kept}

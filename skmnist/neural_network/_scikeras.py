@@ -21,7 +21,8 @@ from ._compiled import pays_to_compile
 from ._epochs import EpochNetwork, EpochOrder
 from ._layers import DistortImages
 from ._network import build_loss, build_network
-from ._optimizers import build_optimizer, is_scheduled
+from ._optimizer_params import is_scheduled
+from ._optimizers import build_optimizer
 from ._tensors import read_variables
 
 # The process in which TensorFlow has started.

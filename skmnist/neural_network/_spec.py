@@ -1,7 +1,7 @@
 """The parameters of `KerasMLPClassifier`: names, values, and the spec made of them.
 
 A *spec* is a dict of JSON values that describes a network, its loss and its optimizer,
-but not their numbers. The optimizer's own part of it is in `_optimizers`.
+but not their numbers. The optimizer's own part of it is in `_optimizer_params`.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -16,7 +16,6 @@ from difflib import get_close_matches
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
-import keras
 import numpy as np
 from sklearn.base import BaseEstimator
 
@@ -27,8 +26,9 @@ from ..augmentation._distortions import (
     Distortions,
     describe_augmentation,
 )
-from ._optimizers import (
+from ._optimizer_params import (
     CONSTRAINTS as OPTIMIZER_CONSTRAINTS,
+    KerasInstance,
     check_optimizer,
     describe_optimizer,
 )
@@ -127,7 +127,13 @@ CONSTRAINTS = {
     "augmentation": [StrOptions(set(AUGMENTATIONS)), Distortions, None],
     "image_shape": ["array-like", None],
     "class_weight": [dict, StrOptions({"balanced"}), None],
-    "callbacks": [list, tuple, keras.callbacks.Callback, callable, None],
+    "callbacks": [
+        list,
+        tuple,
+        KerasInstance("callbacks.Callback"),
+        callable,
+        None,
+    ],
     "memory": [str, os.PathLike, HasMethods(["cache"]), None],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],

@@ -5,7 +5,8 @@
 import math
 
 import numpy as np
-import tensorflow as tf
+
+# TensorFlow is imported where it is used: `aligned_empty` does without.
 
 # Bytes. TensorFlow's tensors start at a multiple of this, which the widest vector
 # instructions need.
@@ -56,6 +57,8 @@ def as_tensor(array, dtype):
     tensor : tf.Tensor
         The data.
     """
+    import tensorflow as tf
+
     array = np.asarray(array, dtype)
     flags, start = array.flags, array.ctypes.data
     if array.size and flags.c_contiguous and flags.writeable and start % ALIGNMENT == 0:
@@ -79,6 +82,8 @@ def read_variables(variables):
     arrays : list of ndarray
         Read-only. Copies, if the variables are in the memory of a GPU.
     """
+    import tensorflow as tf
+
     read = tf.raw_ops.ReadVariableOp
     handles = [(v.handle, v.dtype) for v in (variable.value for variable in variables)]
     return [np.asarray(read(resource=h, dtype=dtype)) for h, dtype in handles]
@@ -104,6 +109,8 @@ def empty_variables(variables):
     variables : list of tf.Variable
         The variables; they stay, without elements.
     """
+    import tensorflow as tf
+
     for variable in variables:
         tf.raw_ops.AssignVariableOp(
             resource=variable.handle,

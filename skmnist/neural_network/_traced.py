@@ -18,7 +18,8 @@ import keras
 import tensorflow as tf
 
 from .._compat import standing_in, sum_gradients_nowhere
-from ._optimizers import OPTIMIZERS, deserialize_optimizer
+from ._optimizer_params import OPTIMIZERS
+from ._optimizers import deserialize_optimizer
 from ._tensors import empty_variables
 
 # With more weights, copying them into one vector takes longer than the operations that

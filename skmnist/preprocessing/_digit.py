@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # MNIST: the digit fits a square of 20 pixels, and its centre of mass is in the middle
 # of a square of 28.
 SIDE, BOX = 28, 20
+# Pictures of MNIST's form, and of the form of scikit-learn's digits.
+N_PIXELS = (784, 64)
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP")
 # A digit is at least as large as a twentieth of a photograph's side. 50 pixels are
@@ -253,6 +255,28 @@ def reduce_to_8x8(digit: Grey) -> Grey:
         square = range(np.clip(first, 0, SIDE - BOX), SIDE)[:BOX]
         digit = digit.take(square, axis)
     return resized(digit, (8, 8))
+
+
+def check_reads_digits(n_features: int, name: object = "the classifier") -> None:
+    """Raise ValueError unless a model of so many features can read digits.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features of the model.
+    name : object, default="the classifier"
+        What the message calls it.
+
+    Raises
+    ------
+    ValueError
+        If pictures have another number of pixels.
+    """
+    if n_features not in N_PIXELS:
+        raise ValueError(
+            f"{name} takes {n_features} features; pictures are read by models of 784 "
+            "(28 x 28 pixels) or 64 (8 x 8)"
+        )
 
 
 def _normalized(grey: Grey) -> NDArray[np.float32]:

@@ -17,16 +17,16 @@ from .._format import visible
 from .._io import ModelFileError, atomic_write, user_path
 from ..augmentation._distortions import square_side
 from ..datasets._pixels import paper_and_ink
+from ..preprocessing._digit import N_PIXELS, check_reads_digits
 from ..study._artifacts import Evidence, Predictions, predict_pictures
 from ..study._storage import Study
 from ._templates import load_template, read_part
 
 if TYPE_CHECKING:
     from ..neural_network import KerasMLPClassifier
+    from ..neural_network._inference import SavedNetwork
 
 DRAWING, MODEL = "draw.html", "model.skmnist"
-# Pictures of MNIST's form, and of the form of scikit-learn's digits.
-N_PIXELS = (784, 64)
 # Misread pictures to change: a screen of them.
 MOST_TO_EDIT = 12
 # By this, a page is known as one of ours.
@@ -104,30 +104,8 @@ def write_drawing_page(
     return path
 
 
-def check_reads_digits(n_features: int, name: object = "the classifier") -> None:
-    """Raise ValueError unless a model of so many features can read digits.
-
-    Parameters
-    ----------
-    n_features : int
-        Number of features of the model.
-    name : object, default="the classifier"
-        What the message calls it.
-
-    Raises
-    ------
-    ValueError
-        If pictures have another number of pixels.
-    """
-    if n_features not in N_PIXELS:
-        raise ValueError(
-            f"{name} takes {n_features} features; pictures are read by models of 784 "
-            "(28 x 28 pixels) or 64 (8 x 8)"
-        )
-
-
 def to_drawing_page(
-    classifier: "KerasMLPClassifier",
+    classifier: "KerasMLPClassifier | SavedNetwork",
     predictions: Predictions | None = None,
     *,
     ink: float | None = None,
@@ -243,18 +221,20 @@ def _has_digits(n_features: int, predictions: Predictions | None) -> bool:
 
 def _check_activations(layers: list[Any]) -> None:
     """Raise ValueError if a layer has an activation that network.js does not know."""
-    # Not at import: it loads Keras, which most readers of a study do not need.
+    # Not at import: it loads scikit-learn, which most readers of a study do not need.
     from ..neural_network._spec import ACTIVATIONS
 
     # The network of `model_` may have been changed to any function.
     unknown = {layer.activation for layer in layers} - {*ACTIVATIONS, "softmax"}
     if unknown:
-        names = ", ".join(sorted(unknown))
+        names = ", ".join(sorted(map(str, unknown)))
         raise ValueError(f"the page to draw on cannot compute the activation {names}")
 
 
 def _network(
-    classifier: "KerasMLPClassifier", layers: list[Any], ink: float | None
+    classifier: "KerasMLPClassifier | SavedNetwork",
+    layers: list[Any],
+    ink: float | None,
 ) -> dict[str, Any]:
     """Return a network as plain data, as network.js reads it."""
     paper, full = paper_and_ink(classifier) if ink is None else (0.0, ink)

@@ -4,12 +4,11 @@
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..datasets._encoder import TableEncoder
-from ..datasets._pictures import PictureForm
-
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
+    from ..datasets._encoder import TableEncoder
+    from ..datasets._pictures import PictureForm
     from ..neural_network import KerasMLPClassifier
 
 # Saved with the classifier, as all that it has learned.
@@ -29,9 +28,9 @@ class DataForms(NamedTuple):
         For pictures; None if they are read as handwritten digits.
     """
 
-    encoder: TableEncoder | None = None
+    encoder: "TableEncoder | None" = None
     label: str | None = None
-    pictures: PictureForm | None = None
+    pictures: "PictureForm | None" = None
 
 
 def keep_forms(classifier: "KerasMLPClassifier", data: "Bunch") -> None:
@@ -70,7 +69,13 @@ def forms_of(learned: dict[str, Any]) -> DataForms:
     AttributeError, KeyError, TypeError, ValueError
         If they are damaged.
     """
-    forms = learned.get(_ATTRIBUTE, {})
+    if _ATTRIBUTE not in learned:
+        return DataForms()
+    # Not at import: who reads digits needs no scikit-learn.
+    from ..datasets._encoder import TableEncoder
+    from ..datasets._pictures import PictureForm
+
+    forms = learned[_ATTRIBUTE]
     table, pictures = forms.get("table"), forms.get("pictures")
     return DataForms(
         None if table is None else TableEncoder.from_dict(table),

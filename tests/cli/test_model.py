@@ -157,6 +157,26 @@ def test_predict_prints_a_table(trained, pictures):
     assert all(row.endswith(" %") for row in rows)
 
 
+# They take seconds to import.
+def test_predict_and_draw_load_neither_tensorflow_nor_scikit_learn(
+    trained, pictures, tmp_path
+):
+    picture, page = pictures / "0.png", tmp_path / "draw.html"
+    code = (
+        "import sys\n"
+        "from skmnist.cli import main\n"
+        f"main(['predict', {str(trained[0])!r}, {str(picture)!r}])\n"
+        f"main(['draw', {str(trained[0])!r}, '--out', {str(page)!r}])\n"
+        "print('loaded', *{name.split('.')[0] for name in sys.modules})"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert page.exists() and "numpy" in loaded
+    heavy = {"keras", "matplotlib", "pandas", "scikeras", "sklearn", "tensorflow"}
+    assert not loaded & heavy
+
+
 def test_what_cannot_be_read_is_named_and_the_others_go_on(
     trained, pictures, monkeypatch, capsys
 ):

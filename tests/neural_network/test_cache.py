@@ -20,7 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist._archive import read_archive
 from skmnist._io import atomic_write, write_archive
-from skmnist.neural_network import _classifier
+from skmnist.neural_network import _training
 from skmnist.neural_network._cache import FOLDER, FitCache, digest, fit_key
 from skmnist.neural_network._persistence import OF_THE_DATA, take_apart
 
@@ -50,7 +50,7 @@ def no_training(monkeypatch):
         def train(*args, **kwargs):
             raise AssertionError("trained again")
 
-        monkeypatch.setattr(_classifier, "train_wrapper", train)
+        monkeypatch.setattr(_training, "train_wrapper", train)
 
     return forbid
 

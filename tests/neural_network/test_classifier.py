@@ -25,9 +25,10 @@ from training import SMALL
 
 from skmnist import KerasMLPClassifier
 from skmnist._archive import read_archive
-from skmnist.neural_network import _classifier, _inference, split_validation
+from skmnist.neural_network import _network, _training, split_validation
 from skmnist.neural_network._data import draw_seeds
-from skmnist.neural_network._inference import forward, network_layers
+from skmnist.neural_network._inference import forward
+from skmnist.neural_network._network import network_layers
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +195,7 @@ def test_every_parameter_of_a_method_has_a_type(name):
     method = getattr(KerasMLPClassifier, name)
     names = set(inspect.signature(method).parameters) - {"self"}
     returned = set() if name == "__init__" else {"return"}
-    assert set(get_type_hints(method)) == names | returned
+    assert set(method.__annotations__) == names | returned
 
 
 def test_feature_names_are_kept(digits):
@@ -816,8 +817,8 @@ def no_copying(monkeypatch):
         def refuse(network):
             raise AssertionError("the weights were copied again")
 
-        monkeypatch.setattr(_inference, "network_layers", refuse)
-        monkeypatch.setattr(_classifier, "network_layers", refuse)
+        monkeypatch.setattr(_network, "network_layers", refuse)
+        monkeypatch.setattr(_training, "network_layers", refuse)
 
     return forbid
 

@@ -20,9 +20,10 @@ from skmnist.neural_network import (
 )
 from skmnist.neural_network._compiled import clear_engines, engine_for, pays_to_compile
 from skmnist.neural_network._epochs import EpochNetwork, EpochOrder
-from skmnist.neural_network._inference import forward, network_layers
-from skmnist.neural_network._network import build_loss, build_network
-from skmnist.neural_network._optimizers import OPTIMIZERS, build_optimizer
+from skmnist.neural_network._inference import forward
+from skmnist.neural_network._network import build_loss, build_network, network_layers
+from skmnist.neural_network._optimizer_params import OPTIMIZERS
+from skmnist.neural_network._optimizers import build_optimizer
 from skmnist.neural_network._spec import ACTIVATIONS
 from skmnist.neural_network._traced import flat_layout
 

@@ -21,10 +21,19 @@ from skmnist.neural_network import (
     _epochs,
     _persistence,
     _scikeras,
+    _training,
 )
 
 # Where a fit changes something.
-MODULES = (_callbacks, _classifier, _data, _epochs, _persistence, _scikeras)
+MODULES = (
+    _callbacks,
+    _classifier,
+    _data,
+    _epochs,
+    _persistence,
+    _scikeras,
+    _training,
+)
 FILES = {module.__file__ for module in MODULES}
 SETTINGS = {**SMALL, "widths": 8, "dropout": 0.2}
 

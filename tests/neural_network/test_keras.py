@@ -205,8 +205,8 @@ def test_a_plain_copy_goes_on_where_training_was(digits):
 # ---- other backends ----------------------------------------------------------------
 
 
-def test_another_backend_is_one_line_at_import():
-    code = "import skmnist; skmnist.KerasMLPClassifier"
+def test_another_backend_is_one_line_before_a_training():
+    code = "import skmnist; skmnist.KerasMLPClassifier().fit([[0], [1]], [0, 1])"
     environment = {**os.environ, "KERAS_BACKEND": "numpy"}
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -12,7 +12,8 @@ from skmnist.neural_network._network import (
     build_loss,
     build_network,
 )
-from skmnist.neural_network._optimizers import OPTIMIZERS, SCHEDULES, build_optimizer
+from skmnist.neural_network._optimizer_params import OPTIMIZERS, SCHEDULES
+from skmnist.neural_network._optimizers import build_optimizer
 from skmnist.neural_network._spec import ACTIVATIONS, INITIALIZERS
 
 NUMPY_ACTIVATIONS = {

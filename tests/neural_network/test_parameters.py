@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from skmnist import Distortions, KerasMLPClassifier
 from skmnist._archive import from_json
 from skmnist._io import to_json
-from skmnist.neural_network import _classifier
+from skmnist.neural_network import _training
 from skmnist.neural_network._cache import FitCache
 from skmnist.neural_network._persistence import from_plain, to_plain
 from skmnist.neural_network._spec import CONSTRAINTS
@@ -105,7 +105,7 @@ def key_of(digits, tmp_path, monkeypatch):
         raise Unkept
 
     monkeypatch.setattr(FitCache, "read", ask)
-    monkeypatch.setattr(_classifier, "make_wrapper", build)
+    monkeypatch.setattr(_training, "make_wrapper", build)
 
     def key_of(**params):
         settings = {**SMALL, "memory": tmp_path, **params}

@@ -22,7 +22,7 @@ from skmnist import (
     mcnemar_test,
 )
 from skmnist.datasets import DataError
-from skmnist.neural_network import _classifier
+from skmnist.neural_network import _training
 from skmnist.neural_network._spec import advice_on_epochs
 from skmnist.reporting._text import describe_final
 from skmnist.study import PRESETS
@@ -226,7 +226,7 @@ def test_the_same_study_goes_on_and_trains_nothing_twice(finished, config, monke
     def train(*args, **kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("skmnist.neural_network._classifier.train_wrapper", train)
+    monkeypatch.setattr("skmnist.neural_network._training.train_wrapper", train)
     again = run_study(config, out)
     assert again.rows == study.rows
     assert again.stages == study.stages
@@ -241,7 +241,7 @@ class Stopped(BaseException):
 def test_a_study_that_was_stopped_ends_as_one_that_was_not(
     finished, config, tmp_path, monkeypatch, n_fits
 ):
-    train, n_trained = _classifier.train_wrapper, []
+    train, n_trained = _training.train_wrapper, []
 
     def train_some(*args, **kwargs):
         if len(n_trained) == n_fits:
@@ -253,10 +253,10 @@ def test_a_study_that_was_stopped_ends_as_one_that_was_not(
         n_trained.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(_classifier, "train_wrapper", train_some)
+    monkeypatch.setattr(_training, "train_wrapper", train_some)
     with pytest.raises(Stopped):
         run_study(config, tmp_path / "study")
-    monkeypatch.setattr(_classifier, "train_wrapper", train_counted)
+    monkeypatch.setattr(_training, "train_wrapper", train_counted)
     resumed = run_study(config, tmp_path / "study")
     assert [replace(row, seconds=0) for row in resumed.rows] == [
         replace(row, seconds=0) for row in finished[1].rows

@@ -1,0 +1,284 @@
+"""The steps of a fit: describe the network, build it, train it, record what happened.
+
+`KerasMLPClassifier` imports this module when it is fitted, or asked for its network,
+and with it Keras and TensorFlow. Each function works on the classifier that it gets: in
+a fit, a twin of the user's (see `_persistence`).
+"""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import time
+
+from ._cache import fit_key, open_cache
+from ._callbacks import (
+    EpochTicks,
+    FiniteLoss,
+    ValidationEarlyStopping,
+    WeightsSeen,
+    check_finite,
+    hook_data,
+    lent_callbacks,
+    record,
+    refuse_uncopied as refuse_uncopied,
+    warn_if_short,
+)
+from ._compiled import n_threads
+from ._data import (
+    center_and_scale,
+    check_training,
+    check_validation,
+    draw_seeds,
+)
+from ._early_stopping import STOPPING_PARAMETERS
+from ._network import KeptLayers, network_layers as network_layers
+from ._optimizer_params import STEADY
+from ._persistence import (
+    OF_THE_DATA,
+    go_on,
+    put_together,
+    take_apart,
+    with_network,
+)
+from ._scikeras import make_wrapper, refuse_fork, renew_optimizer, train_wrapper
+from ._spec import check_partial_fit, check_together, describe, fitted_to
+
+
+def fit(classifier, X, y, sample_weight, validation):
+    """Train a network; see `KerasMLPClassifier.fit`.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        The classifier; changed in place.
+    X, y, sample_weight
+        As for `KerasMLPClassifier.fit`.
+    validation : tuple
+        Its arguments ``X_val``, ``y_val`` and ``sample_weight_val``.
+    """
+    started = time.perf_counter()
+    refuse_fork()
+    check_together(classifier.get_params(deep=False))
+    resume = classifier.warm_start and classifier.__sklearn_is_fitted__()
+    rows, weights = check_training(classifier, X, y, sample_weight, reset=not resume)
+    held_out = check_validation(classifier, *validation, weights)
+    seeds = draw_seeds(classifier.random_state, classifier._seeds if resume else None)
+    stop_early = _stops_early(classifier, held_out)
+    everything = None
+    if stop_early and classifier.refit_on_all:
+        everything = rows if held_out is None else rows.and_also(held_out)
+    if stop_early and held_out is None:
+        rows, held_out = rows.hold_out(classifier.validation_split, seeds["split"])
+    settings = _settle(classifier, rows, resume)
+    cache = None
+    if not resume:
+        _describe(classifier, rows, seeds, settings)
+        cache = open_cache(
+            classifier.memory, classifier.callbacks, classifier.random_state
+        )
+    key = cache and _key(classifier, rows, held_out, stop_early, everything)
+    kept = cache and cache.read(key, classifier._spec)
+    if kept:
+        put_together(classifier, *kept)
+        warn_if_short(classifier, len(rows.y))
+        return
+    if resume:
+        _go_on(classifier, rows, seeds, settings)
+    else:
+        _build(classifier, rows)
+    again = None if everything is None else (everything, settings)
+    _train(classifier, rows, held_out, stop_early, classifier.epochs_, again)
+    classifier.fit_time_ = time.perf_counter() - started
+    if cache:
+        cache.write(key, *take_apart(classifier, without=OF_THE_DATA))
+    warn_if_short(classifier, len(rows.y))
+
+
+def partial_fit(classifier, X, y, classes, sample_weight):
+    """Train for one more epoch; see `KerasMLPClassifier.partial_fit`.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        The classifier; changed in place.
+    X, y, classes, sample_weight
+        As for `KerasMLPClassifier.partial_fit`.
+    """
+    started = time.perf_counter()
+    refuse_fork()
+    check_partial_fit(classifier.get_params(deep=False))
+    resume = classifier.__sklearn_is_fitted__()
+    rows, _ = check_training(classifier, X, y, sample_weight, classes, reset=not resume)
+    # Nobody knows how many calls will follow. So the learning rate never falls.
+    constant = {"learning_rate_schedule": "constant", "warmup_epochs": 0}
+    settings = _settle(classifier, rows, resume) | constant
+    seeds = draw_seeds(classifier.random_state, classifier._seeds if resume else None)
+    if resume:
+        _go_on(classifier, rows, seeds, settings)
+    else:
+        _describe(classifier, rows, seeds, settings)
+        _build(classifier, rows)
+    _train(classifier, rows, None, False, 1)
+    classifier.fit_time_ = time.perf_counter() - started
+
+
+def lend(classifier):
+    """Return the scikeras classifier inside, for its user to change what he likes.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        A fitted classifier.
+
+    Returns
+    -------
+    wrapper : scikeras.wrappers.KerasClassifier
+        Predictions follow it from now on.
+    """
+    wrapper = classifier._wrapper
+    in_training = classifier._kept_layers is None
+    spec = classifier._spec
+    if not in_training and spec["optimizer"]["schedule"] != "constant":
+        # At the end of its schedule the rate is zero: Keras' own `fit` would change
+        # nothing.
+        described = {**spec["optimizer"], **STEADY}
+        renew_optimizer(wrapper, described)
+        classifier._spec = {**spec, "optimizer": described}
+    # Its holder may change the weights, and predictions have to follow.
+    wrapper.model_.is_lent = True
+    return wrapper
+
+
+# ---- steps -------------------------------------------------------------------------
+
+
+def _stops_early(classifier, held_out):
+    """Return whether validation decides when to stop."""
+    auto = classifier.early_stopping == "auto"
+    return held_out is not None if auto else classifier.early_stopping
+
+
+def _settle(classifier, rows, resume=False):
+    """Return the parameters, with numbers that suit the rows in place of "auto"."""
+    params = classifier.get_params(deep=False)
+    if resume:
+        params = with_network(params, classifier._spec["network"])
+    settings = fitted_to(params, rows.X)
+    classifier.epochs_ = settings["epochs"]
+    classifier.batch_size_ = settings["batch_size"]
+    classifier.learning_rate_ = settings["learning_rate"]
+    return settings
+
+
+def _describe(classifier, rows, seeds, settings):
+    """Describe the network to build, and forget what an earlier one learned."""
+    classifier._seeds = seeds
+    classifier._spec = _spec_for(classifier, rows, settings)
+    classifier.input_range_ = rows.input_range()
+    network = classifier._spec["network"]
+    classifier.n_outputs_ = network["n_outputs"]
+    classifier.out_activation_ = "logistic" if network["n_outputs"] == 1 else "softmax"
+    classifier.n_layers_ = len(network["widths"]) + 2
+    classifier.t_ = classifier.n_iter_ = 0
+    classifier.history_, classifier.refit_history_ = {}, None
+
+
+def _spec_for(classifier, rows, settings):
+    """Describe the network that trains on some rows."""
+    return describe(
+        settings,
+        rows.X,
+        n_classes=len(classifier.classes_),
+        random_state=classifier._seeds["layers"],
+    )
+
+
+def _key(classifier, rows, held_out, stop_early, everything):
+    """Return the name of this fit, made of all that it depends on."""
+    parts = {
+        "spec": classifier._spec,
+        "seeds": classifier._seeds,
+        "classes": [repr(label) for label in classifier.classes_.tolist()],
+        "stopping": stop_early and _stopping_params(classifier),
+    }
+    data = [rows, held_out, everything]
+    arrays = [array for part in data for array in part or [None]]
+    return fit_key(parts, arrays, n_threads())
+
+
+def _stopping_params(classifier):
+    return {name: getattr(classifier, name) for name in STOPPING_PARAMETERS}
+
+
+def _build(classifier, rows):
+    """Build the network that is described, for some rows."""
+    scales = classifier._spec["network"]["input_scaling"] is not None
+    scaling = center_and_scale(rows) if scales else None
+    classifier._wrapper = make_wrapper(classifier._spec, scaling=scaling)
+    classifier._kept_layers = None
+
+
+def _go_on(classifier, rows, seeds, settings):
+    """Take over the network of the earlier fit, with the parameters of now."""
+    classifier._seeds = seeds
+    # Models that an older version saved do not know theirs.
+    before = getattr(classifier, "input_range_", ())
+    classifier.input_range_ = rows.input_range(before)
+    go_on(classifier, _spec_for(classifier, rows, settings))
+
+
+def _train(classifier, rows, held_out, stop_early, epochs, again=None):
+    """Train, and record the training; then train again, on rows with settings."""
+    stopping = None
+    if stop_early:
+        stopping = ValidationEarlyStopping(**_stopping_params(classifier))
+    most = epochs if again is None else 2 * epochs
+    context = classifier._init_callback_context(max_subtasks=most)
+    data = hook_data(rows, classifier.classes_)
+    context.call_on_fit_task_begin(estimator=classifier, **data)
+    ticks = EpochTicks(classifier, context, classifier._snapshot, data)
+    seen = WeightsSeen(bool(classifier.callbacks))
+    own = [seen, FiniteLoss(), *([stopping] if stopping else []), ticks]
+    _run_epochs(classifier, rows, held_out, own, epochs)
+    before = classifier.n_iter_
+    record(classifier, own, epochs, held_out)
+    classifier.t_ += len(rows.y) * (classifier.n_iter_ - before)
+    if again is not None:
+        data = hook_data(again[0], classifier.classes_)
+        ticks = EpochTicks(classifier, context, classifier._snapshot, data)
+        _train_again(classifier, *again, [FiniteLoss(), ticks])
+    context.call_on_fit_task_end(
+        estimator=classifier, reconstruction_attributes=classifier._snapshot, **data
+    )
+
+
+def _train_again(classifier, rows, settings, callbacks):
+    """Train fresh weights on some rows for as many epochs as the best one took."""
+    curves = classifier._wrapper.history_
+    # The settings of the first training, also where "auto" would now mean others: so
+    # the schedule of the learning rate spans as many epochs as before.
+    classifier._spec = _spec_for(classifier, rows, settings)
+    _build(classifier, rows)
+    _run_epochs(classifier, rows, None, callbacks, classifier.best_iter_)
+    again = classifier._wrapper.history_
+    classifier.refit_history_ = {n: list(map(float, c)) for n, c in again.items()}
+    # A later training continues the curves of the first one.
+    classifier._wrapper.history_ = curves
+    classifier.t_ += len(rows.y) * len(classifier.refit_history_["loss"])
+
+
+def _run_epochs(classifier, rows, held_out, callbacks, epochs):
+    """Train the network for some epochs."""
+    classifier._kept_layers = None
+    with lent_callbacks(classifier.callbacks) as given:
+        train_wrapper(
+            classifier._wrapper,
+            rows,
+            held_out,
+            callbacks=callbacks + given,
+            batch_size=classifier.batch_size_,
+            epochs=epochs,
+            random_state=classifier._seeds["order"],
+            verbose=classifier.verbose,
+        )
+    check_finite(classifier._network)
+    classifier._kept_layers = KeptLayers(classifier._network)
