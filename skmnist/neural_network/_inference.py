@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf, expit, softmax
+from scipy.special import erf, expit
 
 from .._archive import read_archive
 from .._io import ModelFileError
@@ -113,6 +113,13 @@ def _silu(z):
     return np.multiply(z, expit(z), out=z)
 
 
+def _softmax(z):
+    z -= z.max(axis=1, keepdims=True)
+    np.exp(z, out=z)
+    z /= z.sum(axis=1, keepdims=True)
+    return z
+
+
 def _softplus(z):
     # The exponential of a positive number could overflow.
     part = _exp_of_minus(np.abs(z))
@@ -142,7 +149,6 @@ _USUAL = {
     "relu": lambda z: np.maximum(z, 0, out=z),
     "sigmoid": lambda z: expit(z, out=z),
     "silu": _silu,
-    "softmax": lambda z: softmax(z, axis=1),
     "tanh": lambda z: np.tanh(z, out=z),
 }
 _OTHERS = {
@@ -163,6 +169,7 @@ _OTHERS = {
     "relu6": lambda z: np.clip(z, 0, 6, out=z),
     "selu": _selu,
     "soft_shrink": lambda z: z - np.clip(z, -0.5, 0.5),
+    "softmax": _softmax,
     "softplus": _softplus,
     "softsign": lambda z: np.divide(z, 1 + np.abs(z), out=z),
     "sparse_plus": _sparse_plus,
@@ -178,7 +185,7 @@ def _without_warnings(function):
     """Let a function return infinity as TensorFlow does, without a word."""
 
     def quiet(z):
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(all="ignore"):
             return function(z)
 
     return quiet

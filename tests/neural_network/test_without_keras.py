@@ -20,7 +20,7 @@ from training import SMALL
 from skmnist import AugmentedPredictionClassifier, KerasMLPClassifier
 
 # TensorFlow computes these on its threads, for so many rows of so wide a layer.
-WIDE = {**SMALL, "widths": 600, "epochs": 1, "batch_size": 1000}
+WIDE = {**SMALL, "widths": 600, "activations": "gelu", "epochs": 1}
 N_ROWS = 4096
 
 
@@ -40,7 +40,7 @@ def fitted(digits):
 @pytest.fixture(scope="module")
 def wide(digits):
     """A classifier whose activation is not one of the usual ones."""
-    return KerasMLPClassifier(**WIDE, activations="gelu").fit(*digits)
+    return KerasMLPClassifier(**WIDE).fit(*digits)
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +207,7 @@ def test_a_fork_of_a_process_that_has_trained_predicts(wide, many_rows):
 @needs_fork
 @quietly
 def test_a_fork_predicts_with_the_weights_of_the_network(digits, many_rows):
-    changed = KerasMLPClassifier(**WIDE, activations="elu").fit(*digits)
+    changed = KerasMLPClassifier(**WIDE | {"activations": "elu"}).fit(*digits)
     network = changed.model_
     network.predict(many_rows, verbose=0)
     network.set_weights([2 * w for w in network.get_weights()])
