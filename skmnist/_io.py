@@ -117,7 +117,7 @@ def atomic_write(
     if mode not in ("w", "wb"):
         raise ValueError(f"mode must be 'w' or 'wb'; got {mode!r}")
     how = {} if mode == "wb" else {"encoding": "utf-8", "newline": "\n"}
-    old = _check_target(path)
+    old = check_target(path)
     if old is not None and stat.S_ISCHR(old.st_mode):
         # A device cannot be sought in, as zipfile does.
         content = io.BytesIO() if mode == "wb" else io.StringIO(newline="\n")
@@ -153,8 +153,25 @@ def atomic_write(
     _sync_folder(target.parent)
 
 
-def _check_target(path: str | os.PathLike[str]) -> os.stat_result | None:
-    """Return what is known of the file to write; None if it is new."""
+def check_target(path: str | os.PathLike[str]) -> os.stat_result | None:
+    """Return what is known of a file to write; raise if it cannot be written.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file.
+
+    Returns
+    -------
+    known : os.stat_result or None
+        None for a new file. Its folder is not looked at.
+
+    Raises
+    ------
+    OSError
+        If there is something else, a link that leads nowhere but to itself, or a file
+        that may not be written to.
+    """
     name = os.fspath(path)
     try:
         found = os.stat(path)

@@ -2,13 +2,12 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._model import open_model
+from ._model import check_can_be_written, open_model
 from ._terminal import echo, echo_json, library_noise_apart
 
 if TYPE_CHECKING:
@@ -62,17 +61,12 @@ def draw(model: str, out: str | None, ink: float | None, as_json: bool) -> None:
 
 def _check_page(page: Path) -> None:
     """Raise an error if the page cannot be written there, before any time is spent."""
-    from .._io import check_readable_file, may_access
+    from .._io import check_readable_file
     from ..reporting._drawing import is_drawing_page
 
     if page.is_dir():
         raise click.ClickException(f"{page} is a folder; name a file with --out")
-    if not page.parent.is_dir():
-        raise click.ClickException(f"{page.parent} is no folder; make it first")
-    if not may_access(page.parent, os.W_OK):
-        raise click.ClickException(
-            f"{page.parent} may not be written to; name another place with --out"
-        )
+    check_can_be_written(page)
     if page.exists():
         try:
             check_readable_file(page)

@@ -183,14 +183,11 @@ def _how_to_predict(out: str, result: dict[str, Any]) -> str:
 def _check_out(out: Path) -> None:
     """Raise an error if a model cannot be written there, before any time is spent."""
     from .._archive import read_archive
-    from .._io import ModelFileError, may_access
+    from .._io import ModelFileError
 
     if out.is_dir():
         raise click.ClickException(f"{out} is a folder; name a file with --out")
-    if not out.parent.is_dir():
-        raise click.ClickException(f"{out.parent} is no folder; make it first")
-    if not may_access(out.parent, os.W_OK):
-        raise click.ClickException(f"{out.parent} may not be written to")
+    check_can_be_written(out)
     if out.exists():
         try:
             read_archive(out)
@@ -198,6 +195,35 @@ def _check_out(out: Path) -> None:
             raise click.ClickException(
                 f"{out} is there and no model; name another file with --out"
             ) from None
+
+
+def check_can_be_written(out: Path) -> None:
+    """Raise an error unless a file can be written in its folder.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        The file; there may be one already.
+
+    Raises
+    ------
+    click.ClickException
+        If there is no folder, or it may not be written to, or the file is a link that
+        leads nowhere.
+    """
+    from .._io import check_target, may_access
+
+    if not out.parent.is_dir():
+        raise click.ClickException(f"{out.parent} is no folder; make it first")
+    if not may_access(out.parent, os.W_OK):
+        raise click.ClickException(
+            f"{out.parent} may not be written to; name another place with --out"
+        )
+    if not out.exists():
+        try:
+            check_target(out)
+        except OSError as error:
+            raise click.ClickException(f"{out}: {error.strerror}") from error
 
 
 def _fit_and_save(

@@ -262,12 +262,17 @@ def _open_lock(out, flags):
         return os.open(path, flags | _CAREFUL, 0o666)
 
     try:
-        return open(out / LOCK, mode, errors="replace", opener=opener)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            message = f"{out}: its file {LOCK} is a link; remove it"
-            raise StudyFolderError(message) from error
+        lock = open(out / LOCK, mode, errors="replace", opener=opener)  # noqa: SIM115
+    except (FileNotFoundError, NotADirectoryError):
         raise
+    except OSError as error:
+        odd = error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR)
+        reason = "is a link, or no file; remove it" if odd else error.strerror
+        raise StudyFolderError(f"{out}: its file {LOCK}: {reason}") from error
+    if stat.S_ISREG(os.fstat(lock.fileno()).st_mode):
+        return lock
+    lock.close()
+    raise StudyFolderError(f"{out}: its file {LOCK}: is no file; remove it")
 
 
 def _lock(lock, how="LOCK_EX"):
