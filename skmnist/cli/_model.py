@@ -644,7 +644,8 @@ def _print_table(results: list[dict[str, Any]]) -> None:
     """Print a line for each picture, with columns as wide as they must be."""
     from rich.text import Text
 
-    cells = [["file", "digit", "probability"]]
+    classes = any(isinstance(label, str) for e in results for label in _labels_of(e))
+    cells = [["file", "class" if classes else "digit", "probability"]]
     for entry in results:
         label = "unsure" if entry["unsure"] else visible(str(entry["digit"]))
         probability = f"{100 * entry['probability']:.1f} %"
@@ -658,6 +659,11 @@ def _print_table(results: list[dict[str, Any]]) -> None:
             f"  {probability:>{widths[2]}}",
         )
         screen.print(line)
+
+
+def _labels_of(entry: dict[str, Any]) -> list[Any]:
+    """Return the labels that a picture could have; [] for one of several digits."""
+    return list(entry.get("probabilities", {}))
 
 
 def as_characters(picture: "np.ndarray") -> str:

@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import re
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -16,7 +17,8 @@ from ._files import Array
 MOST_CATEGORIES = 50
 # A text that nearly every row has to itself, such as a name, tells nothing.
 _FREE_TEXT, _FEW = 0.9, 20
-_ID_NAMES = ("id", "index", "row", "rownames", "unnamed: 0", "")
+# "id", "PassengerId", "row_id"; "" and "Unnamed: 0" are the index of a DataFrame.
+_ID = re.compile(r"^(?i:id|index|row|rownames|unnamed: 0|)$|_(?i:id)$|[a-z]I[dD]$")
 
 
 class TableEncoder:
@@ -315,7 +317,7 @@ def _no_use(name: str, column: Array) -> str:
     if not present:
         return "is empty"
     distinct = len(set(present))
-    if name.casefold() in _ID_NAMES and distinct == len(values):
+    if _ID.search(name) and distinct == len(values):
         return "numbers the rows"
     is_text = column.dtype.kind != "f"
     if is_text and distinct > max(_FEW, _FREE_TEXT * len(present)):

@@ -157,7 +157,7 @@ def load_family(name: str, data_home: StrPath | None = None) -> Bunch:
                 name, "OpenML", [x[:60_000], y[:60_000], x[60_000:], y[60_000:]]
             )
         except DataError as error:
-            why = f", and {error}"
+            why = f", and {error}".rstrip("?")
     looked = ", ".join(map(str, places)) or "no folder"
     stem = f"{name}-" if is_emnist(name) or name == "qmnist" else ""
     raise DataNotFoundError(

@@ -55,7 +55,7 @@ def fetch_table(
             data_home=home,
             as_frame=frame,
             parser="auto" if frame else "liac-arff",
-            n_retries=1,
+            n_retries=0,
         )
 
     try:
@@ -63,7 +63,7 @@ def fetch_table(
     except Exception as error:  # urllib, OpenML and the cache have their own
         raise DataNotFoundError(
             f"{PREFIX}{name} cannot be fetched, {error!r}; is the name right, and is "
-            "there a network? What was fetched once is in scikit-learn's cache"
+            "there a network?"
         ) from error
     return _table(name, found, frame)
 

@@ -201,7 +201,12 @@ def find_class_folders(place: Path) -> list[list[Path]] | None:
     if all(parts):
         return parts
     # An archive often unpacks to one folder with all the rest.
-    return find_class_folders(below[0]) if len(below) == 1 and not parts[0] else None
+    alone = len(below) == 1 and len(_visible(place)) == 1
+    return find_class_folders(below[0]) if alone else None
+
+
+def _visible(place: Path) -> list[str]:
+    return [name for name in os.listdir(place) if name[0] not in "._"]
 
 
 def _subfolders(place: Path) -> list[Path]:

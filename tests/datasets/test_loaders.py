@@ -881,4 +881,6 @@ def test_load_dataset_mnist_does_not_fall_back():
 
 def test_load_dataset_unknown_name():
     message = error_of(load_dataset, "emnist")
-    assert message.startswith("emnist: unknown data set; use auto, mnist, digits, ")
+    assert message.startswith(
+        "emnist: unknown data set, and no such file or folder; use auto, mnist, "
+    )

@@ -151,7 +151,7 @@ def test_load_dataset_passes_the_scale_on(tmp_path):
     np.savez(tmp_path / "own.npz", X=np.eye(12, dtype=np.uint8), y=[0, 1] * 6)
     own = load_dataset(tmp_path / "own.npz", pixels="0..2")
     assert own.data.max() == 0.5
-    assert own.note == "Pixels from 0 to 1, scaled from 0..2 to 0..1"
+    assert own.note.startswith("Pixels from 0 to 1, scaled from 0..2 to 0..1. ")
     with pytest.raises(DataError, match=r"own\.npz: pixels must be"):
         load_dataset(tmp_path / "own.npz", pixels="much")
     with pytest.raises(DataError, match="digits: has a known scale"):

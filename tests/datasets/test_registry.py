@@ -12,9 +12,11 @@ from sklearn.utils import Bunch
 from skmnist.cli import main
 from skmnist.cli._options import complete_dataset
 from skmnist.datasets import DataNotFoundError
+from skmnist.datasets._families import FAMILIES
 from skmnist.datasets._registry import (
     AUTO_NAMES,
     DATASETS,
+    KIN,
     NamedDataset,
     describe_names,
     load_dataset,
@@ -53,7 +55,7 @@ def test_the_help_says_what_each_name_stands_for(command, capsys):
     page = " ".join(capsys.readouterr().out.split())
     for name, what in describe_names().items():
         assert f"{name}: {what}" in page
-    assert f"--dataset {'|'.join(describe_names())}|FILE.npz" in page
+    assert "--dataset NAME|PATH|openml:NAME" in page
 
 
 def test_the_documentation_says_what_each_name_stands_for():
@@ -66,8 +68,14 @@ def test_an_unknown_name_is_an_error_that_names_the_known(stars, capsys):
     known = ", ".join(describe_names())
     error = capsys.readouterr().err
     assert error == (
-        f"Error: star: unknown data set; use {known}, or a path to an .npz\n"
+        f"Error: star: unknown data set, and no such file or folder; use {known}, "
+        "openml:NAME, a folder, or a file that ends in .npz, .mat, .csv, .tsv, .csv.gz, "
+        ".tsv.gz, .parquet\n"
     )
+
+
+def test_the_kin_of_mnist_are_those_that_can_be_loaded():
+    assert KIN.keys() == FAMILIES.keys()
 
 
 def test_auto_takes_the_first_that_is_there_and_says_why(stars, monkeypatch):
