@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
+from scipy.sparse import csr_array, issparse
 from scipy.special import expit, softmax
 
+from ._data import multiply
 from ._layers import ScaleInputs
 from ._tensors import addresses, read_variables
 
@@ -136,14 +138,14 @@ def network_layers(network: keras.Sequential) -> list[Layer]:
     return layers
 
 
-def forward(layers: list[Layer], X: np.ndarray) -> np.ndarray:
+def forward(layers: list[Layer], X: np.ndarray | csr_array) -> np.ndarray:
     """Compute a network's outputs.
 
     Parameters
     ----------
     layers : list of Layer
         From input to output.
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or csr_array of shape (n_samples, n_features)
         Data.
 
     Returns
@@ -152,12 +154,13 @@ def forward(layers: list[Layer], X: np.ndarray) -> np.ndarray:
         Outputs of the last layer, in the type of the weights.
     """
     dtype = layers[0].weights.dtype
-    X = np.asarray(X, dtype=dtype)
+    X = X.astype(dtype, copy=False) if issparse(X) else np.asarray(X, dtype=dtype)
     widths = [layer.weights.shape[1] for layer in layers]
-    outputs = np.empty((len(X), widths[-1]), dtype)
-    n_rows = min(len(X), CHUNK_ROWS)
+    n_samples = X.shape[0]
+    outputs = np.empty((n_samples, widths[-1]), dtype)
+    n_rows = min(n_samples, CHUNK_ROWS)
     buffers = [np.empty((n_rows, width), dtype) for width in widths]
-    for start in range(0, len(X), CHUNK_ROWS):
+    for start in range(0, n_samples, CHUNK_ROWS):
         chunk = slice(start, start + CHUNK_ROWS)
         outputs[chunk] = _forward_chunk(layers, X[chunk], buffers)
     return outputs
@@ -165,7 +168,7 @@ def forward(layers: list[Layer], X: np.ndarray) -> np.ndarray:
 
 def _forward_chunk(layers, X, buffers):
     for (weights, biases, activation), buffer in zip(layers, buffers, strict=True):
-        X = np.matmul(X, weights, out=buffer[: len(X)])
+        X = multiply(X, weights, out=buffer[: X.shape[0]])
         X += biases
         if activation in _ACTIVATIONS:
             X = _ACTIVATIONS[activation](X)
