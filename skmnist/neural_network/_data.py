@@ -24,10 +24,11 @@ MatrixLike: TypeAlias = ArrayLike | sparray | spmatrix
 # Other types are converted to the first, as in MLPClassifier.
 DTYPES = (np.float64, np.float32)
 
-# Bytes of dense rows that sparse data may become at once. Training data that take no
-# more are made dense as a whole. Other data stay sparse, and some rows at a time are
-# made dense.
+# Sparse training data that take no more bytes than the first number are made dense as a
+# whole. Other data stay sparse, and as many rows as take the second number are made
+# dense at a time.
 DENSE_BYTES = 2**26
+CHUNK_BYTES = 2**25
 
 # Below this part of nonzero values, SciPy's sparse product takes less time than a dense
 # one; measured with two cores for the latter.
@@ -152,7 +153,7 @@ def dense_if_small(X):
     """
     if not issparse(X):
         return X
-    if X.shape[0] <= dense_rows(X):
+    if X.shape[0] * X.shape[1] * X.dtype.itemsize <= DENSE_BYTES:
         return X.toarray()
     if not X.has_canonical_format or not X.data.all():
         # A copy: the caller's data stay as they are.
@@ -175,10 +176,11 @@ def dense_rows(X, multiple=1):
     Returns
     -------
     n_rows : int
-        As many rows as take `DENSE_BYTES`, and at least `multiple`.
+        As many rows as take `CHUNK_BYTES`, or as there are; and at least `multiple`.
     """
-    fitting = DENSE_BYTES // (X.shape[1] * X.dtype.itemsize)
-    return max(1, fitting // multiple) * multiple
+    fitting = CHUNK_BYTES // (X.shape[1] * X.dtype.itemsize)
+    needed = -(-X.shape[0] // multiple)
+    return min(needed, max(1, fitting // multiple)) * multiple
 
 
 def multiply(X, weights, out):
