@@ -4,14 +4,14 @@
 
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, sparray, spmatrix
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, get_tags
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
@@ -30,6 +30,8 @@ from ._distortions import (
     displacement_fields,
     largest_affine,
 )
+
+MatrixLike: TypeAlias = ArrayLike | sparray | spmatrix
 
 DTYPES = (np.float64, np.float32)
 
@@ -137,12 +139,12 @@ default="affine+elastic"
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=False)
-    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> Self:
+    def fit(self, X: MatrixLike, y: ArrayLike, **params: Any) -> Self:
         """Fit the classifier and draw the views.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Images, row by row.
         y : array-like of shape (n_samples,)
             Their classes.
@@ -157,7 +159,7 @@ default="affine+elastic"
         """
         if get_config()["enable_metadata_routing"]:
             params = process_routing(self, "fit", **params).estimator.fit
-        X, y = validate_data(self, X, y, dtype=DTYPES)
+        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=DTYPES)
         described = describe_augmentation(
             self.augmentation, self.image_shape, self.n_features_in_
         )
@@ -170,12 +172,12 @@ default="affine+elastic"
         self.classes_ = self.estimator_.classes_
         return self
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.floating]:
+    def predict_proba(self, X: MatrixLike) -> NDArray[np.floating]:
         """Predict the probability of each class: the mean over the views.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Images, row by row.
 
         Returns
@@ -184,19 +186,19 @@ default="affine+elastic"
             Each row sums to one. The columns have the order of `classes_`.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=DTYPES, reset=False)
+        X = validate_data(self, X, accept_sparse="csr", dtype=DTYPES, reset=False)
         total = self.estimator_.predict_proba(X)
         for view in self.views_:
             seen = X @ view.astype(X.dtype, copy=False)
             total = total + self.estimator_.predict_proba(seen)
         return total / (1 + len(self.views_))
 
-    def predict(self, X: ArrayLike) -> NDArray[Any]:
+    def predict(self, X: MatrixLike) -> NDArray[Any]:
         """Predict the class with the highest mean probability.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Images, row by row.
 
         Returns
@@ -206,6 +208,11 @@ default="affine+elastic"
         """
         probabilities = self.predict_proba(X)
         return self.classes_[np.argmax(probabilities, axis=1)]
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = get_tags(self.estimator).input_tags.sparse
+        return tags
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return which arguments of `fit` go to the classifier.

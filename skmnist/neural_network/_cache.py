@@ -11,6 +11,7 @@ from numbers import Integral
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import issparse
 
 from .._io import (
     ModelFileError,
@@ -137,7 +138,7 @@ def fit_key(parts, arrays, n_threads):
     ----------
     parts : dict
         Plain data, see `skmnist._io.to_json`.
-    arrays : list of ndarray or None
+    arrays : list of ndarray, csr_array or None
         The data. Their content counts, not their order in memory.
     n_threads : int
         Number of threads of the fit: another number adds in another order, and the
@@ -170,7 +171,14 @@ def fit_key(parts, arrays, n_threads):
 
 
 def digest(array):
-    """Return a digest of an array's type, shape and content."""
+    """Return a digest of an array's type, shape and content.
+
+    A sparse array names each place once, in order, and no zeros.
+    """
+    if issparse(array):
+        places = [part.astype(np.int64) for part in (array.indptr, array.indices)]
+        parts = [digest(part) for part in (*places, array.data)]
+        return hashlib.sha256(f"csr{array.shape}{parts}".encode()).hexdigest()
     array = np.ascontiguousarray(array)
     hashed = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     hashed.update(array.view(np.uint8).reshape(-1) if array.size else b"")

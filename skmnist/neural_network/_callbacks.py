@@ -186,6 +186,8 @@ class ValidationEarlyStopping(keras.callbacks.Callback):
         if decision.best_epoch != self.best_epoch_:
             self.best_epoch_ = decision.best_epoch
             if self.restore_best_weights:
+                # Free the earlier copy first: the weights can be most of the memory.
+                self._best_weights = None
                 self._best_weights = self.model.get_weights()
         if decision.reason is not None:
             self.stop_reason_ = decision.reason

@@ -26,8 +26,10 @@ import joblib
 import keras
 import numpy as np
 import tensorflow as tf
+from scipy.sparse import issparse
 
-from ._tensors import as_tensor, empty_variables
+from ._data import dense_rows
+from ._tensors import aligned_empty, as_tensor, empty_variables
 from ._traced import Programs, dtype_of, flat_layout, mixes_rows, state_of
 
 # An engine holds two or three programs and no weights: about 8 MB, freed with it.
@@ -47,6 +49,32 @@ EVALUATION_ROWS = 8192
 
 _engines = OrderedDict()
 _engines_lock = threading.Lock()
+
+
+def shape_of(x, batch_size):
+    """Return the shape of the tensors that a program of XLA trains on.
+
+    Parameters
+    ----------
+    x : ndarray or csr_array of shape (n_samples, n_features)
+        Training data.
+    batch_size : int
+        Rows per update.
+
+    Returns
+    -------
+    shape : (int, int)
+        Number of rows, and rows per update. Of sparse data, as many rows as are dense
+        at once.
+    """
+    return dense_rows(x, batch_size) if issparse(x) else x.shape[0], batch_size
+
+
+def tensor_rows(network, x, y, sample_weight=None, batch_size=1):
+    """Return rows for the programs: `TensorRows`, or `ChunkedRows` of sparse data."""
+    if issparse(x):
+        return ChunkedRows(network, x, y, sample_weight, batch_size)
+    return TensorRows(network, x, y, sample_weight)
 
 
 class TensorRows:
@@ -84,6 +112,76 @@ class TensorRows:
             yield tuple(tensor[start : start + n_rows] for tensor in self.data)
 
 
+class ChunkedRows:
+    """Sparse rows, of which one chunk at a time is dense.
+
+    All chunks share the memory of the first one: a chunk is over when the next begins.
+
+    Parameters
+    ----------
+    network : EpochNetwork
+        The network they are for.
+    x : csr_array of shape (n_samples, n_features)
+        Data.
+    y : array-like of shape (n_samples,) or (n_samples, 1)
+        Class numbers.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows.
+    batch_size : int, default=1
+        The number of rows in a chunk is a multiple of this.
+    """
+
+    def __init__(self, network, x, y, sample_weight=None, batch_size=1):
+        dtype = dtype_of(network)
+        self.weighted = sample_weight is not None
+        self._x = x.astype(dtype, copy=False)
+        self._y = np.asarray(y).reshape(-1).astype(np.int32)
+        weights = sample_weight if self.weighted else np.ones(len(self._y))
+        self._weights = np.asarray(weights, dtype)
+        n_dense = dense_rows(self._x, batch_size)
+        self._dense = aligned_empty((n_dense, x.shape[1]), dtype)
+        self._dense[:] = 0
+
+    def __len__(self):
+        return len(self._y)
+
+    @property
+    def n_dense(self):
+        """Number of rows in a chunk."""
+        return len(self._dense)
+
+    def chunk(self, numbers):
+        """Return rows as tensors, filled up to `n_dense` with rows of any content.
+
+        Parameters
+        ----------
+        numbers : slice, or ndarray of int
+            At most `n_dense` row numbers.
+
+        Returns
+        -------
+        x, y, weights : tensor
+            The rows.
+        """
+        found = self._x[numbers]
+        found.toarray(out=self._dense[: found.shape[0]])
+        missing = self.n_dense - found.shape[0]
+        # A new tensor for each chunk: of an old one, a GPU may keep a copy.
+        return (
+            as_tensor(self._dense, self._dense.dtype),
+            tf.convert_to_tensor(np.pad(self._y[numbers], (0, missing))),
+            tf.convert_to_tensor(np.pad(self._weights[numbers], (0, missing))),
+        )
+
+    def parts(self, n_rows):
+        """Yield the rows in parts of at most `n_rows`."""
+        n_rows = min(n_rows, self.n_dense)
+        for start in range(0, len(self), n_rows):
+            part = slice(start, min(start + n_rows, len(self)))
+            tensors = self.chunk(part)
+            yield tuple(tensor[: part.stop - start] for tensor in tensors)
+
+
 class Engine:
     """The programs of one architecture.
 
@@ -110,15 +208,21 @@ class Engine:
         self._programs = {}
         self._lock = threading.Lock()
 
-    def prepare(self):
+    def prepare(self, in_chunks=False):
         """Make the program for training, unless it is there already.
+
+        Parameters
+        ----------
+        in_chunks : bool, default=False
+            Whether it trains on `ChunkedRows`.
 
         Raises
         ------
         Exception
             Anything that the optimizer raises in a program.
         """
-        self._program("any_epoch" if self.shape is None else "static_epoch")
+        static = "static_chunk" if in_chunks else "static_epoch"
+        self._program("any_epoch" if self.shape is None else static)
 
     def vectors(self):
         """Return new vectors for one training; see `FlatLayout`.
@@ -144,7 +248,7 @@ class Engine:
             The network, with a built optimizer. It is trained in place.
         vectors : list of tf.Variable
             From `vectors`, made for this training.
-        rows : TensorRows
+        rows : TensorRows or ChunkedRows
             Training data.
         order : ndarray of int32 of shape (n_samples,)
             Row numbers in the order to visit.
@@ -156,6 +260,16 @@ class Engine:
         logs : dict of str to float
             ``accuracy`` and ``loss``, averaged over the rows while the weights change.
         """
+        if isinstance(rows, ChunkedRows):
+            sums = self._train_in_chunks(network, vectors, rows, order, batch_size)
+        else:
+            sums = self._train_at_once(network, vectors, rows, order, batch_size)
+        loss = sum(float(loss) for loss, _ in sums)
+        hits = sum(int(hits) for _, hits in sums)
+        # Names and order as in the history of Keras' own loop.
+        return {"accuracy": hits / len(rows), "loss": loss / len(rows)}
+
+    def _train_at_once(self, network, vectors, rows, order, batch_size):
         data = _variables(network), vectors, *rows.data
         sums = []
         if self.shape is not None and self._n_visited(len(order), batch_size):
@@ -170,10 +284,29 @@ class Engine:
         if len(order):
             program = self._program("any_epoch")
             sums.append(program(*data, order, np.int32(batch_size)))
-        loss = sum(float(loss) for loss, _ in sums)
-        hits = sum(int(hits) for _, hits in sums)
-        # Names and order as in the history of Keras' own loop.
-        return {"accuracy": hits / len(rows), "loss": loss / len(rows)}
+        return sums
+
+    def _train_in_chunks(self, network, vectors, rows, order, batch_size):
+        state = _variables(network), vectors
+        sums = []
+        for start in range(0, len(order), rows.n_dense):
+            numbers = order[start : start + rows.n_dense]
+            data = *state, *rows.chunk(numbers)
+            rest = np.arange(len(numbers), dtype=np.int32)
+            n_visited = min(self._n_visited(len(rest), batch_size), len(rest))
+            if self.shape is not None and n_visited:
+                try:
+                    program = self._program("static_chunk")
+                    n_rows = np.int32(n_visited)
+                    sums.append(_as_numbers(program(*data, n_rows, batch_size)))
+                    rest = rest[n_visited:]
+                except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+                    # As for a whole epoch: XLA refuses before anything has run.
+                    self.shape = None
+            if len(rest):
+                program = self._program("any_epoch")
+                sums.append(_as_numbers(program(*data, rest, np.int32(batch_size))))
+        return sums
 
     def _n_visited(self, n_rows, batch_size):
         """Return the number of rows in the whole batches that XLA's program trains."""
@@ -222,7 +355,8 @@ class Engine:
         """Trace a program with the layers of a network that nobody else has."""
         network = keras.Sequential.from_config(self.config)
         programs = Programs(network, self.optimizer, self.loss, self.weighted)
-        n_rows, batch_size = self.shape if name == "static_epoch" else (None, None)
+        static = name.startswith("static")
+        n_rows, batch_size = self.shape if static else (None, None)
         n_visited = n_rows and self._n_visited(n_rows, batch_size)
         data = [
             tf.TensorSpec([n_rows, network.inputs[0].shape[-1]], dtype_of(network)),
@@ -233,6 +367,8 @@ class Engine:
             tf.TensorSpec([n_visited], tf.int32),
             batch_size or tf.TensorSpec([], tf.int32),
         ]
+        if name == "static_chunk":
+            rest[0] = tf.TensorSpec([], tf.int32)
         variables = [v.value for v in programs.variables]
         vectors = self.vectors()
         arguments = [variables, vectors, *data, *rest]
@@ -346,6 +482,11 @@ def _engine_key(network, weighted, shape):
         "rows": [weighted, shape],
     }
     return json.dumps(described, sort_keys=True, default=str)
+
+
+def _as_numbers(sums):
+    """Return the results of a program as numbers, when it has ended."""
+    return [tensor.numpy() for tensor in sums]
 
 
 def _without(config, *names):

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.random import SeedSequence
 from numpy.typing import ArrayLike
-from scipy.sparse import sparray, spmatrix
+from scipy.sparse import csr_array, issparse, sparray, spmatrix, vstack
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
@@ -24,27 +24,39 @@ MatrixLike: TypeAlias = ArrayLike | sparray | spmatrix
 # Other types are converted to the first, as in MLPClassifier.
 DTYPES = (np.float64, np.float32)
 
+# Sparse training data that take no more bytes than the first number are made dense as a
+# whole. Other data stay sparse, and as many rows as take the second number are made
+# dense at a time.
+DENSE_BYTES = 2**26
+CHUNK_BYTES = 2**25
+
+# Below this part of nonzero values, SciPy's sparse product takes less time than a dense
+# one; measured with two cores for the latter.
+SPARSE_PRODUCT = 1 / 64
+
 
 class Rows(NamedTuple):
     """Checked rows: data, class numbers, and weights if there are any.
 
     Attributes
     ----------
-    X : ndarray of shape (n_samples, n_features)
-        Data, float32 or float64.
+    X : ndarray or csr_array of shape (n_samples, n_features)
+        Data, float32 or float64. A sparse array names each place once, and no zeros.
     y : ndarray of int32 of shape (n_samples,)
         Class numbers.
     sample_weight : ndarray of shape (n_samples,) or None
         Positive weights.
     """
 
-    X: np.ndarray
+    X: np.ndarray | csr_array
     y: np.ndarray
     sample_weight: np.ndarray | None
 
     def take(self, indices):
         """Return some of the rows, copied to memory that tensors can share."""
         weights = None if self.sample_weight is None else self.sample_weight[indices]
+        if issparse(self.X):
+            return Rows(self.X[indices], self.y[indices], weights)
         X = aligned_empty((len(indices), *self.X.shape[1:]), self.X.dtype)
         # "clip" lets NumPy write into the array itself; no index is out of range.
         np.take(self.X, indices, axis=0, out=X, mode="clip")
@@ -56,7 +68,11 @@ class Rows(NamedTuple):
         if self.sample_weight is not None or other.sample_weight is not None:
             weights = np.concatenate([self._weights(), other._weights()])
             weights = weights.astype(self.X.dtype, copy=False)
-        X = np.concatenate([self.X, other.X.astype(self.X.dtype, copy=False)])
+        parts = [self.X, other.X.astype(self.X.dtype, copy=False)]
+        if any(map(issparse, parts)):
+            X = vstack([csr_array(part) for part in parts], format="csr")
+        else:
+            X = np.concatenate(parts)
         return Rows(X, np.concatenate([self.y, other.y]), weights)
 
     def _weights(self):
@@ -107,19 +123,102 @@ def check_data(estimator, X, *, reset=False, **options):
 
     Returns
     -------
-    X : ndarray, or with y (ndarray, ndarray)
-        float32 or float64, not sparse.
+    X : ndarray or csr_array, or with y (ndarray or csr_array, ndarray)
+        float32 or float64.
     """
     checked = validate_data(
         estimator, X, accept_sparse="csr", dtype=DTYPES, reset=reset, **options
     )
     if isinstance(checked, tuple):
-        return _dense(checked[0]), checked[1]
-    return _dense(checked)
+        return _as_array(checked[0]), checked[1]
+    return _as_array(checked)
 
 
-def _dense(X):
-    return X if isinstance(X, np.ndarray) else X.toarray()
+def _as_array(X):
+    return csr_array(X) if issparse(X) else X
+
+
+def dense_if_small(X):
+    """Return data for training: dense, or sparse in a form that has no duplicates.
+
+    Parameters
+    ----------
+    X : ndarray or csr_array of shape (n_samples, n_features)
+        Data.
+
+    Returns
+    -------
+    X : ndarray or csr_array of shape (n_samples, n_features)
+        A dense array if it takes at most `DENSE_BYTES`.
+    """
+    if not issparse(X):
+        return X
+    if X.shape[0] * X.shape[1] * X.dtype.itemsize <= DENSE_BYTES:
+        return X.toarray()
+    if not X.has_canonical_format or not X.data.all():
+        # A copy: the caller's data stay as they are.
+        X = X.copy()
+        X.sum_duplicates()
+        X.eliminate_zeros()
+    return X
+
+
+def dense_rows(X, multiple=1):
+    """Return how many rows of sparse data may be dense at once.
+
+    Parameters
+    ----------
+    X : csr_array of shape (n_samples, n_features)
+        Data.
+    multiple : int, default=1
+        The number is a multiple of this.
+
+    Returns
+    -------
+    n_rows : int
+        As many rows as take `CHUNK_BYTES`, or as there are; and at least `multiple`.
+    """
+    fitting = CHUNK_BYTES // (X.shape[1] * X.dtype.itemsize)
+    needed = -(-X.shape[0] // multiple)
+    return min(needed, max(1, fitting // multiple)) * multiple
+
+
+def multiply(X, weights, out):
+    """Multiply data with weights.
+
+    Parameters
+    ----------
+    X : ndarray or csr_array of shape (n_samples, n_features)
+        Data.
+    weights : ndarray of shape (n_features, n_out)
+        Weights.
+    out : ndarray of shape (n_samples, n_out)
+        The array for the product.
+
+    Returns
+    -------
+    out : ndarray of shape (n_samples, n_out)
+        The same array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy.sparse import csr_array
+    >>> from skmnist.neural_network._data import multiply
+    >>> X = np.array([[0.0, 2.0]])
+    >>> multiply(csr_array(X), np.array([[1.0], [3.0]]), np.empty((1, 1)))
+    array([[6.]])
+    """
+    if not issparse(X):
+        return np.matmul(X, weights, out=out)
+    if X.nnz < SPARSE_PRODUCT * X.shape[0] * X.shape[1]:
+        out[:] = X @ weights
+        return out
+    n_rows = dense_rows(X)
+    for start in range(0, X.shape[0], n_rows):
+        part = slice(start, start + n_rows)
+        np.matmul(X[part].toarray(), weights, out=out[part])
+    return out
 
 
 def check_training(estimator, X, y, sample_weight, classes=None, *, reset):
@@ -210,6 +309,7 @@ def check_validation(estimator, X_val, y_val, sample_weight_val, weights=None):
 
 def _make_rows(estimator, X, y, sample_weight):
     """Encode labels, check weights, and leave out the rows of weight zero."""
+    X = dense_if_small(X)
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
     rows = Rows(X, encode_labels(y, estimator.classes_), sample_weight)
@@ -312,7 +412,9 @@ def center_and_scale(rows: Rows) -> tuple[np.ndarray, np.ndarray]:
     center, scale : ndarray of shape (n_features,)
         The scale of a constant feature is 1.
     """
-    scaler = StandardScaler().fit(rows.X, sample_weight=rows.sample_weight)
+    # Of sparse data, scikit-learn finds the means too if it is not to subtract them.
+    scaler = StandardScaler(with_mean=not issparse(rows.X))
+    scaler.fit(rows.X, sample_weight=rows.sample_weight)
     return scaler.mean_, scaler.scale_
 
 

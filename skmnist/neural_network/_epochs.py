@@ -7,8 +7,10 @@ import warnings
 
 import keras
 import numpy as np
+from scipy.sparse import issparse
 
-from ._compiled import EVALUATION_ROWS, TensorRows, engine_for
+from ._compiled import EVALUATION_ROWS, engine_for, shape_of, tensor_rows
+from ._data import dense_rows
 from ._network import plain_network
 
 
@@ -97,6 +99,7 @@ class EpochNetwork(keras.Sequential):
         epochs,
         initial_epoch=0,
         row_weight=None,
+        sparse_x=None,
         validation_data=None,
         callbacks=None,
         verbose=0,
@@ -126,8 +129,10 @@ class EpochNetwork(keras.Sequential):
             Number of the first epoch.
         row_weight : ndarray of shape (n_samples,), default=None
             Weights of the rows, which Keras calls ``sample_weight``.
+        sparse_x : csr_array of shape (n_samples, n_features), default=None
+            Training data, in place of `x`. Some rows at a time are made dense.
         validation_data : tuple of (x, y) or (x, y, sample_weight), default=None
-            Data to evaluate the network on after each epoch.
+            Data to evaluate the network on after each epoch; `x` may be sparse.
         callbacks : list of keras.callbacks.Callback, default=None
             Keras callbacks.
         verbose : int, default=0
@@ -146,23 +151,25 @@ class EpochNetwork(keras.Sequential):
         """
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
-        shape = (len(y), batch_size) if compiled else None
+        x = x if sparse_x is None else sparse_x
+        shape = shape_of(x, batch_size) if compiled else None
         own_loop |= any(_wants_batches(callback) for callback in callbacks or ())
-        engine = None if own_loop else self._engine(row_weight is not None, shape)
+        weighted = row_weight is not None
+        engine = None if own_loop else self._engine(weighted, shape, issparse(x))
         if engine is None:
             return super().fit(
                 _OrderedBatches(x, y, row_weight, order, batch_size, initial_epoch),
                 epochs=epochs,
                 initial_epoch=initial_epoch,
-                validation_data=validation_data,
+                validation_data=validation_data and _for_own_loop(*validation_data),
                 validation_batch_size=EVALUATION_ROWS,
                 callbacks=callbacks,
                 verbose=verbose,
                 shuffle=False,
             )
-        rows = TensorRows(self, x, y, row_weight)
+        rows = tensor_rows(self, x, y, row_weight, batch_size)
         vectors = engine.vectors()
-        held_out = validation_data and TensorRows(self, *validation_data)
+        held_out = validation_data and tensor_rows(self, *validation_data)
         callbacks = self._callback_list(callbacks, verbose, epochs)
         self.stop_training = False
         logs = {}
@@ -193,11 +200,11 @@ class EpochNetwork(keras.Sequential):
             steps=1,
         )
 
-    def _engine(self, weighted, shape):
+    def _engine(self, weighted, shape, in_chunks):
         """Return the engine for this network; None if it cannot be a program."""
         try:
             engine = engine_for(self, weighted, shape)
-            engine.prepare()
+            engine.prepare(in_chunks)
         except Exception as error:  # a user's optimizer may raise anything
             warnings.warn(
                 "An epoch of this network cannot be one program. Keras' own loop "
@@ -246,19 +253,29 @@ class _OrderedBatches(keras.utils.PyDataset):
         self.order = order
         self.batch_size = batch_size
         self.epoch = initial_epoch - 1
-        self.rows = order(initial_epoch, len(x))
+        self.rows = order(initial_epoch, len(y))
 
     def __len__(self):
         return -(-len(self.rows) // self.batch_size)
 
     def __getitem__(self, i):
         batch = self.rows[i * self.batch_size : (i + 1) * self.batch_size]
-        return tuple(array[batch] for array in self.arrays)
+        x, *rest = (array[batch] for array in self.arrays)
+        return x.toarray() if issparse(x) else x, *rest
 
     def on_epoch_begin(self):
         # Keras calls this before the first epoch, too.
         self.epoch += 1
         self.rows = self.order(self.epoch, len(self.rows))
+
+
+def _for_own_loop(x, y, sample_weight=None):
+    """Return validation data as Keras' own loop takes them."""
+    if not issparse(x):
+        return x, y, sample_weight
+    order = EpochOrder(None, shuffle=False)
+    n_rows = min(EVALUATION_ROWS, dense_rows(x))
+    return _OrderedBatches(x, y, sample_weight, order, n_rows, 0)
 
 
 def _wants_batches(callback):

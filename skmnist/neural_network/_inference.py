@@ -9,7 +9,7 @@ works where TensorFlow is not installed.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from scipy.special import erf, expit
 
 from .._archive import read_archive
 from .._io import ModelFileError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Array: TypeAlias = NDArray[np.floating]
 
@@ -358,14 +361,14 @@ def scaling(centre: Array, scale: Array, factor: Array | None = None):
 # ---- outputs -----------------------------------------------------------------------
 
 
-def forward(layers: list[Layer], X: np.ndarray) -> np.ndarray:
+def forward(layers: list[Layer], X: "np.ndarray | csr_array") -> np.ndarray:
     """Compute a network's outputs.
 
     Parameters
     ----------
     layers : list of Layer
         From input to output.
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or csr_array of shape (n_samples, n_features)
         Data.
 
     Returns
@@ -373,21 +376,30 @@ def forward(layers: list[Layer], X: np.ndarray) -> np.ndarray:
     outputs : ndarray of shape (n_samples, n_outputs)
         Outputs of the last layer, in the type of the weights.
     """
-    dtype = layers[0].weights.dtype
-    X = np.asarray(X, dtype=dtype)
+    dtype, multiply = layers[0].weights.dtype, np.matmul
+    if hasattr(X, "indptr"):
+        # Not at import: it brings scikit-learn, which whoever has sparse rows has.
+        from ._data import multiply
+
+        X = X.astype(dtype, copy=False)
+    else:
+        X = np.asarray(X, dtype=dtype)
     widths = [layer.weights.shape[1] for layer in layers]
-    outputs = np.empty((len(X), widths[-1]), dtype)
-    n_rows = min(len(X), CHUNK_ROWS)
+    n_samples = X.shape[0]
+    outputs = np.empty((n_samples, widths[-1]), dtype)
+    n_rows = min(n_samples, CHUNK_ROWS)
     buffers = [np.empty((n_rows, width), dtype) for width in widths]
-    for start in range(0, len(X), CHUNK_ROWS):
+    for start in range(0, n_samples, CHUNK_ROWS):
         chunk = slice(start, start + CHUNK_ROWS)
-        outputs[chunk] = _forward_chunk(layers, X[chunk], buffers)
+        outputs[chunk] = _forward_chunk(layers, X[chunk], buffers, multiply)
     return outputs
 
 
-def _forward_chunk(layers, X, buffers):
+def _forward_chunk(layers, X, buffers, multiply):
     for (weights, biases, activation), buffer in zip(layers, buffers, strict=True):
-        X = np.matmul(X, weights, out=buffer[: len(X)])
+        X = multiply(X, weights, out=buffer[: X.shape[0]])
+        # The next layers have dense rows.
+        multiply = np.matmul
         X += biases
         if callable(activation):
             X = np.asarray(activation(X))

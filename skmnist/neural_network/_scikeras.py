@@ -14,6 +14,7 @@ from functools import partial
 import keras
 import numpy as np
 from scikeras.wrappers import KerasClassifier
+from scipy.sparse import issparse
 from sklearn import config_context
 
 from . import backend_needed
@@ -290,14 +291,18 @@ def train_wrapper(  # noqa: PLR0913
     n_weights = wrapper.model_.count_params()
     # More rows than there are make the same updates, and would have to be filled up.
     batch_size = min(batch_size, len(rows.y))
+    X = rows.X.astype(wrapper.X_dtype_, copy=False)
     wrapper.callbacks = wrapper._fit_callbacks = callbacks
     try:
         # The data are checked already; scikeras would check them twice more.
         with config_context(assume_finite=True):
             # Weights go straight to the network: scikeras would round them to float32.
+            # scikeras would round sparse rows, too. In their place it gets zeros that
+            # take no memory.
             wrapper._fit(
-                rows.X.astype(wrapper.X_dtype_, copy=False),
+                np.broadcast_to(X.dtype.type(0), X.shape) if issparse(X) else X,
                 rows.y,
+                sparse_x=X if issparse(X) else None,
                 sample_weight=None,
                 row_weight=rows.sample_weight,
                 warm_start=True,

@@ -452,7 +452,7 @@ def fitted_to(params: Mapping[str, Any], X: np.ndarray) -> dict[str, Any]:
     ----------
     params : dict
         All parameters of a `KerasMLPClassifier`.
-    X : ndarray of shape (n_samples, n_features)
+    X : ndarray or csr_array of shape (n_samples, n_features)
         Training data.
 
     Returns
@@ -460,7 +460,7 @@ def fitted_to(params: Mapping[str, Any], X: np.ndarray) -> dict[str, Any]:
     params : dict
         A copy. `depth` and `early_stopping` stay as they are.
     """
-    found = with_numbers(params, len(X))
+    found = with_numbers(params, X.shape[0])
     if is_auto(found["input_scaling"]):
         found["input_scaling"] = None if _within_one(X) else "learned"
     return found

@@ -183,6 +183,26 @@ class Programs:
 
         return self._loop(variables, vectors, in_range, body)
 
+    def static_chunk(self, variables, vectors, x, y, weights, n_rows, batch_size):
+        """Train on the first rows of a chunk, one after the other, compiled by XLA.
+
+        XLA knows the size of a chunk and the batch size, but not the number of rows. If
+        that is no multiple of the batch size, the rest of the last batch does not
+        count.
+        """
+        places = tf.range(batch_size)
+
+        def body(start, loss, hits):
+            counts = None if mixes_rows(self.network) else places < n_rows - start
+            batch = start + places
+            batch_loss, batch_hits = self._update(x, y, weights, batch, counts)
+            return start + batch_size, loss + batch_loss, hits + batch_hits
+
+        def in_range(start, *_):
+            return start < n_rows
+
+        return self._loop(variables, vectors, in_range, body)
+
     def evaluation(self, variables, x, y, weights):
         """Return the sum of losses, the sum of weights, and the number of hits."""
         with standing_in(self.variables, variables):
