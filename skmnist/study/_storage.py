@@ -29,13 +29,14 @@ HEADER, ROWS = "study.json", "results.csv"
 STAGES, SUMMARY = "stages.json", "summary.json"
 LOCK = ".lock"
 LOOKS = 5
-# The results of a study do not depend on these: where its fits run, how many run at
-# once, the time limit, the folder of the data, and the note about them.
+# The search does not depend on these: where its fits run, how many run at once, the
+# time limit, whether baselines follow, the folder of the data, and the note about them.
 MAY_DIFFER = (
     "config.n_jobs",
     "config.backend",
     "config.scheduler",
     "config.time_budget",
+    "config.baselines",
     "config.data",
     "data.note",
 )

@@ -16,6 +16,7 @@ from skmnist.study import PRESETS, read_study
 
 SKMNIST = [sys.executable, "-m", "skmnist"]
 QUICK_STUDY = ["study", "--dataset", "digits", "--preset", "quick", "--epochs", "2"]
+QUICK_STUDY += ["--no-baselines"]
 HEAVY = {"numpy", "sklearn", "keras", "tensorflow", "rich"}
 
 

@@ -63,7 +63,9 @@ def tiny_preset():
 
 @pytest.fixture(scope="module")
 def config():
-    return StudyConfig(dataset="digits", preset="tiny", epochs=3, seed=1)
+    return StudyConfig(
+        dataset="digits", preset="tiny", epochs=3, seed=1, baselines=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +183,8 @@ def test_the_table_has_the_number_of_layers_in_place_of_auto(tmp_path, monkeypat
     shapes = {"depth": ["auto"], "widths": [(8,), (8, 6, 4)]}
     stages = [Stage("shape", shapes), Stage("batch_size", {"batch_size": [64]})]
     monkeypatch.setitem(PRESETS, "shapes", lambda: stages)
-    run_study(StudyConfig(dataset="digits", preset="shapes", epochs=1), tmp_path / "s")
+    config = StudyConfig(dataset="digits", preset="shapes", epochs=1, baselines=False)
+    run_study(config, tmp_path / "s")
     study = read_study(tmp_path / "s")
     depths = [row.params["depth"] for row in study.rows]
     assert depths[:2] == [1, 3] and set(depths[2:]) < {1, 3}
@@ -211,7 +214,8 @@ def test_holdout_never_shows_the_test_set_to_the_search(config, tmp_path, monkey
 
 
 def test_report_protocol_judges_by_the_test_set(tmp_path):
-    config = StudyConfig(dataset="digits", preset="tiny", protocol="report", epochs=3)
+    judged = {"protocol": "report", "baselines": False}
+    config = StudyConfig(dataset="digits", preset="tiny", epochs=3, **judged)
     study = run_study(config, tmp_path / "study")
     # The last stage's winner is trained on the training data and judged by the
     # test data with the same seed, and so is the final model.
