@@ -36,7 +36,7 @@ from ._artifacts import (
     predict_test_set,
     write_predictions,
 )
-from ._baselines import NOT_WANTED, Fitted, fit_baselines
+from ._baselines import NOT_WANTED, Fitted, fit_baselines, read_baselines
 from ._columns import (
     PARAMETERS,
     RECORDED,
@@ -194,6 +194,8 @@ def run_study(
     header = _header(config, data, threads)
     if going_on:
         check_same(out, header)
+        # A damaged file is an error now, and not after hours.
+        read_baselines(out, header.data.n_test)
     listeners = _Listeners(on_data, on_stage, on_baseline, callbacks)
     with hold_folder(out) as held:
         if not going_on:
