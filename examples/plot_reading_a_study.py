@@ -14,7 +14,8 @@ folder: the candidates, the winner of each stage with the reason, and the cost.
 #
 # .. code-block:: console
 #
-#    $ skmnist study --dataset digits --preset quick --epochs 3 --no-baselines --out my-study
+#    $ skmnist study --dataset digits --preset quick --epochs 3 --no-baselines \
+#          --out my-study
 import tempfile
 from pathlib import Path
 

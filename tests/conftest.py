@@ -127,9 +127,7 @@ def make_baselines_small(patch):
         "KerasMLPClassifier()": lambda seed: KerasMLPClassifier(
             widths=8, epochs=2, random_state=seed
         ),
-        "MLPClassifier()": lambda seed: MLPClassifier(
-            8, max_iter=2, random_state=seed
-        ),
+        "MLPClassifier()": lambda seed: MLPClassifier(8, max_iter=2, random_state=seed),
     }
     patch.setattr(_baselines, "BASELINES", small)
 

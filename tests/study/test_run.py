@@ -27,6 +27,7 @@ from skmnist.neural_network._spec import advice_on_epochs
 from skmnist.reporting._text import describe_final
 from skmnist.study import PRESETS
 from skmnist.study._artifacts import FitCurve, InspectedFit
+from skmnist.study._baselines import FILE as BASELINES, NO_TIME, NOT_WANTED
 from skmnist.study._columns import Candidate, read_csv, write_csv
 from skmnist.study._config import JUDGING_PART, StudyConfig
 from skmnist.study._run import (
@@ -274,17 +275,51 @@ def test_a_study_out_of_time_ends_with_the_stages_done(config, tmp_path, monkeyp
         late = SimpleNamespace(time=lambda: float("inf"))
         monkeypatch.setattr("skmnist.model_selection._evaluation.time", late)
 
-    timed = replace(config, time_budget=1000.0)
+    timed = replace(config, time_budget=1000.0, baselines=True)
     with pytest.warns(ConvergenceWarning, match="0 of 2 fits are done in stage"):
         study = run_study(timed, tmp_path / "study", on_stage=time_is_over)
     assert study.summary.not_tried == ["batch"]
     assert [stage.name for stage in study.stages] == ["width"]
     assert describe_final(study.summary).endswith("not tried for want of time: batch")
+    assert (study.summary.verdict.left_out, study.summary.verdict.baselines) == (
+        NO_TIME,
+        [],
+    )
     # With more time the same study goes on.
     monkeypatch.undo()
-    whole = run_study(replace(config, time_budget=2000.0), tmp_path / "study")
+    timed = replace(config, time_budget=2000.0)
+    whole = run_study(timed, tmp_path / "study")
     assert whole.summary.not_tried == []
     assert len(whole.stages) == 2
+
+
+def test_a_study_that_goes_on_fits_no_baseline_twice(
+    finished, config, tmp_path, small_baselines
+):
+    out = shutil.copytree(finished[0], tmp_path / "study")
+    judged, fitted = replace(config, baselines=True), []
+    before = finished[1].summary.verdict
+    assert (before.baselines, before.left_out) == ([], NOT_WANTED)
+    first = run_study(judged, out, on_baseline=fitted.append).summary
+    again = run_study(judged, out, on_baseline=fitted.append).summary
+    assert fitted == ["KerasMLPClassifier()", "MLPClassifier()"]
+    assert again.verdict == first.verdict == read_study(out).summary.verdict
+    # The difference is that of the accuracies on the same test rows.
+    for one in first.verdict.baselines:
+        gain = first.final.test_accuracy - one.test_accuracy
+        assert one.gain == pytest.approx(gain)
+    assert replace(first, seconds=0, verdict=before) == replace(
+        finished[1].summary, seconds=0
+    )
+
+
+def test_a_damaged_file_of_baselines_is_an_error_before_the_search(
+    finished, config, tmp_path
+):
+    out = shutil.copytree(finished[0], tmp_path / "study")
+    (out / BASELINES).write_text("[]")
+    with pytest.raises(StudyFolderError, match=f"{BASELINES}: the content is"):
+        run_study(config, out, on_data=lambda header: pytest.fail("it began"))
 
 
 def test_another_study_is_refused_with_what_differs(finished, config):
