@@ -200,6 +200,8 @@ def halving(search, recorder, *, seed):
             scoring=recorder,
             cv=search.cv,
             refit=False,
+            # Else the training rows are scored too.
+            return_train_score=False,
             random_state=1000 * seed + turn,
         ).fit(search.X, search.y)
 
@@ -289,7 +291,8 @@ def run_one(method, seed, *, dataset, seconds, n_train, n_refits):
     X, y, X_test, y_test = load(dataset, n_train, seed)
     record = {"method": method, "seed": seed}
     if method == UNTUNED:
-        judged = judge(KerasMLPClassifier(), X, y, X_test, y_test, n_refits, seed)
+        as_it_comes = KerasMLPClassifier(epochs=EPOCHS)
+        judged = judge(as_it_comes, X, y, X_test, y_test, n_refits, seed)
         test, misread = judged
         incumbent = {"elapsed": 0.0, "params": {}, "test": test}
         return {**record, "n_fits": 0, "incumbents": [incumbent], "misread": misread}

@@ -7,6 +7,7 @@ python benchmarks/search_methods_page.py
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ The methods:
 - *Halving*: `HalvingRandomSearchCV` over epochs, 27 candidates for one epoch, 9 for
   three, 3 for nine; then with 27 others.
 - *Optuna's TPE*: `TPESampler` with its defaults.
-- *No search*: `KerasMLPClassifier()` as it comes.
+- *No search*: `KerasMLPClassifier(epochs={epochs})`, the rest as it comes.
 """
 
 SMALL = """
@@ -177,7 +178,9 @@ def comparisons(results):
 def verdict(results):
     """Say in a sentence who wins."""
     best, found = best_of(results), comparisons(results)
-    sentence = f"**{NAMES[best].capitalize()}** ends with the highest accuracy"
+    sentence = (
+        f"**{NAMES[best][0].upper()}{NAMES[best][1:]}** ends with the highest accuracy"
+    )
     if not found:
         return f"{sentence}. One seed cannot show whether that is chance."
     beaten = [NAMES[name] for name, (_, p) in found.items() if p < LEVEL]
@@ -273,13 +276,17 @@ def small_note(results):
 _SIZES = (("seconds", "seconds"), ("n_train", "rows"), ("n_refits", "fresh fits"))
 
 
+def n_combinations(space):
+    """Count the combinations of all values."""
+    return math.prod(map(len, space.values()))
+
+
 def page(results):
     """Return the page's Markdown, from the finished runs."""
     about = results.about
     counts = sorted({len(results.of(name)) for name in results.methods})
-    many = "one seed" if counts == [1] else f"{'to '.join(map(str, counts))} seeds"
+    many = "one seed" if counts == [1] else f"{' to '.join(map(str, counts))} seeds"
     n_refits = about["n_refits"]
-    size = lambda some: int(np.prod([len(values) for values in some.values()]))  # noqa: E731
     versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
     parts = [
         INTRODUCTION.format(
@@ -297,8 +304,8 @@ def page(results):
             n_refits="a fresh seed" if n_refits == 1 else f"{n_refits} fresh seeds",
             threads=about["threads"],
             stages=listed([f"*{name}* ({listed(tried)})" for name, tried in STAGES]),
-            n_grid=size(about["grid"]),
-            n_space=size(about["space"]),
+            n_grid=n_combinations(about["grid"]),
+            n_space=n_combinations(about["space"]),
         ).rstrip(),
         VERDICT.format(
             sentence=verdict(results),
