@@ -249,7 +249,8 @@ def plot(results, path):
     axis.set(xlabel="seconds", ylabel="test accuracy of the choice (%)")
     axis.set_xlim(0, seconds)
     axis.grid(alpha=0.3)
-    axis.legend(loc="lower right")
+    # Beside the lines, which may be anywhere.
+    figure.legend(loc="outside right center", frameon=False)
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
 

@@ -49,7 +49,7 @@ RENEWAL = 10
 
 _JUDGES = {
     "holdout": "a sixth of the training data: {n:,} samples that took no part in the "
-    "training. The test set was used once, for the final model",
+    "training. The test set is for the final model, and for what it is compared with",
     "report": "the test set, {n:,} samples, as in the source report",
 }
 

@@ -37,7 +37,7 @@ GLOSSARY = {
     "tie": "two candidates whose difference can be chance (p of 0.05 or more). A tie "
     "does not show that they are equal, only that so few samples cannot tell them "
     "apart.",
-    "±": "one standard error: how far a number typically is from what endless many "
+    "±": "one standard error: how far a number typically is from what infinitely many "
     "samples would give.",
 }
 
