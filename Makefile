@@ -6,6 +6,7 @@
 # make bench   measures us and the peers, writes docs/performance.md
 # make accuracy  trains what docs/accuracy.md reports, writes that page
 # make defaults  compares our defaults with others, writes docs/defaults.md
+# make search-methods  compares ways of searching, writes docs/search_methods.md
 # make preset  searches with the preset "accuracy" on other data, writes docs/preset.md
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,6 +14,7 @@ OUT ?= study
 STUDY_OPTIONS ?=
 BENCH_OPTIONS ?=
 DEFAULTS_OPTIONS ?=
+SEARCH_OPTIONS ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -20,7 +22,7 @@ BENCH_INSTALLED := $(VENV)/.bench-installed
 DEFAULTS_INSTALLED := $(VENV)/.defaults-installed
 DOCS_INSTALLED := $(VENV)/.docs-installed
 
-.PHONY: study test test-long test-oldest lint doctest docs bench reproduction accuracy preset defaults findings clean
+.PHONY: study test test-long test-oldest lint doctest docs bench reproduction accuracy preset defaults findings search-methods clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -76,6 +78,11 @@ preset: $(INSTALLED)
 defaults: $(DEFAULTS_INSTALLED)
 	$(BIN)/python benchmarks/defaults.py $(DEFAULTS_OPTIONS)
 	$(BIN)/python benchmarks/defaults_page.py
+
+# About an hour on two quiet cores; needs the MNIST files. Made runs are not repeated.
+search-methods: $(BENCH_INSTALLED)
+	$(BIN)/python benchmarks/search_methods.py $(SEARCH_OPTIONS)
+	$(BIN)/python benchmarks/search_methods_page.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info docs/_build docs/auto_examples docs/generated

@@ -116,8 +116,9 @@ ratios compare the same candidates. Keras' `SKLearnClassifier` loses its `fit_kw
 when it is cloned, so the search passes them to `fit`.
 """,
     "study": """\
-Ours is the command `skmnist study --dataset mnist --preset report --protocol holdout`.
-Its time includes everything: start, loading, checks, search, final model and report.
+Ours is the command `skmnist study --dataset mnist --preset report --protocol holdout
+--no-baselines`. Its time includes everything: start, loading, checks, search, final
+model and report.
 Its memory is the sum over all its processes, with shared pages counted once. (The sum
 of the resident sets counts them in each process.) The other side runs the same
 candidates and the final model through scikit-learn's `GridSearchCV` over plain

@@ -24,6 +24,7 @@ TITLE = "The whole study"
 ROOT = Path(__file__).resolve().parents[1]
 KEPT = ROOT / "build" / "benchmarks"
 COMMAND = "study --preset {preset} --dataset {dataset} --protocol holdout --quiet"
+COMMAND += " --no-baselines"
 FULL = {"preset": "report", "dataset": "mnist"}
 QUICK = {"preset": "quick", "dataset": "digits"}
 N_JOBS = (1, 2)

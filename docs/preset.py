@@ -79,7 +79,11 @@ def run_one(name, epochs, n_iter=None):
             dataset = f"{folder}/{name}.npz"
             write_npz(name, dataset)
         config = StudyConfig(
-            dataset=dataset, preset="accuracy", epochs=epochs, n_iter=n_iter
+            dataset=dataset,
+            preset="accuracy",
+            epochs=epochs,
+            n_iter=n_iter,
+            baselines=False,
         )
         study = run_study(config, f"{folder}/study")
         data = load_dataset(dataset)

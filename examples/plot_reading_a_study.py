@@ -14,7 +14,8 @@ folder: the candidates, the winner of each stage with the reason, and the cost.
 #
 # .. code-block:: console
 #
-#    $ skmnist study --dataset digits --preset quick --epochs 3 --out my-study
+#    $ skmnist study --dataset digits --preset quick --epochs 3 --no-baselines \
+#          --out my-study
 import tempfile
 from pathlib import Path
 
@@ -26,7 +27,8 @@ from skmnist.study import StudyConfig, read_study, run_study
 
 temporary = tempfile.TemporaryDirectory()
 folder = Path(temporary.name) / "my-study"
-run_study(StudyConfig(dataset="digits", preset="quick", epochs=3), folder)
+config = StudyConfig(dataset="digits", preset="quick", epochs=3, baselines=False)
+run_study(config, folder)
 print(sorted(path.name for path in folder.iterdir() if path.name[0] != "."))
 
 # %%

@@ -108,13 +108,34 @@ def tiny_study(tmp_path_factory):
         Stage("shape", shapes, rule=within_gap(0.01)),
         Stage("batch_size", batches, rule=smallest("batch_size", tolerance=1.0)),
     ]
-    PRESETS["tiny-shown"] = lambda: stages
     out = tmp_path_factory.mktemp("shown") / "study"
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "tiny-shown", lambda: stages)
+        make_baselines_small(patch)
         run_study(StudyConfig(dataset="digits", preset="tiny-shown", epochs=3), out)
-    finally:
-        del PRESETS["tiny-shown"]
     return out
+
+
+def make_baselines_small(patch):
+    """Let the baselines of studies be small networks, which train in no time."""
+    from sklearn.neural_network import MLPClassifier
+
+    from skmnist import KerasMLPClassifier
+    from skmnist.study import _baselines
+
+    small = {
+        "KerasMLPClassifier()": lambda seed: KerasMLPClassifier(
+            widths=8, epochs=2, random_state=seed
+        ),
+        "MLPClassifier()": lambda seed: MLPClassifier(8, max_iter=2, random_state=seed),
+    }
+    patch.setattr(_baselines, "BASELINES", small)
+
+
+@pytest.fixture
+def small_baselines(monkeypatch):
+    """Baselines of studies that train in no time."""
+    make_baselines_small(monkeypatch)
 
 
 def pytest_collection_modifyitems(items):

@@ -14,7 +14,8 @@ import psutil
 def study_command(out, *options):
     """Return the command of a study of 15 fits and a final one."""
     study = ["study", "--preset", "quick", "--dataset", "digits", "--epochs", "1"]
-    return [sys.executable, "-m", "skmnist", *study, "--quiet", "--out", out, *options]
+    study += ["--no-baselines", "--quiet"]
+    return [sys.executable, "-m", "skmnist", *study, "--out", out, *options]
 
 
 def study_environment(mark=""):

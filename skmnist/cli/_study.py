@@ -103,6 +103,14 @@ if TYPE_CHECKING:
     help="Most epochs of a fit.",
 )
 @click.option(
+    "--baselines/--no-baselines",
+    default=True,
+    show_default=True,
+    help="After the search, fit the untuned KerasMLPClassifier() and scikit-learn's "
+    "MLPClassifier() once, and say what searching brought. On MNIST this takes one to "
+    "two minutes.",
+)
+@click.option(
     "--fresh",
     is_flag=True,
     help="Start over: if the folder exists, in a new one with a number at its end.",
@@ -116,6 +124,9 @@ if TYPE_CHECKING:
 )
 def study(out: str, quiet: bool, fresh: bool, as_json: bool, **options: Any) -> None:
     """Run the staged search and write a report.
+
+    DIR/report.html is there from the start, and renews itself while the study runs.
+    When the study is done, the report opens with what searching brought.
 
     If the study is stopped, give the same command again: it goes on, and repeats no
     finished fit.
@@ -133,14 +144,21 @@ def study(out: str, quiet: bool, fresh: bool, as_json: bool, **options: Any) -> 
     asked, out = out, _fresh(out) if fresh else out
     with _resumable(out, asked), library_noise_apart():
         finished = _run_or_explain(config, out, quiet, as_json)
-    from ..reporting._text import describe_final
-
     if as_json:
         return echo_json({"folder": out, **finished.as_dict()})
+    _print_result(finished, out)
+
+
+def _print_result(finished: "Study", out: str) -> None:
+    """Print what a study found; the last lines are the verdict."""
+    from ..reporting._text import describe_final
+    from ..reporting._verdict import describe_verdict
+
     echo_text(describe_final(finished.summary))
     names = sorted(name for name in os.listdir(out) if not name.startswith("."))
     echo_text(f"Written to {visible(out)}: {visible(', '.join(names))}")
     echo(f"To read: {os.path.join(out, 'report.html')}")
+    echo_text("\n".join(["", *describe_verdict(finished)]))
 
 
 @click.command()
@@ -354,30 +372,40 @@ def _resumable(out: str, asked: str) -> Iterator[None]:
 
 
 def _run(config: "StudyConfig", out: str, screen: "Console") -> "Study":
-    """Run a study with its progress on the terminal, and write its page."""
+    """Run a study with its progress on the terminal, and write its pages."""
     from ..reporting._html import write_report
+    from ..reporting._live import LivePage
     from ..reporting._text import OPTIMISTIC, describe_data, overview_table
     from ..study._run import run_study
     from ._progress import search_progress
     from ._tables import print_table
 
-    counter = iter(range(1, 1000))
+    counter, page = iter(range(1, 1000)), LivePage(out)
 
     def on_data(header):
         screen.print(visible_lines(describe_data(header.data)))
         if header.optimistic:
             screen.print(OPTIMISTIC)
+        screen.print(visible(f"To read while it runs: {out}/report.html"))
+        page()
 
     def on_stage(stage, rows):
         _print_stage(screen, next(counter), stage, rows, config.protocol)
+        page()
 
-    finished = run_study(
-        config,
-        out,
-        on_data=on_data,
-        on_stage=on_stage,
-        callbacks=search_progress(screen),
-    )
+    def on_baseline(name):
+        if not screen.quiet:
+            echo(f"For the verdict: fitting {name}", err=True)
+
+    with page:
+        finished = run_study(
+            config,
+            out,
+            on_data=on_data,
+            on_stage=on_stage,
+            on_baseline=on_baseline,
+            callbacks=search_progress(screen),
+        )
     write_report(out)
     screen.print()
     print_table(screen, overview_table(finished), "All stages")

@@ -4,6 +4,7 @@
 
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..study._artifacts import Evidence, Predictions, read_evidence
 from ..study._columns import MEASURED, Candidate, is_failed
 from ..study._records import StudyStage
 from ..study._source_experiment import MAX_GAP
-from ..study._storage import Study, read_study
+from ..study._storage import Study, holder, read_study
 from ..visualization._digits import MisreadDigitsDisplay
 from ..visualization._matplotlib import NoMatplotlibError
 from . import _svg
@@ -37,15 +38,18 @@ from ._text import (
     page_table,
     to_markdown,
 )
+from ._verdict import GLOSSARY, describe_command, describe_verdict
 
 MARKDOWN, PAGE = "report.md", "report.html"
 # Nobody can read a larger matrix; the most frequent mistakes are listed anyway.
 MOST_CLASSES = 30
 MOST_MISREAD = 100
+# Seconds until the page of a running study loads itself again.
+RENEWAL = 10
 
 _JUDGES = {
     "holdout": "a sixth of the training data: {n:,} samples that took no part in the "
-    "training. The test set was used once, for the final model",
+    "training. The test set is for the final model, and for what it is compared with",
     "report": "the test set, {n:,} samples, as in the source report",
 }
 
@@ -55,7 +59,8 @@ def write_report(
 ) -> tuple[str, list[Path]]:
     """Write a study's report, as an HTML page and as Markdown.
 
-    If the study's model reads digits, a page to draw on is written too.
+    If the study's model reads digits, a page to draw on is written too. While the
+    study runs, the page in its folder loads itself again every few seconds.
 
     Parameters
     ----------
@@ -84,19 +89,32 @@ def write_report(
     if html is None:
         folder = user_path(folder)
         drawing = study_drawing_page(folder, study, evidence)
-        page = to_html(study, evidence, drawing=DRAWING if drawing else "")
+        running = holder(folder) is not None
+        link = DRAWING if drawing else ""
+        page = to_html(study, evidence, drawing=link, running=running)
         texts = {folder / MARKDOWN: markdown, folder / PAGE: page}
         texts |= {folder / DRAWING: drawing} if drawing else {}
     else:
         texts = {user_path(html): to_html(study, evidence)}
     for path, text in texts.items():
-        with atomic_write(path) as file:
-            # No file can hold a lone surrogate.
-            file.write(text.encode(errors="backslashreplace").decode())
+        write_page(path, text)
     return markdown, list(texts)
 
 
-def to_html(study: Study, evidence: Evidence, *, drawing: str = "") -> str:
+def write_page(path: Path, text: str) -> None:
+    """Write a page whole; no file can hold a lone surrogate."""
+    with atomic_write(path) as file:
+        file.write(text.encode(errors="backslashreplace").decode())
+
+
+def to_html(
+    study: Study,
+    evidence: Evidence,
+    *,
+    drawing: str = "",
+    running: bool = False,
+    figures: bool = True,
+) -> str:
     """Write a study as an HTML page.
 
     Parameters
@@ -107,6 +125,10 @@ def to_html(study: Study, evidence: Evidence, *, drawing: str = "") -> str:
         What its folder has besides.
     drawing : str, default=""
         Where the page to draw on is, relative to this page; empty for no link to it.
+    running : bool, default=False
+        Whether the study runs now. Then the page loads itself again every few seconds.
+    figures : bool, default=True
+        Whether to draw figures, which take most of the time.
 
     Returns
     -------
@@ -114,7 +136,7 @@ def to_html(study: Study, evidence: Evidence, *, drawing: str = "") -> str:
         HTML that contains all styles, scripts and figures. Without matplotlib the
         page has no figures, and says so.
     """
-    draw = _Drawer()
+    draw = _Drawer(figures)
     content = {
         "study": study,
         "header": study.header,
@@ -127,6 +149,12 @@ def to_html(study: Study, evidence: Evidence, *, drawing: str = "") -> str:
         "errors": describe_errors(study.header),
         "what_p_is": WHAT_P_IS if has_p_values(study) else "",
         "versions": describe_versions(study.header),
+        "verdict": describe_verdict(study),
+        "command": describe_command(study.header),
+        "glossary": GLOSSARY,
+        "running": _now() if running else "",
+        "renewal": RENEWAL,
+        "figures": figures,
         "judged": study.header.judged_by,
         "overview": overview_table(study),
         "searched": [_searched(study, stage) for stage in study.stages],
@@ -134,7 +162,7 @@ def to_html(study: Study, evidence: Evidence, *, drawing: str = "") -> str:
         "distances": describe_distances(study),
         "final": _final(study, evidence, draw),
         "misread": _misread(evidence.predictions, draw),
-        "missing": _missing(study, evidence),
+        "missing": [] if running else _missing(study, evidence),
         "draw_page": drawing,
         **_figures_of_all(study, draw),
         "no_drawing": draw.hint,
@@ -142,13 +170,19 @@ def to_html(study: Study, evidence: Evidence, *, drawing: str = "") -> str:
     return load_template("report.html.jinja").render(content) + "\n"
 
 
+def _now() -> str:
+    return datetime.now(UTC).strftime("%H:%M:%S UTC")
+
+
 class _Drawer:
     """Calls functions that draw; without matplotlib the result is empty."""
 
-    def __init__(self):
-        self.hint = ""
+    def __init__(self, wanted: bool):
+        self.wanted, self.hint = wanted, ""
 
     def __call__(self, function: Callable[..., str], *args: Any) -> Markup:
+        if not self.wanted:
+            return Markup("")
         try:
             # Our own SVG: the template must not escape it.
             return Markup(function(*args))
@@ -331,7 +365,11 @@ def _missing(study: Study, evidence: Evidence) -> list[str]:
     """List what a folder does not have."""
     absent = []
     if study.summary is None:
-        absent.append("the study is not finished")
+        n_stages = len(study.header.stages) or "all"
+        absent.append(
+            f"the study is not finished and does not run now: {len(study.stages)} of "
+            f"{n_stages} stages are done"
+        )
     if not evidence.curves:
         absent.append("there are no learning curves (no curves.json)")
     if evidence.predictions is None and study.summary is not None:

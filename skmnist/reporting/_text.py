@@ -25,6 +25,7 @@ from ..study._presets import title_of
 from ..study._records import StudyData, StudyHeader, StudyStage, StudySummary
 from ..study._storage import Study
 from ..study._uncertainty import Lead, lead_of, n_tied, standard_error
+from ._verdict import GLOSSARY, describe_command, describe_verdict
 
 # Names of classes in the line about the data; more would fill the screen.
 MOST_CLASSES = 12
@@ -301,6 +302,8 @@ def to_markdown(study: Study, evidence: Evidence | None = None) -> str:
     """
     parts = [
         "# A staged search of a multilayer perceptron",
+        in_markdown(" ".join(describe_verdict(study))),
+        _run_again(study.header),
         escape_markdown(describe_data(study.header.data)),
         describe_config(study.header),
     ]
@@ -323,7 +326,15 @@ def to_markdown(study: Study, evidence: Evidence | None = None) -> str:
         parts.append(f"**{in_markdown(describe_final(study.summary))}.**")
     if evidence is not None and evidence.predictions is not None:
         parts.append(in_markdown(describe_misread(evidence.predictions)))
-    return "\n\n".join(parts) + "\n"
+    words = [f"- **{word}**: {meaning}" for word, meaning in GLOSSARY.items()]
+    parts += ["## Words", "\n".join(words)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _run_again(header: StudyHeader) -> str:
+    """Say in Markdown how to run a study again."""
+    command = describe_command(header)
+    return f"To run it again: {as_code(command)}" if command else ""
 
 
 def page_table(

@@ -15,13 +15,16 @@ from ._presets import (
     accuracy_stages as accuracy_stages,
 )
 from ._records import (
+    BaselineVerdict as BaselineVerdict,
     FinalModel as FinalModel,
     FitCurve as FitCurve,
+    StageFinding as StageFinding,
     StudyData as StudyData,
     StudyHeader as StudyHeader,
     StudyStage as StudyStage,
     StudySummary as StudySummary,
     StudyTrial as StudyTrial,
+    StudyVerdict as StudyVerdict,
 )
 from ._run import (
     pin_threads as pin_threads,

@@ -102,6 +102,7 @@ Threads = Annotated[
     int, Rule("a whole number from 1 to 10000", lambda v: 1 <= v <= 10_000)
 ]
 Fraction = Annotated[float, Rule("a number from 0 to 1", lambda v: 0 <= v <= 1)]
+Difference = Annotated[float, Rule("a number from -1 to 1", lambda v: -1 <= v <= 1)]
 Seconds = Annotated[
     float, Rule("seconds, a number from 0", lambda v: 0 <= v <= LONGEST)
 ]

@@ -80,6 +80,10 @@ class StudyConfig(Record):
         2**32 - 1.
     epochs : int, default=20
         Largest number of epochs of a fit.
+    baselines : bool, default=True
+        Whether to fit `KerasMLPClassifier()` and scikit-learn's `MLPClassifier()` once
+        after the search, to say what searching brought. On MNIST this takes about a
+        minute.
 
     Raises
     ------
@@ -110,6 +114,7 @@ got 'hold-out'
     n_iter: Positive | dict[str, Positive] | None = None
     seed: Seed = 0
     epochs: Positive = 20
+    baselines: bool = True
 
     def __post_init__(self) -> None:
         for name, kind in types_of(StudyConfig).items():

@@ -8,8 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from .._format import visible
+from ..stats._compare import ALPHA
 from ._checks import (
     Count,
+    Difference,
     Finite,
     Fraction,
     MisfitError,
@@ -197,6 +199,124 @@ class FinalModel(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BaselineFit(Record):
+    """A classifier that nobody tuned, fitted once on all training data of a study.
+
+    Parameters
+    ----------
+    name : str
+        The classifier, as it is written in code.
+    n_iter : int
+        Epochs trained.
+    seconds : float
+        Seconds of the fit.
+    misread : list of int
+        The test rows that it classified wrongly, counted from 0.
+    """
+
+    name: str
+    n_iter: Count
+    seconds: Seconds
+    misread: list[Count]
+
+
+@dataclass(frozen=True)
+class Baselines(Record):
+    """The content of ``baselines.json``.
+
+    Parameters
+    ----------
+    fits : list of BaselineFit
+        The baselines that are fitted.
+    """
+
+    fits: list[BaselineFit]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BaselineVerdict(Record):
+    """Whether the final model is better than a classifier that nobody tuned.
+
+    Parameters
+    ----------
+    name : str
+        The classifier, as it is written in code.
+    test_accuracy : float
+        Its accuracy on the test set.
+    n_iter : int
+        Epochs trained.
+    seconds : float
+        Seconds of the fit.
+    gain : float
+        Test accuracy of the final model minus that of this classifier.
+    gain_error : float
+        Standard error of the gain.
+    p_value : float
+        Of the paired test on the test rows, adjusted after Holm.
+    """
+
+    name: str
+    test_accuracy: Fraction
+    n_iter: Count
+    seconds: Seconds
+    gain: Difference
+    gain_error: Fraction
+    p_value: Fraction
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the two differ by more than chance."""
+        return self.p_value < ALPHA
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageFinding(Record):
+    """What a stage was good for.
+
+    Parameters
+    ----------
+    stage : str
+        Name of the stage.
+    gain : float or None
+        Accuracy of the winner minus that of the candidate that the stage began with
+        or, in a stage that began with none, of the best other candidate. None if there
+        is nothing to compare with.
+    p_value : float or None
+        Adjusted p-value of this difference; None if it is not known, or if the winner
+        is what the stage began with.
+    made_difference : bool
+        Whether the winner is better by more than chance.
+    n_tied : int
+        Number of other candidates that are tied with the winner.
+    """
+
+    stage: str
+    gain: Difference | None
+    p_value: Fraction | None
+    made_difference: bool
+    n_tied: Count
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyVerdict(Record):
+    """What searching brought.
+
+    Parameters
+    ----------
+    baselines : list of BaselineVerdict
+        The final model against classifiers that nobody tuned.
+    left_out : str
+        Why baselines are missing, in a few words; empty if none is.
+    stages : list of StageFinding
+        What each stage was good for.
+    """
+
+    baselines: list[BaselineVerdict]
+    left_out: str
+    stages: list[StageFinding]
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudySummary(Record):
     """The content of ``summary.json``: what a finished study found and cost.
 
@@ -217,9 +337,11 @@ class StudySummary(Record):
     n_candidates : int
         Candidates of all stages.
     n_fits : int
-        Fits, the final model included.
+        Fits, the final model included, baselines not.
     seconds : float
         Seconds that the last run of the study took.
+    verdict : StudyVerdict or None
+        What searching brought; None in a study from before this was kept.
     """
 
     data: StudyData
@@ -231,6 +353,7 @@ class StudySummary(Record):
     n_candidates: Count
     n_fits: Count
     seconds: Seconds
+    verdict: StudyVerdict | None = None
 
 
 def _is_moment(text):

@@ -37,6 +37,7 @@ from ._artifacts import (
     predict_test_set,
     write_predictions,
 )
+from ._baselines import NOT_WANTED, Fitted, fit_baselines, read_baselines
 from ._columns import (
     PARAMETERS,
     RECORDED,
@@ -73,6 +74,7 @@ from ._storage import (
     write_rows,
 )
 from ._trials import FILE as TRIALS, TrialFile
+from ._verdict import judge_study
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -124,6 +126,7 @@ class _Listeners:
 
     on_data: Callable[[StudyHeader], None] | None
     on_stage: Callable[[StudyStage, list[Candidate]], None] | None
+    on_baseline: Callable[[str], None] | None
     callbacks: Sequence[Any]
 
 
@@ -133,6 +136,7 @@ def run_study(
     *,
     on_data: Callable[[StudyHeader], None] | None = None,
     on_stage: Callable[[StudyStage, list[Candidate]], None] | None = None,
+    on_baseline: Callable[[str], None] | None = None,
     callbacks: Sequence[Any] = (),
 ) -> Study:
     """Run a study and write its folder.
@@ -149,6 +153,9 @@ def run_study(
     on_stage : callable, default=None
         ``on_stage(stage, rows)``, called after each stage, with a `StudyStage` and
         its candidates.
+    on_baseline : callable, default=None
+        ``on_baseline(name)``, called after the search, before each fit of a classifier
+        that nobody tuned. They are fitted once, and kept in the folder.
     callbacks : sequence of scikit-learn callbacks, default=()
         Set on the search.
 
@@ -189,7 +196,9 @@ def run_study(
     header = _header(config, data, threads)
     if going_on:
         check_same(out, header)
-    listeners = _Listeners(on_data, on_stage, callbacks)
+        # A damaged file is an error now, and not after hours.
+        read_baselines(out, header.data.n_test)
+    listeners = _Listeners(on_data, on_stage, on_baseline, callbacks)
     with hold_folder(out) as held:
         if not going_on:
             write_json(out / HEADER, header)
@@ -253,6 +262,7 @@ class _Runner:
 
     def run(self) -> Study:
         """Run the stages and train the final model; the seconds are not set yet."""
+        started = time.perf_counter()
         config, data = self.header.config, self.data
         search = _search(config, self.classifier, data)
         search.set_params(on_stage_end=self._on_stage, on_trial_end=self._on_trial)
@@ -266,9 +276,33 @@ class _Runner:
         keep_forms(final, data)
         final.save(self.out / "model.skmnist")
         write_json(self.out / CURVES, Curves(self.curves, fit_curve(final)))
-        write_predictions(self.out / PREDICTIONS, predict_test_set(final, data))
+        predictions = predict_test_set(final, data)
+        write_predictions(self.out / PREDICTIONS, predictions)
+        fitted = self._fit_baselines(started, bool(search.not_tried_))
         summary = _summary(search, final, data, self.header)
-        return Study(self.header, self.rows, self.stages, summary)
+        study = Study(self.header, self.rows, self.stages, summary)
+        verdict = judge_study(study, predictions.predicted == predictions.true, fitted)
+        return replace(study, summary=replace(summary, verdict=verdict))
+
+    def _fit_baselines(self, started: float, out_of_time: bool) -> Fitted:
+        """Fit what nobody tuned, for the question what searching brought."""
+        config, budget = self.header.config, self.header.config.time_budget
+        if not config.baselines:
+            return Fitted([], NOT_WANTED)
+
+        def has_time():
+            if budget is None:
+                return True
+            return not out_of_time and time.perf_counter() - started < budget
+
+        return fit_baselines(
+            self.out,
+            self.data,
+            seed=config.seed,
+            n_threads=self.header.threads_per_fit,
+            has_time=has_time,
+            on_baseline=self.listeners.on_baseline,
+        )
 
     def _on_trial(self, trial: Trial) -> None:
         if trial.split == 0:

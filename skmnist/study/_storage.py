@@ -30,13 +30,14 @@ LOCK = ".lock"
 LOOKS = 5
 # A link is not followed, and nothing is waited for. Windows has no such flags.
 _CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-# The results of a study do not depend on these: where its fits run, how many run at
-# once, the time limit, the folder of the data, and what is said about them.
+# The search does not depend on these: where its fits run, how many run at once, the
+# time limit, whether baselines follow, the folder of the data, and what is said of them.
 MAY_DIFFER = (
     "config.n_jobs",
     "config.backend",
     "config.scheduler",
     "config.time_budget",
+    "config.baselines",
     "config.data",
     "data.note",
     # The fingerprint has the labels; older studies do not name the classes.

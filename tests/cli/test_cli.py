@@ -12,10 +12,12 @@ import pytest
 
 from skmnist import Stage
 from skmnist.cli import main
+from skmnist.reporting._verdict import describe_verdict
 from skmnist.study import PRESETS, read_study
 
 SKMNIST = [sys.executable, "-m", "skmnist"]
 QUICK_STUDY = ["study", "--dataset", "digits", "--preset", "quick", "--epochs", "2"]
+QUICK_STUDY += ["--no-baselines"]
 HEAVY = {"numpy", "sklearn", "keras", "tensorflow", "rich"}
 
 
@@ -56,11 +58,13 @@ def test_every_stage_ends_with_its_winner_and_why(quick):
 
 def test_end_names_the_files_that_are_there(quick):
     out, finished = quick
-    named = finished.stdout.splitlines()[-2].split(": ")[1].split(", ")
+    lines = finished.stdout.splitlines()
+    (line,) = (line for line in lines if line.startswith("Written to"))
+    named = line.split(": ")[1].split(", ")
     there = [path.name for path in out.iterdir() if not path.name.startswith(".")]
     assert sorted(named) == sorted(there)
     assert {"report.md", "report.html", "draw.html"} <= set(named)
-    assert finished.stdout.splitlines()[-1] == f"To read: {out / 'report.html'}"
+    assert f"To read: {out / 'report.html'}" in lines
 
 
 def test_report_prints_the_page_that_the_study_left(quick, capsys):
@@ -143,6 +147,23 @@ def test_fresh_starts_over_beside_the_study(quick, monkeypatch):
     assert [stage.name for stage in read_study(quick[0].parent / "study-2").stages] == [
         "width"
     ]
+
+
+def test_the_last_lines_are_the_verdict(tmp_path, monkeypatch, capfd, small_baselines):
+    monkeypatch.setitem(PRESETS, "quick", lambda: [Stage("width", {"widths": [4, 8]})])
+    out = tmp_path / "study"
+    wanted = [word for word in QUICK_STUDY if word != "--no-baselines"]
+    assert main([*wanted, "--out", str(out)]) == 0
+    printed, said = capfd.readouterr()
+    sentences = describe_verdict(read_study(out))
+    assert printed.splitlines()[-4:] == ["", *sentences]
+    assert sentences[0].count("pp ") == 2
+    assert [line for line in said.splitlines() if line.startswith("For the")] == [
+        "For the verdict: fitting KerasMLPClassifier()",
+        "For the verdict: fitting MLPClassifier()",
+    ]
+    report = (out / "report.md").read_text()
+    assert report.splitlines()[2].startswith(sentences[0][:40])
 
 
 @pytest.mark.parametrize(

@@ -226,7 +226,8 @@ def study_folder(tmp_path_factory):
         Stage("batch", {"batch_size": [64, 128]}),
     ]
     out = tmp_path_factory.mktemp("studies") / "study"
-    run_study(StudyConfig(dataset="digits", preset="two", epochs=2), out)
+    config = StudyConfig(dataset="digits", preset="two", epochs=2, baselines=False)
+    run_study(config, out)
     del PRESETS["two"]
     return out
 

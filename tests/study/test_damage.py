@@ -28,11 +28,15 @@ from skmnist.study import (
     run_study,
     study_status,
 )
+from skmnist.study._baselines import read_baselines
 from skmnist.study._status import describe_status
 from skmnist.study._storage import check_same
 from skmnist.study._trials import TrialFile
 
-JSON_FILES = ("study.json", "stages.json", "summary.json", "curves.json")
+JSON_FILES = (
+    *("study.json", "stages.json", "summary.json", "curves.json"),
+    "baselines.json",
+)
 FILES = (*JSON_FILES, "results.csv", "trials.jsonl", "predictions.npz")
 LEFT_OUT = "damaged lines are left out"
 
@@ -75,6 +79,7 @@ def readers(folder, header, log):
         "resume": lambda: check_same(folder, header),
         "evidence": lambda: read_evidence(folder),
         "study": lambda: read_study(folder),
+        "baselines": lambda: read_baselines(folder, header.data.n_test),
         "reports": lambda: reports(folder, log),
     }
 
@@ -83,6 +88,7 @@ def readers(folder, header, log):
 FIRST = {
     "trials.jsonl": "trials",
     "curves.json": "evidence",
+    "baselines.json": "baselines",
     "predictions.npz": "evidence",
 }
 

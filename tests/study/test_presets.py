@@ -90,6 +90,10 @@ def small_base_params(epochs):
     return {**accuracy_base_params(epochs), "widths": (16, 16)}
 
 
+def small_config(path):
+    return StudyConfig(path, preset="accuracy", epochs=2, baselines=False)
+
+
 def npz(tmp_path, n_features):
     """Write 200 rows of two classes that differ in their mean."""
     generator = np.random.default_rng(0)
@@ -102,7 +106,7 @@ def npz(tmp_path, n_features):
 
 @pytest.mark.parametrize("n_features", [16, 10])
 def test_the_accuracy_preset_takes_any_data(few_draws, tmp_path, n_features):
-    config = StudyConfig(npz(tmp_path, n_features), preset="accuracy", epochs=2)
+    config = small_config(npz(tmp_path, n_features))
     study = run_study(config, tmp_path / "study")
     named = [stage.name for stage in study.stages]
     assert ("augmentation" in named) == (n_features == 16)
@@ -114,7 +118,7 @@ def test_rows_of_an_accuracy_study_come_back_as_they_were(few_draws, tmp_path):
     from skmnist.reporting import to_markdown
     from skmnist.study import read_study
 
-    config = StudyConfig(npz(tmp_path, 16), preset="accuracy", epochs=2)
+    config = small_config(npz(tmp_path, 16))
     study = run_study(config, tmp_path / "study")
     assert read_study(tmp_path / "study") == study
     assert "Distorted images" in to_markdown(study)

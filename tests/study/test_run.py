@@ -27,6 +27,7 @@ from skmnist.neural_network._spec import advice_on_epochs
 from skmnist.reporting._text import describe_final
 from skmnist.study import PRESETS
 from skmnist.study._artifacts import FitCurve, InspectedFit
+from skmnist.study._baselines import FILE as BASELINES, NO_TIME, NOT_WANTED
 from skmnist.study._columns import Candidate, read_csv, write_csv
 from skmnist.study._config import JUDGING_PART, StudyConfig
 from skmnist.study._run import (
@@ -63,7 +64,9 @@ def tiny_preset():
 
 @pytest.fixture(scope="module")
 def config():
-    return StudyConfig(dataset="digits", preset="tiny", epochs=3, seed=1)
+    return StudyConfig(
+        dataset="digits", preset="tiny", epochs=3, seed=1, baselines=False
+    )
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +184,8 @@ def test_the_table_has_the_number_of_layers_in_place_of_auto(tmp_path, monkeypat
     shapes = {"depth": ["auto"], "widths": [(8,), (8, 6, 4)]}
     stages = [Stage("shape", shapes), Stage("batch_size", {"batch_size": [64]})]
     monkeypatch.setitem(PRESETS, "shapes", lambda: stages)
-    run_study(StudyConfig(dataset="digits", preset="shapes", epochs=1), tmp_path / "s")
+    config = StudyConfig(dataset="digits", preset="shapes", epochs=1, baselines=False)
+    run_study(config, tmp_path / "s")
     study = read_study(tmp_path / "s")
     depths = [row.params["depth"] for row in study.rows]
     assert depths[:2] == [1, 3] and set(depths[2:]) < {1, 3}
@@ -211,7 +215,8 @@ def test_holdout_never_shows_the_test_set_to_the_search(config, tmp_path, monkey
 
 
 def test_report_protocol_judges_by_the_test_set(tmp_path):
-    config = StudyConfig(dataset="digits", preset="tiny", protocol="report", epochs=3)
+    judged = {"protocol": "report", "baselines": False}
+    config = StudyConfig(dataset="digits", preset="tiny", epochs=3, **judged)
     study = run_study(config, tmp_path / "study")
     # The last stage's winner is trained on the training data and judged by the
     # test data with the same seed, and so is the final model.
@@ -270,17 +275,51 @@ def test_a_study_out_of_time_ends_with_the_stages_done(config, tmp_path, monkeyp
         late = SimpleNamespace(time=lambda: float("inf"))
         monkeypatch.setattr("skmnist.model_selection._evaluation.time", late)
 
-    timed = replace(config, time_budget=1000.0)
+    timed = replace(config, time_budget=1000.0, baselines=True)
     with pytest.warns(ConvergenceWarning, match="0 of 2 fits are done in stage"):
         study = run_study(timed, tmp_path / "study", on_stage=time_is_over)
     assert study.summary.not_tried == ["batch"]
     assert [stage.name for stage in study.stages] == ["width"]
     assert describe_final(study.summary).endswith("not tried for want of time: batch")
+    assert (study.summary.verdict.left_out, study.summary.verdict.baselines) == (
+        NO_TIME,
+        [],
+    )
     # With more time the same study goes on.
     monkeypatch.undo()
-    whole = run_study(replace(config, time_budget=2000.0), tmp_path / "study")
+    timed = replace(config, time_budget=2000.0)
+    whole = run_study(timed, tmp_path / "study")
     assert whole.summary.not_tried == []
     assert len(whole.stages) == 2
+
+
+def test_a_study_that_goes_on_fits_no_baseline_twice(
+    finished, config, tmp_path, small_baselines
+):
+    out = shutil.copytree(finished[0], tmp_path / "study")
+    judged, fitted = replace(config, baselines=True), []
+    before = finished[1].summary.verdict
+    assert (before.baselines, before.left_out) == ([], NOT_WANTED)
+    first = run_study(judged, out, on_baseline=fitted.append).summary
+    again = run_study(judged, out, on_baseline=fitted.append).summary
+    assert fitted == ["KerasMLPClassifier()", "MLPClassifier()"]
+    assert again.verdict == first.verdict == read_study(out).summary.verdict
+    # The difference is that of the accuracies on the same test rows.
+    for one in first.verdict.baselines:
+        gain = first.final.test_accuracy - one.test_accuracy
+        assert one.gain == pytest.approx(gain)
+    assert replace(first, seconds=0, verdict=before) == replace(
+        finished[1].summary, seconds=0
+    )
+
+
+def test_a_damaged_file_of_baselines_is_an_error_before_the_search(
+    finished, config, tmp_path
+):
+    out = shutil.copytree(finished[0], tmp_path / "study")
+    (out / BASELINES).write_text("[]")
+    with pytest.raises(StudyFolderError, match=f"{BASELINES}: the content is"):
+        run_study(config, out, on_data=lambda header: pytest.fail("it began"))
 
 
 def test_another_study_is_refused_with_what_differs(finished, config):
