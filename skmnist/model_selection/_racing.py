@@ -16,6 +16,7 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import ParameterGrid
 
 from ._evaluation import BudgetSpentError, Raced, Replicate
+from ._pace import FEWEST
 from ._race import (
     FAILED,
     IDLE,
@@ -277,15 +278,10 @@ class Racing:
 
     def run(self) -> None:
         """Race until the race has ended."""
-        while n_more := next_replicates(self.race, self.state):
+        while n_wanted := next_replicates(self.race, self.state):
             first = self.state.n_replicates
-            replicates = [self._replicate(first + i) for i in range(n_more)]
-            try:
-                self._check_time()
-                self._fit_missing(replicates)
-            except BudgetSpentError:
-                if not first:
-                    raise
+            n_more = self._fit_until(n_wanted)
+            if not n_more:
                 self._stop(TIME)
                 return
             self._check_rows()
@@ -299,6 +295,30 @@ class Racing:
                 self._simplicity(),
                 by_rule=self.by_rule,
             )
+
+    def _fit_until(self, n_wanted: int) -> int:
+        """Fit more replicates; return how many there was time for.
+
+        Before the first look there must be `FEWEST`, or BudgetSpentError is raised.
+        Then the first look is made after as many as there are.
+        """
+        first = self.state.n_replicates
+        replicates = [self._replicate(first + i) for i in range(n_wanted)]
+        # All at once, if there is time: workers need not wait for each other.
+        one_by_one = self.seconds is not None
+        parts = [[one] for one in replicates] if one_by_one else [replicates]
+        for n_done, part in enumerate(parts):
+            try:
+                if first or n_done >= FEWEST:
+                    self._check_time(len(self._missing(part[0].number)))
+                self._fit_missing(part)
+            except BudgetSpentError:
+                if first == 0 and n_done < FEWEST:
+                    raise
+                if n_done:
+                    self.race = replace(self.race, min_replicates=n_done)
+                return n_done
+        return n_wanted
 
     def run_against(
         self,
@@ -327,7 +347,7 @@ class Racing:
         self.answers += [[] for _ in candidates]
         self.values = [self._parameters(name) for name in self.race.ties]
         try:
-            self._check_time(self.race.min_replicates)
+            self._check_time(FEWEST * len(candidates))
             self.run()
         except BudgetSpentError:
             for made in (self.candidates, self.effective, self.answers):
@@ -337,30 +357,25 @@ class Racing:
             return False
         return True
 
-    def _check_time(self, n_replicates: int = 1) -> None:
-        """Raise BudgetSpentError if there is no time for more replicates.
-
-        The first look is made in any case.
-        """
+    def _check_time(self, n_next: int) -> None:
+        """Raise BudgetSpentError if there is no time for so many more fits."""
         if self.seconds is None or not self.n_fits:
             return
         spent = time.monotonic() - self.started
-        n_next = sum(
-            len(self.answers[c]) < self.state.n_replicates + n_replicates
-            for c in self.state.running
-        )
-        needed = spent / self.n_fits * n_next * n_replicates
-        if spent + needed > self.seconds:
+        if spent + spent / self.n_fits * n_next > self.seconds:
             raise BudgetSpentError(self.n_fits, self.n_fits + n_next)
 
     def _stop(self, why: str) -> None:
         done = self._replicates(self.state.n_replicates)
         self.state = stop(self.race, self.state, done, self._simplicity(), why)
 
+    def _missing(self, number: int) -> list[int]:
+        """Return those that stand and have not run a replicate."""
+        return [c for c in self.state.running if len(self.answers[c]) <= number]
+
     def _fit_missing(self, replicates: Sequence[Replicate]) -> None:
         """Fit those that stand on replicates that they have not run."""
-        first = replicates[0].number
-        missing = [c for c in self.state.running if len(self.answers[c]) <= first]
+        missing = self._missing(replicates[0].number)
         if missing:
             answers = self._fit(missing, replicates)
             for candidate, more in zip(missing, answers, strict=True):

@@ -20,6 +20,8 @@ from ._checks import (
 # The part of the training data that judges candidates under "holdout": as many
 # images as MNIST's test set has.
 JUDGING_PART = 1 / 6
+# The most epochs of a fit where candidates do not race.
+EPOCHS = 20
 
 
 class ConfigError(ValueError):
@@ -53,7 +55,7 @@ class StudyConfig(Record):
     pixels : str, default="auto"
         The scale of the pixels of an ``.npz`` file: "auto", "keep", or the values of
         paper and of full ink, as in ``"0..255"``.
-    preset : str, default="report"
+    preset : str, default="full"
         Which stages to run, a name in `PRESETS`.
     protocol : {"holdout", "report"}, default="holdout"
         What judges a candidate. "holdout" is a part of the training data that the
@@ -67,15 +69,18 @@ class StudyConfig(Record):
     scheduler : str, default=None
         Address of the cluster's scheduler, as in ``"tcp://host:8786"``.
     time_budget : float, default=None
-        Seconds after which no fit of the search starts.
+        Seconds after which no fit of the search starts. If the candidates race, seconds
+        for the whole study: the stages share them, and a part is kept for the final
+        network.
     n_iter : int or dict of str to int, default=None
         Draw at most so many candidates from each stage's grid; a dict gives numbers
         for some stages by their names.
     seed : int, default=0
         Seed of the folds, of every fit, and of drawn candidates; from 0 to
         2**32 - 1.
-    epochs : int, default=20
-        Largest number of epochs of a fit.
+    epochs : int, default=None
+        Largest number of epochs of a fit; with the preset "full", before its last two
+        stages. None means 20, and with that preset as many as the rows need.
 
     Raises
     ------
@@ -96,7 +101,7 @@ got 'hold-out'
     dataset: str = "auto"
     data: str | None = None
     pixels: str = "auto"
-    preset: str = "report"
+    preset: str = "full"
     protocol: Literal["holdout", "report"] = "holdout"
     n_jobs: Jobs = 1
     backend: Literal["loky", "dask"] = "loky"
@@ -104,7 +109,7 @@ got 'hold-out'
     time_budget: Budget | None = None
     n_iter: Positive | dict[str, Positive] | None = None
     seed: Seed = 0
-    epochs: Positive = 20
+    epochs: Positive | None = None
 
     def __post_init__(self) -> None:
         for name, kind in types_of(StudyConfig).items():
@@ -117,6 +122,15 @@ got 'hold-out'
                 raise ConfigError(error.name, error.found, error.expected) from None
             object.__setattr__(self, name, value)
         self._check_names()
+        if self.epochs is None and not self.races:
+            object.__setattr__(self, "epochs", EPOCHS)
+
+    @property
+    def races(self) -> bool:
+        """Whether the candidates of the preset race."""
+        from ._presets import RACING
+
+        return self.preset in RACING
 
     def _check_names(self) -> None:
         """Raise ConfigError for values that do not fit the other parameters."""

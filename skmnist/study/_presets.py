@@ -1,4 +1,4 @@
-"""The presets of `skmnist study`: the report's experiment, and one for accuracy."""
+"""The presets of `skmnist study`: which stages it runs, and from where they start."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -8,9 +8,10 @@ from typing import Any
 
 from scipy.stats import loguniform, uniform
 
-from ..augmentation._distortions import AUGMENTATIONS, Distortions, square_side
+from ..augmentation._distortions import AUGMENTATIONS, square_side
 from ..model_selection._rules import smallest
 from ..model_selection._stage import Stage
+from ._full_study import LIGHT, STRONG, Judging, full_base_params, full_stages
 from ._source_experiment import (
     as_reported_stages,
     quick_stages,
@@ -20,8 +21,8 @@ from ._source_experiment import (
 
 # Stages that distort images.
 IMAGE_STAGES = ("augmentation",)
-LIGHT = Distortions(rotation=5.0, shift=0.02, scale=0.05, shear=0.05)
-STRONG = Distortions(15.0, 0.08, 0.15, 0.2, elastic_strength=0.05)
+# Presets whose candidates race.
+RACING = ("full",)
 
 
 def accuracy_base_params(epochs: int = 20) -> dict[str, Any]:
@@ -145,6 +146,7 @@ def longer_trainings(chosen: dict[str, Any]) -> dict[str, list]:
 
 # Stages by the name of a preset. A script may add its own.
 PRESETS: dict[str, Callable[[], list[Stage]]] = {
+    "full": full_stages,
     "report": report_stages,
     "quick": quick_stages,
     "as-reported": as_reported_stages,
@@ -152,21 +154,50 @@ PRESETS: dict[str, Callable[[], list[Stage]]] = {
 }
 
 
-def base_params(preset: str, epochs: int) -> dict[str, Any]:
+def judging_of(preset: str, protocol: str, n_train: int, n_test: int) -> Judging | None:
+    """Return how the candidates of a preset are judged, if they race.
+
+    Parameters
+    ----------
+    preset : str
+        A name in `PRESETS`.
+    protocol : {"holdout", "report"}
+        What judges the candidates.
+    n_train, n_test : int
+        Number of training rows and of test rows.
+
+    Returns
+    -------
+    judging : Judging or None
+        None if they do not race.
+    """
+    if preset not in RACING:
+        return None
+    return Judging.of(n_train, n_test if protocol == "report" else None)
+
+
+def base_params(
+    preset: str, epochs: int | None, judging: Judging | None = None
+) -> dict[str, Any]:
     """Return the parameters before a preset's first stage.
 
     Parameters
     ----------
     preset : str
         A name in `PRESETS`.
-    epochs : int
-        Largest number of epochs of a fit.
+    epochs : int or None
+        Largest number of epochs of a fit; None for what suits the rows, if the
+        candidates race.
+    judging : Judging, default=None
+        From `judging_of`.
 
     Returns
     -------
     params : dict
         For `KerasMLPClassifier`.
     """
+    if judging is not None:
+        return full_base_params(judging, epochs)
     if preset == "accuracy":
         return accuracy_base_params(epochs)
     return {**report_base_params(), "epochs": epochs}
@@ -174,7 +205,7 @@ def base_params(preset: str, epochs: int) -> dict[str, Any]:
 
 def final_params(preset: str) -> dict[str, Any]:
     """Return more parameters of a preset's final network."""
-    return {"refit_on_all": True} if preset == "accuracy" else {}
+    return {"refit_on_all": True} if preset in ("accuracy", *RACING) else {}
 
 
 def stages_for(
@@ -226,12 +257,13 @@ TITLES = {
     "initializers": "Initializers",
     "optimizer": "Optimizer",
     "epochs": "Epochs under early stopping",
+    "size": "Width, once more",
     "learning_rate": "Learning rate and its schedule",
     "normalization": "Batch normalization",
     "regularization": "Regularization",
     "augmentation": "Distorted images",
     "fine_tuning": "Learning rate, once more",
-    "duration": "Epochs",
+    "duration": "How long to train",
 }
 
 
