@@ -163,22 +163,7 @@ class SearchRun:
         if share is not None:
             race, full, fewer = _shortened(share, race, rows, full)
             note += fewer
-        # Each stage has its own seeds: a winner must not bring its lucky ones along.
-        seed = None if self.race_seed is None else (self.race_seed, len(self.done))
-        try:
-            racing = Racing(
-                self.evaluation,
-                stage,
-                race,
-                full,
-                [self._with_all(one) for one in rows.tried],
-                seed=seed,
-                callback_ctx=ctx,
-            )
-        except RaceTooLongError as error:
-            if self.done:
-                raise  # what the stages before have found counts
-            raise ValueError(f"stage {stage.name!r}: {error}") from None
+        racing = self._racing(rows, full, race, ctx)
         racing.seconds = None if share is None else share.seconds
         racing.run()
         if stage.grow is not None:
@@ -208,6 +193,31 @@ class SearchRun:
             reason,
             race=state,
         )
+
+    def _racing(
+        self,
+        rows: StageRows,
+        full: list[dict[str, Any]],
+        race: Race,
+        ctx: CallbackContext,
+    ) -> Racing:
+        """Return a race of a stage's candidates, before its first fit."""
+        # Each stage has its own seeds: a winner must not bring its lucky ones along.
+        seed = None if self.race_seed is None else (self.race_seed, len(self.done))
+        try:
+            return Racing(
+                self.evaluation,
+                rows.stage,
+                race,
+                full,
+                [self._with_all(one) for one in rows.tried],
+                seed=seed,
+                callback_ctx=ctx,
+            )
+        except RaceTooLongError as error:
+            if self.done:
+                raise  # what the stages before have found counts
+            raise ValueError(f"stage {rows.stage.name!r}: {error}") from None
 
     def _share_of_time(self, stage: Stage) -> Share | None:
         """Return the time of a stage, by the candidates of those that are left."""

@@ -14,7 +14,10 @@ KEPT, AFTERWARDS = 0.4, 0.1
 # The final network trains at most so many times as long as the search found best.
 MOST_TIMES = 4
 # A fit on all rows may be this much slower than the candidates' fits let expect.
-SLOWER = 1.25
+SLOWER = 1.1
+# How the time of an epoch grows with the widths of all layers: the weights between
+# hidden layers grow like the square, those of the inputs do not.
+OF_WIDTH = 1.5
 
 
 class StudyClock:
@@ -89,16 +92,18 @@ class StudyClock:
 
 
 def seconds_of_epoch(
-    fit_seconds: float, n_iter: float, times: float, *, twice: bool
+    seconds: float, times_rows: float, times_width: float, *, twice: bool
 ) -> float:
-    """Estimate what an epoch on all rows takes, from the fits of a candidate.
+    """Estimate what an epoch on all rows takes, from that of a candidate.
 
     Parameters
     ----------
-    fit_seconds, n_iter : float
-        Seconds and epochs of the candidate.
-    times : float
+    seconds : float
+        What it takes for the candidate.
+    times_rows : float
         How many times as many rows the final network trains on.
+    times_width : float
+        How many times as wide its layers are.
     twice : bool
         Whether the final network trains twice, see `refit_on_all`.
 
@@ -109,10 +114,10 @@ def seconds_of_epoch(
     Examples
     --------
     >>> from skmnist.study._budget import seconds_of_epoch
-    >>> seconds_of_epoch(12.0, 100.0, 5.0, twice=False)
-    0.6
+    >>> seconds_of_epoch(0.1, 5.0, 4.0, twice=False)
+    4.0
     """
-    return fit_seconds / max(n_iter, 1.0) * times * (2 if twice else 1)
+    return seconds * times_rows * times_width**OF_WIDTH * (2 if twice else 1)
 
 
 def longest_won(best_params: Mapping[str, Any], tried: list[Mapping[str, Any]]) -> bool:

@@ -17,9 +17,6 @@ from ._checks import (
     types_of,
 )
 
-# The part of the training data that judges candidates under "holdout": as many
-# images as MNIST's test set has.
-JUDGING_PART = 1 / 6
 # The most epochs of a fit where candidates do not race.
 EPOCHS = 20
 
@@ -79,8 +76,8 @@ class StudyConfig(Record):
         Seed of the folds, of every fit, and of drawn candidates; from 0 to
         2**32 - 1.
     epochs : int, default=None
-        Largest number of epochs of a fit; with the preset "full", before its last two
-        stages. None means 20, and with that preset as many as the rows need.
+        Largest number of epochs of a fit; with the preset "full", before its last
+        stage. None means 20, and with that preset as many as the rows need.
 
     Raises
     ------

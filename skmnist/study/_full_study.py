@@ -3,31 +3,17 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit
 
 from ..augmentation._distortions import AUGMENTATIONS, Distortions
 from ..model_selection._race import Race
 from ..model_selection._stage import Stage
-from ._config import JUDGING_PART
+from ._judging import Judging
 from ._source_experiment import activation_pairs, node_distributions
 
-# Candidates train on at most so many rows. The final network trains on all.
-CANDIDATE_ROWS = 8_000
-# Up to so many training rows, candidates are judged by cross-validation: one part of
-# them would be too few to judge by.
-SMALL = 5_000
-N_FOLDS = 5
 # A third of the updates of the classifier's "auto". The stage `duration` tries more.
 UPDATES, FEWEST_EPOCHS, MOST_EPOCHS = 833, 4, 133
-# How much longer each step of the last two stages trains.
-LONGER = 3
 LIGHT = Distortions(rotation=5.0, shift=0.02, scale=0.05, shear=0.05)
 STRONG = Distortions(15.0, 0.08, 0.15, 0.2, elastic_strength=0.05)
 
@@ -40,61 +26,6 @@ PAIRS = (
     ("relu", "tanh"),
 )
 SLOPES = (0.0, 0.25, -0.25, 0.5, -0.5)
-# No wider layers than these, where that is four times as wide as before.
-MOST_WIDE = 768
-
-
-@dataclass(frozen=True)
-class Judging:
-    """What judges the candidates of a study, and how many rows train them.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of training rows of the study.
-    n_folds : int or None
-        Number of folds of a cross-validation; None for one part of the rows.
-    n_train : int
-        Rows that a candidate trains on.
-    n_judging : int
-        Rows that judge it, over the folds that choose.
-    """
-
-    n_rows: int
-    n_folds: int | None
-    n_train: int
-    n_judging: int
-
-    @classmethod
-    def of(cls, n_rows: int, n_test: int | None = None) -> "Judging":
-        """Plan for a number of training rows.
-
-        Parameters
-        ----------
-        n_rows : int
-            Number of training rows.
-        n_test : int, default=None
-            Number of test rows, if these judge.
-
-        Returns
-        -------
-        judging : Judging
-        """
-        if n_test is not None:
-            return cls(n_rows, None, min(n_rows, CANDIDATE_ROWS), n_test)
-        if n_rows <= SMALL:
-            others = n_rows - n_rows // N_FOLDS
-            # The last fold gives the winners' scores.
-            return cls(n_rows, N_FOLDS, others, others)
-        n_judging = math.ceil(n_rows * JUDGING_PART)
-        return cls(n_rows, None, min(n_rows - n_judging, CANDIDATE_ROWS), n_judging)
-
-    @property
-    def race(self) -> Race:
-        """How the candidates race: each fold that chooses is used at least once."""
-        if self.n_folds is None:
-            return Race(min_replicates=3, max_replicates=6, n_fresh=1)
-        return Race(min_replicates=N_FOLDS - 1, max_replicates=8, n_fresh=1)
 
 
 def full_base_params(judging: Judging, epochs: int | None = None) -> dict[str, Any]:
@@ -105,7 +36,7 @@ def full_base_params(judging: Judging, epochs: int | None = None) -> dict[str, A
     judging : Judging
         How many rows train a candidate.
     epochs : int, default=None
-        Most epochs of a fit before the last two stages; None for as many as the rows
+        Most epochs of a fit before the last stage; None for as many as the rows
         need.
 
     Returns
@@ -115,8 +46,8 @@ def full_base_params(judging: Judging, epochs: int | None = None) -> dict[str, A
     """
     from ..neural_network._spec import auto_batch_size, auto_learning_rate, auto_width
 
-    n, width = judging.n_train, auto_width(judging.n_rows)
-    batch = auto_batch_size(n)
+    n = judging.n_train
+    batch, width = auto_batch_size(n), auto_width(n)
     enough = math.ceil(UPDATES * batch / n)
     enough = min(max(enough, FEWEST_EPOCHS), MOST_EPOCHS)
     return {
@@ -143,6 +74,11 @@ def full_base_params(judging: Judging, epochs: int | None = None) -> dict[str, A
         "min_train_loss": None,
         "epochs": enough if epochs is None else min(enough, epochs),
     }
+
+
+# Widths that are tied compete by their means, and so does normalization: it has a few
+# weights more, which nobody means by a larger network.
+SHALLOW, BY_MEAN = Race(ties=("depth",)), Race(ties=("n_iter",))
 
 
 def full_stages() -> list[Stage]:
@@ -177,20 +113,23 @@ def full_stages() -> list[Stage]:
     10. ``normalization``: with and without batch normalization, at two rates.
     11. ``regularization``: seven settings of dropout, weight decay and smoothing.
     12. ``augmentation``: for images, none and five distortions.
-    13. ``size``: wider layers, and three times the epochs.
-    14. ``duration``: again three times the epochs.
+    13. ``duration``: the same epochs, three and nine times as many.
+
+    Ties go to the smallest network, then to the fewest epochs, then to the highest
+    mean. Only among widths that are tied, and with or without batch normalization, the
+    highest mean wins at once: no race can show a difference of 0.1 points, and a wider
+    network costs time but no accuracy.
 
     Examples
     --------
     >>> from skmnist.study import full_stages
-    >>> [stage.name for stage in full_stages()][8:]  # doctest: +NORMALIZE_WHITESPACE
-    ['learning_rate', 'normalization', 'regularization', 'augmentation', 'size',
-     'duration']
+    >>> [stage.name for stage in full_stages()][8:]
+    ['learning_rate', 'normalization', 'regularization', 'augmentation', 'duration']
     """
     distortions = [None, LIGHT, *AUGMENTATIONS, STRONG]
     starts = ["he_normal", "glorot_uniform", "lecun_normal"]
     return [
-        Stage("depth_width", sizes, grow="depth", max_grow=3),
+        Stage("depth_width", sizes, grow="depth", max_grow=3, race=SHALLOW),
         Stage("activations", pairs_of_activations),
         Stage("node_distribution", unequal_widths),
         Stage("batch_size", batch_sizes),
@@ -199,22 +138,21 @@ def full_stages() -> list[Stage]:
         Stage("optimizer", optimizers),
         Stage("epochs", shorter),
         Stage("learning_rate", rates),
-        Stage("normalization", normalized),
+        Stage("normalization", normalized, race=BY_MEAN),
         Stage("regularization", REGULARIZATIONS),
         Stage("augmentation", {"augmentation": distortions}),
-        Stage("size", larger),
         Stage("duration", longer),
     ]
 
 
 def sizes(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
-    """List depths with the width so far, half of it and a quarter."""
+    """List depths with half the width so far, the same and twice as much."""
     from ..neural_network._spec import auto_learning_rate as rate
 
-    widths = [max(1, chosen["widths"] // part) for part in (4, 2, 1)]
+    width = chosen["widths"]
     return [
-        {"depth": [1, 2], "widths": [width], "learning_rate": [rate(width)]}
-        for width in dict.fromkeys(widths)
+        {"depth": [1, 2], "widths": [one], "learning_rate": [rate(one)]}
+        for one in (max(1, width // 2), width, 2 * width)
     ]
 
 
@@ -290,99 +228,46 @@ REGULARIZATIONS = [
 ]
 
 
-def larger(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
-    """List wider networks, trained longer; a wider one takes smaller steps."""
-    widths, rate = chosen["widths"], chosen["learning_rate"]
-    epochs = [LONGER * chosen["epochs"]]
-    found = []
-    for times in (1, 2, 4):
-        wider = (
-            [times * width for width in widths]
-            if isinstance(widths, list | tuple)
-            else times * widths
-        )
-        if times <= 2 or np.max(wider) <= MOST_WIDE:
-            wider = tuple(wider) if isinstance(wider, list) else wider
-            found.append(
-                {"widths": [wider], "learning_rate": [rate / times], "epochs": epochs}
-            )
-    return found
-
-
 def longer(chosen: Mapping[str, Any]) -> dict[str, list]:
-    """List the epochs so far, and three times as many."""
-    return {"epochs": [chosen["epochs"], LONGER * chosen["epochs"]]}
+    """List the epochs so far, three times and nine times as many."""
+    return {"epochs": [times * chosen["epochs"] for times in (1, 3, 9)]}
 
 
-def some_rows(y: ArrayLike, n_wanted: int, seed: int) -> NDArray[np.intp]:
-    """Draw rows with the same share of each class, and at least one of each.
-
-    Parameters
-    ----------
-    y : array-like of shape (n_rows,)
-        The classes.
-    n_wanted : int
-        How many rows to draw.
-    seed : int
-        Seed of the draw.
-
-    Returns
-    -------
-    rows : ndarray of int
-        Positions, in rising order.
-
-    Examples
-    --------
-    >>> from skmnist.study._full_study import some_rows
-    >>> y = ["a"] * 90 + ["b"] * 10
-    >>> rows = some_rows(y, 20, seed=0)
-    >>> [y[row] for row in rows].count("b"), len(rows)
-    (2, 20)
-    """
-    _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
-    if n_wanted >= len(codes):
-        return np.arange(len(codes))
-    shuffled = np.random.default_rng(seed).permutation(len(codes))
-    order = shuffled[np.argsort(codes[shuffled], kind="stable")]
-    even = np.linspace(0, len(codes), n_wanted, endpoint=False).astype(int)
-    firsts = np.cumsum(counts) - counts
-    return np.sort(order[np.union1d(even, firsts)])
-
-
-def race_splits(
-    judging: Judging, y: ArrayLike, seed: int, n_test: int | None = None
-) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-    """Split the rows into those that train candidates and those that judge them.
+def scaled_up(best: Mapping[str, Any], judging: Judging) -> dict[str, Any]:
+    """Return what the final network has for training on all rows.
 
     Parameters
     ----------
+    best : dict
+        All parameters that the search has chosen.
     judging : Judging
-        What judges.
-    y : array-like of shape (n_rows,)
-        The classes; with `n_test` those of the test rows too, at the end.
-    seed : int
-        Seed of the splits.
-    n_test : int, default=None
-        Number of test rows, if these judge.
+        How many rows trained the candidates.
 
     Returns
     -------
-    splits : list of (ndarray, ndarray)
-        One split, or the folds.
+    params : dict
+        ``widths``, ``learning_rate`` and ``epochs``. The layers are wider by as much
+        as the classifier's "auto" is for all rows, and its rate falls with them.
+        There are fewer epochs, and yet more updates: both grow like the square root
+        of the number of rows. Nothing changes where candidates train on all rows.
     """
-    y = np.asarray(y)
-    rows = np.arange(len(y))
-    if n_test is not None:
-        train, test = rows[: len(y) - n_test], rows[len(y) - n_test :]
-    elif judging.n_folds is None:
-        draw = StratifiedShuffleSplit(1, test_size=judging.n_judging, random_state=seed)
-        train, test = next(draw.split(y, y))
+    times, widths = wider_by(judging), best["widths"]
+    part = judging.n_train / judging.n_rows if judging.samples else 1.0
+    if isinstance(widths, list | tuple):
+        wider: Any = tuple(round(times * width) for width in widths)
     else:
-        largest = np.unique(y, return_counts=True)[1].max()
-        kind = StratifiedKFold if largest >= judging.n_folds else KFold
-        folds = kind(judging.n_folds, shuffle=True, random_state=seed)
-        with warnings.catch_warnings():
-            # A class with fewer rows than folds is missing in some of them.
-            warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-            return list(folds.split(y, y))
-    return [(train[some_rows(y[train], judging.n_train, seed)], test)]
+        wider = round(times * widths)
+    return {
+        "widths": wider,
+        "learning_rate": best["learning_rate"] / times,
+        "epochs": max(1, round(best["epochs"] * math.sqrt(part))),
+    }
+
+
+def wider_by(judging: Judging) -> float:
+    """Return how many times as wide the final network is as a candidate."""
+    from ..neural_network._spec import auto_width
+
+    if not judging.samples:
+        return 1.0
+    return auto_width(judging.n_rows) / auto_width(judging.n_train)

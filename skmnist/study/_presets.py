@@ -11,7 +11,8 @@ from scipy.stats import loguniform, uniform
 from ..augmentation._distortions import AUGMENTATIONS, square_side
 from ..model_selection._rules import smallest
 from ..model_selection._stage import Stage
-from ._full_study import LIGHT, STRONG, Judging, full_base_params, full_stages
+from ._full_study import LIGHT, STRONG, full_base_params, full_stages
+from ._judging import Judging
 from ._source_experiment import (
     as_reported_stages,
     quick_stages,
@@ -208,8 +209,18 @@ def final_params(preset: str) -> dict[str, Any]:
     return {"refit_on_all": True} if preset in ("accuracy", *RACING) else {}
 
 
+def _with_race(stage: Stage, judging: Judging | None) -> Stage:
+    """Return a stage whose own race, if it has one, has the study's replicates."""
+    if judging is None or not stage.race:
+        return stage
+    return replace(stage, race=replace(judging.race, ties=stage.race.ties))
+
+
 def stages_for(
-    preset: str, n_features: int, n_iter: int | dict[str, int] | None = None
+    preset: str,
+    n_features: int,
+    n_iter: int | dict[str, int] | None = None,
+    judging: Judging | None = None,
 ) -> list[Stage]:
     """List the stages of a study.
 
@@ -222,6 +233,8 @@ def stages_for(
     n_iter : int or dict of str to int, default=None
         Draw at most so many candidates from each stage's grid; a dict gives numbers
         for some stages by their names.
+    judging : Judging, default=None
+        From `judging_of`.
 
     Returns
     -------
@@ -234,7 +247,7 @@ def stages_for(
     >>> [len(stages_for("accuracy", n_features)) for n_features in (784, 30)]
     [6, 5]
     """
-    stages = PRESETS[preset]()
+    stages = [_with_race(stage, judging) for stage in PRESETS[preset]()]
     if not square_side(n_features):
         stages = [stage for stage in stages if stage.name not in IMAGE_STAGES]
     most = n_iter
@@ -257,7 +270,6 @@ TITLES = {
     "initializers": "Initializers",
     "optimizer": "Optimizer",
     "epochs": "Epochs under early stopping",
-    "size": "Width, once more",
     "learning_rate": "Learning rate and its schedule",
     "normalization": "Batch normalization",
     "regularization": "Regularization",

@@ -20,12 +20,11 @@ from ._checks import (
     Seconds,
     Threads,
 )
-from ._config import JUDGING_PART, StudyConfig, judged_by
+from ._config import StudyConfig, judged_by
+from ._judging import JUDGING_PART, Judging
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
-
-    from ._full_study import Judging
 
 # Version of the form of study.json. Raise it when older versions cannot read it.
 SCHEMA = 1
@@ -115,7 +114,7 @@ class StudyHeader(Record):
     versions: dict[str, str]
 
     @property
-    def judging(self) -> "Judging | None":
+    def judging(self) -> Judging | None:
         """How candidates that race are judged; None where they do not race."""
         from ._presets import judging_of
 

@@ -47,8 +47,9 @@ from ._columns import (
     parameters_in_order,
     recorders,
 )
-from ._config import JUDGING_PART, StudyConfig
-from ._full_study import race_splits
+from ._config import StudyConfig
+from ._full_study import scaled_up, wider_by
+from ._judging import JUDGING_PART, race_splits
 from ._presets import base_params, final_params, stages_for
 from ._records import (
     SCHEMA,
@@ -272,7 +273,7 @@ class _Runner:
         self.held.check()
         best = {**search.best_params_, **final_params(config.preset)}
         if config.races:
-            best["epochs"] = self._final_epochs(search, clock)
+            best |= self._full_recipe(search, clock)
         final = _final_model(self.classifier, best, data)
         final.save(self.out / "model.skmnist")
         write_json(self.out / CURVES, Curves(self.curves, fit_curve(final)))
@@ -281,22 +282,22 @@ class _Runner:
         summary = replace(summary, n_fits=self.n_fits + 1)
         return Study(self.header, self.rows, self.stages, summary)
 
-    def _final_epochs(self, search: StagedSearchCV, clock: StudyClock) -> int:
-        """Return how many epochs the final network trains in the time that is left."""
-        last, table = search.stages_[-1], search.cv_results_
+    def _full_recipe(self, search: StagedSearchCV, clock: StudyClock) -> dict[str, Any]:
+        """Return what the final network has for training on all rows, and its time."""
+        judging, last = self.header.judging, search.stages_[-1]
+        table, i = search.cv_results_, last.winner
         best = {**self.classifier.get_params(), **search.best_params_}
+        recipe = scaled_up(best, judging)
         each = seconds_of_epoch(
-            {
-                n: table[f"mean_test_{n}"][last.winner]
-                for n in ("fit_seconds", "n_iter")
-            },
-            self.data.train.stop / self.header.judging.n_train,
+            table["mean_test_fit_seconds"][i] / table["mean_test_n_iter"][i],
+            judging.n_rows / judging.n_train,
+            wider_by(judging),
             twice=best["early_stopping"],
         )
-        tried = [table["params"][i] for i in last.indices]
-        return clock.final_epochs(
-            best["epochs"], each, more=longest_won(search.best_params_, tried)
-        )
+        tried = [table["params"][row] for row in last.indices]
+        more = longest_won(search.best_params_, tried)
+        recipe["epochs"] = clock.final_epochs(recipe["epochs"], each, more=more)
+        return recipe
 
     def _on_trial(self, trial: Trial) -> None:
         self.n_fits += 1
@@ -493,7 +494,7 @@ def _search(header: StudyHeader, classifier: Any, data: "Bunch") -> StagedSearch
         cv = StratifiedShuffleSplit(1, test_size=JUDGING_PART, random_state=config.seed)
     return StagedSearchCV(
         classifier,
-        stages_for(config.preset, data.data.shape[1], config.n_iter),
+        stages_for(config.preset, data.data.shape[1], config.n_iter, judging),
         scoring={**record_scoring(), **recorders()},
         cv=cv,
         n_jobs=config.n_jobs,

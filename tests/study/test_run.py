@@ -28,7 +28,8 @@ from skmnist.reporting._text import describe_final
 from skmnist.study import PRESETS
 from skmnist.study._artifacts import FitCurve, InspectedFit
 from skmnist.study._columns import Candidate, read_csv, write_csv
-from skmnist.study._config import JUDGING_PART, StudyConfig
+from skmnist.study._config import StudyConfig
+from skmnist.study._judging import JUDGING_PART
 from skmnist.study._run import (
     _short_trainings,
     pin_threads,
