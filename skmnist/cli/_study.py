@@ -44,11 +44,13 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--preset",
-    type=click.Choice(["report", "quick", "as-reported", "accuracy"]),
-    default="report",
+    type=click.Choice(["full", "report", "quick", "as-reported", "accuracy"]),
+    default="full",
     show_default=True,
-    help="report: the eight stages of the source report; quick: a small form of them; "
-    "as-reported: what the source report chose in each, whatever the scores say; "
+    help="full: the eight stages of the source report, then learning rate, "
+    "regularization, distorted images and duration; candidates race over replicates. "
+    "report: the eight stages as the source report ran them; quick: a small form of "
+    "them; as-reported: what the source report chose in each, whatever the scores say; "
     "accuracy: learning rate, regularization, distorted images, epochs.",
 )
 @click.option(
@@ -79,7 +81,8 @@ if TYPE_CHECKING:
     type=Duration(),
     metavar="TIME",
     help="Start no fit of the search after this time (90, 15m, 2h30m). The stages that "
-    "are done count.",
+    "are done count. In full it is the time of the whole study: the stages share it, "
+    "and the final network keeps a part.",
 )
 @click.option(
     "--n-iter",
@@ -97,10 +100,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--epochs",
-    default=20,
-    show_default=True,
     type=click.IntRange(min=1),
-    help="Most epochs of a fit.",
+    help="Most epochs of a fit; by default 20, and in full as many as the data need.",
 )
 @click.option(
     "--baselines/--no-baselines",
@@ -136,8 +137,9 @@ def study(out: str, quiet: bool, fresh: bool, as_json: bool, **options: Any) -> 
       skmnist study
       skmnist study --dataset mnist --data ~/mnist --out mnist-study
       skmnist study --dataset digits --preset quick --n-jobs 2
+      skmnist study --preset report
       skmnist study --dataset my-images.npz --seed 1
-      skmnist study --time-budget 30m --n-iter depth_width=6
+      skmnist study --time-budget 8m
       skmnist study --backend dask --scheduler tcp://10.0.0.1:8786
     """
     config = _config(options)

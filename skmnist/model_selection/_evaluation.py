@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 import warnings
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from sklearn.callback import CallbackContext
     from sklearn.model_selection import BaseCrossValidator
 
+# What an evaluation knows of the candidates so far.
+_OF_CANDIDATES = ("candidates", "right", "by_candidate", "raced", "more", "results")
 _PACKAGES = ("skmnist", "scikit-learn", "keras", "tensorflow", "numpy")
 
 
@@ -79,6 +82,12 @@ class Trial:
     inspected : object, default=None
         What `inspect` of the search returned for the fit; None if the fit failed or
         the search has no `inspect`.
+    n_standing : int or None, default=None
+        In a race, the number of candidates that stand: those that run this replicate.
+        1 for a replicate that only gives the winner's score.
+    max_replicates : int or None, default=None
+        In a race, the most replicates that choose. Those with a number from here on
+        only give the winner's score.
     """
 
     stage: str
@@ -95,6 +104,8 @@ class Trial:
     pid: int | None
     versions: dict[str, str]
     inspected: Any = None
+    n_standing: int | None = None
+    max_replicates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +137,10 @@ class Replicate:
         Learned numbers of the classifier to return, without the underscore.
     keeps_rows : bool, default=False
         Whether to return which rows were classified correctly.
+    n_standing : int or None, default=None
+        Number of candidates that stand; None without a race.
+    n_most : int or None, default=None
+        Most replicates that choose; None without a race.
     """
 
     number: int
@@ -133,6 +148,8 @@ class Replicate:
     seed: int | None = None
     measured: tuple[str, ...] = ()
     keeps_rows: bool = False
+    n_standing: int | None = None
+    n_most: int | None = None
 
 
 @dataclass(frozen=True)
@@ -453,6 +470,8 @@ class Evaluation:
             fit_seconds=outcome["fit_time"],
             score_seconds=outcome["score_time"],
             error=outcome["fit_error"],
+            n_standing=task.replicate.n_standing,
+            max_replicates=task.replicate.n_most,
             **told,
         )
 
@@ -494,6 +513,36 @@ class Evaluation:
             If all fits fail.
         """
         self._check_failures([fit for one in raced for fit in one.outcomes + one.fresh])
+        return self._add_raced(candidates, raced, stage)
+
+    def preview_race(
+        self, candidates: Sequence[dict], raced: Sequence[Raced], stage: str
+    ) -> dict[str, Any]:
+        """Return what `collect_race` would, and keep nothing.
+
+        Parameters
+        ----------
+        candidates, raced, stage
+            As for `collect_race`.
+
+        Returns
+        -------
+        results : dict of ndarray
+            ``cv_results_`` with these candidates at its end.
+        """
+        kept = {name: getattr(self, name) for name in _OF_CANDIDATES}
+        try:
+            for name, values in kept.items():
+                setattr(self, name, copy.copy(values))
+            self.more = defaultdict(list, {n: [*v] for n, v in self.more.items()})
+            return self._add_raced(candidates, raced, stage)
+        finally:
+            for name, values in kept.items():
+                setattr(self, name, values)
+
+    def _add_raced(
+        self, candidates: Sequence[dict], raced: Sequence[Raced], stage: str
+    ) -> dict[str, Any]:
         self.by_candidate.extend(one.outcomes for one in raced)
         self.raced.extend(raced)
         self.right.extend(one.right for one in raced)

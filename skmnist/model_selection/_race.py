@@ -82,6 +82,11 @@ class Race:
     the simplest candidate, if none is better, is lost with a probability of at most
     `alpha`.
 
+    If a stage has a `rule` of its own, the rule chooses among the candidates that
+    stand in the end. If a stage grows (`Stage.grow`), candidates with the next value
+    race against the winner, as long as the winner has the largest value. Its fits
+    count for these races too: they have the same seeds and splits.
+
     References
     ----------
     .. [1] S. Pocock, "Group sequential methods in the design and analysis of clinical
@@ -343,7 +348,12 @@ def next_replicates(race: Race, state: RaceState) -> int:
 
 
 def judge(
-    race: Race, state: RaceState, replicates: Replicates, simplicity: ArrayLike
+    race: Race,
+    state: RaceState,
+    replicates: Replicates,
+    simplicity: ArrayLike,
+    *,
+    by_rule: bool = False,
 ) -> RaceState:
     """Look at the race after a replicate.
 
@@ -357,6 +367,9 @@ def judge(
         All replicates of the candidates that stood before.
     simplicity : array-like of shape (n_candidates, n_keys)
         Numbers to compare, for all candidates; small ones are simple.
+    by_rule : bool, default=False
+        Whether a rule chooses among those that stand in the end. Then nobody leaves
+        for being more complex.
 
     Returns
     -------
@@ -376,7 +389,7 @@ def judge(
             return look.end(ONE_STANDS)
     if look.state.n_replicates >= race.max_replicates:
         return look.end(ALL_REPLICATES)
-    if not look.drop_idle():
+    if not look.drop_idle(by_rule):
         return look.end(TIED)
     if len(look.state.running) < 2:
         return look.end(ONE_STANDS)
@@ -410,6 +423,55 @@ def stop(
     return look.end(why)
 
 
+def choose(state: RaceState, winner: int) -> RaceState:
+    """Give a race that has ended another winner, of those that stand.
+
+    Parameters
+    ----------
+    state : RaceState
+        The race at its end.
+    winner : int
+        Position of the candidate that a rule has chosen.
+
+    Returns
+    -------
+    state : RaceState
+        The race with that winner.
+    """
+    whys = {state.winner: STOOD, winner: WON}
+    finishes = tuple(
+        replace(one, why=whys.get(one.candidate, one.why)) for one in state.finishes
+    )
+    return replace(state, winner=winner, finishes=finishes)
+
+
+def join(state: RaceState, n_more: int) -> RaceState:
+    """Return the start of another race, of the winner with new candidates.
+
+    Parameters
+    ----------
+    state : RaceState
+        A race at its end.
+    n_more : int
+        How many candidates are new. Their positions follow those of the others.
+
+    Returns
+    -------
+    state : RaceState
+        Nobody has run a replicate of it yet.
+    """
+    first = state.n_candidates
+    return replace(
+        state,
+        n_candidates=first + n_more,
+        running=(state.winner, *range(first, first + n_more)),
+        n_replicates=0,
+        finishes=tuple(f for f in state.finishes if f.candidate != state.winner),
+        ended=None,
+        winner=None,
+    )
+
+
 class _Look:
     """One look at a race; candidates leave step by step."""
 
@@ -434,7 +496,7 @@ class _Look:
         stay[self._leader] = True
         self._drop(stay, self._finishes(found, np.flatnonzero(~stay), WORSE))
 
-    def drop_idle(self) -> bool:
+    def drop_idle(self, by_rule: bool) -> bool:
         """Let those leave that cannot change the choice; return whether some can.
 
         Only a candidate that is found better than the simplest one can change the
@@ -450,6 +512,8 @@ class _Look:
         can[simplest] = False
         if not can.any():
             return False
+        if by_rule:
+            return True
         can[self._leader] = True
         rank = np.argsort(order)
         stay = rank <= rank[can].max()

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +16,18 @@ from sklearn.base import is_classifier
 from sklearn.model_selection import ParameterGrid
 
 from ._evaluation import BudgetSpentError, Raced, Replicate
+from ._pace import FEWEST
 from ._race import (
     FAILED,
     IDLE,
+    STOOD,
     TIME,
     WORSE,
     Finish,
     Race,
     RaceState,
     Replicates,
+    join,
     judge,
     next_replicates,
     stop,
@@ -117,10 +121,6 @@ def check_races(
 
 
 def _check_stage(stage: Stage, race: Race, parameters: Mapping[str, Any]) -> None:
-    if stage.rule is not best_score:
-        raise ValueError("a race chooses the winner itself; leave out rule or race")
-    if stage.grow is not None:
-        raise ValueError("a stage that grows cannot race; leave out grow or race")
     searched = {name: None for grid in _grids(stage) for name in grid}
     known = {**parameters, **searched, **dict.fromkeys(MEASURED)}
     for name in race.ties:
@@ -128,7 +128,7 @@ def _check_stage(stage: Stage, race: Race, parameters: Mapping[str, Any]) -> Non
             raise ValueError(f"ties of the race: {UnknownParameterError(name, known)}")
     for name in random_states(searched):
         raise ValueError(f"a race sets {name} itself, so no stage can search it")
-    n = _n_candidates(stage)
+    n = n_candidates_of(stage)
     if n is not None and race.max_fits and n * race.min_replicates > race.max_fits:
         raise ValueError(RaceTooLongError(n * race.min_replicates, race.max_fits))
 
@@ -139,7 +139,7 @@ def _grids(stage: Stage) -> Sequence[Mapping[str, Any]]:
     return [stage.params] if isinstance(stage.params, Mapping) else stage.params
 
 
-def _n_candidates(stage: Stage) -> int | None:
+def n_candidates_of(stage: Stage) -> int | None:
     """Return how many candidates a stage has; None if a function decides it."""
     grids = _grids(stage)
     if not grids:
@@ -232,6 +232,11 @@ class Racing:
     callback_ctx : CallbackContext
         The task of scikit-learn's callbacks that the fits are parts of.
 
+    Attributes
+    ----------
+    seconds : float or None
+        How long to race; the first look is made in any case.
+
     Raises
     ------
     RaceTooLongError
@@ -252,8 +257,11 @@ class Racing:
         callback_ctx: CallbackContext,
     ):
         self.evaluation, self.stage, self.race = evaluation, stage, race
-        self.candidates, self.effective = candidates, effective
+        self.candidates, self.effective = list(candidates), list(effective)
         self.seed, self.callback_ctx = seed, callback_ctx
+        self.seconds: float | None = None
+        self.started = time.monotonic()
+        self.by_rule = stage.rule is not best_score
         self.plan = SplitPlan.of(evaluation.n_splits)
         self.state = RaceState.start(len(candidates))
         self.answers: list[list[tuple[dict, dict]]] = [[] for _ in candidates]
@@ -263,29 +271,115 @@ class Racing:
         if race.max_fits and n_needed > race.max_fits:
             raise RaceTooLongError(n_needed, race.max_fits)
 
-    def run(self) -> RaceState:
-        """Race, and fit the winner on replicates that did not choose it."""
-        while n_more := next_replicates(self.race, self.state):
+    @property
+    def n_fits(self) -> int:
+        """Number of fits that choose, so far."""
+        return sum(map(len, self.answers))
+
+    def run(self) -> None:
+        """Race until the race has ended."""
+        while n_wanted := next_replicates(self.race, self.state):
             first = self.state.n_replicates
-            replicates = [self._replicate(first + i) for i in range(n_more)]
-            try:
-                answers = self._fit(self.state.running, replicates)
-            except BudgetSpentError:
-                if not first:
-                    raise
-                self.state = stop(
-                    self.race, self.state, self._replicates(), self._simplicity(), TIME
-                )
-                break
-            for candidate, more in zip(self.state.running, answers, strict=True):
-                self.answers[candidate].extend(more)
+            n_more = self._fit_until(n_wanted)
+            if not n_more:
+                self._stop(TIME)
+                return
             self._check_rows()
+            n_new = n_more * len(self.state.running)
+            # Fits that an earlier race has made count once.
+            before = replace(self.state, n_fits=self.n_fits - n_new)
             self.state = judge(
-                self.race, self.state, self._replicates(), self._simplicity()
+                self.race,
+                before,
+                self._replicates(first + n_more),
+                self._simplicity(),
+                by_rule=self.by_rule,
             )
-        if self.state.winner is not None:
-            self._fit_fresh(self.state.winner)
-        return self.state
+
+    def _fit_until(self, n_wanted: int) -> int:
+        """Fit more replicates; return how many there was time for.
+
+        Before the first look there must be `FEWEST`, or BudgetSpentError is raised.
+        Then the first look is made after as many as there are.
+        """
+        first = self.state.n_replicates
+        replicates = [self._replicate(first + i) for i in range(n_wanted)]
+        # All at once, if there is time: workers need not wait for each other.
+        one_by_one = self.seconds is not None
+        parts = [[one] for one in replicates] if one_by_one else [replicates]
+        for n_done, part in enumerate(parts):
+            try:
+                if first or n_done >= FEWEST:
+                    self._check_time(len(self._missing(part[0].number)))
+                self._fit_missing(part)
+            except BudgetSpentError:
+                if first == 0 and n_done < FEWEST:
+                    raise
+                if n_done:
+                    self.race = replace(self.race, min_replicates=n_done)
+                return n_done
+        return n_wanted
+
+    def run_against(
+        self,
+        candidates: Sequence[dict[str, Any]],
+        effective: Sequence[Mapping[str, Any]],
+    ) -> bool:
+        """Let new candidates race against the winner.
+
+        Parameters
+        ----------
+        candidates, effective : list of dict
+            As in the constructor.
+
+        Returns
+        -------
+        raced : bool
+            False if there was no time for their first look; then all is as before.
+        """
+        n_before, state = len(self.candidates), self.state
+        n_needed = self.n_fits + len(candidates) * self.race.min_replicates
+        if self.race.max_fits and n_needed > self.race.max_fits:
+            return False
+        self.state = join(state, len(candidates))
+        self.candidates += candidates
+        self.effective += effective
+        self.answers += [[] for _ in candidates]
+        self.values = [self._parameters(name) for name in self.race.ties]
+        try:
+            self._check_time(FEWEST * len(candidates))
+            self.run()
+        except BudgetSpentError:
+            for made in (self.candidates, self.effective, self.answers):
+                del made[n_before:]
+            self.values = [self._parameters(name) for name in self.race.ties]
+            self.state = state
+            return False
+        return True
+
+    def _check_time(self, n_next: int) -> None:
+        """Raise BudgetSpentError if there is no time for so many more fits."""
+        if self.seconds is None or not self.n_fits:
+            return
+        spent = time.monotonic() - self.started
+        if spent + spent / self.n_fits * n_next > self.seconds:
+            raise BudgetSpentError(self.n_fits, self.n_fits + n_next)
+
+    def _stop(self, why: str) -> None:
+        done = self._replicates(self.state.n_replicates)
+        self.state = stop(self.race, self.state, done, self._simplicity(), why)
+
+    def _missing(self, number: int) -> list[int]:
+        """Return those that stand and have not run a replicate."""
+        return [c for c in self.state.running if len(self.answers[c]) <= number]
+
+    def _fit_missing(self, replicates: Sequence[Replicate]) -> None:
+        """Fit those that stand on replicates that they have not run."""
+        missing = self._missing(replicates[0].number)
+        if missing:
+            answers = self._fit(missing, replicates)
+            for candidate, more in zip(missing, answers, strict=True):
+                self.answers[candidate].extend(more)
 
     def _fit(
         self, running: Sequence[int], replicates: Sequence[Replicate]
@@ -322,9 +416,15 @@ class Racing:
             seed=seed,
             measured=tuple(set(self.race.ties) & set(MEASURED)),
             keeps_rows=len(self.plan.choosing) == 1,
+            n_standing=1 if self.state.ended else len(self.state.running),
+            n_most=self.race.max_replicates,
         )
 
-    def _fit_fresh(self, winner: int) -> None:
+    def fit_fresh(self) -> None:
+        """Fit the winner on replicates that did not choose it."""
+        winner = self.state.winner
+        if winner is None:
+            return
         n_fresh, first = self.race.n_fresh, self.race.max_replicates
         if self.seed is None:  # a split gives one fit only
             n_fresh = min(n_fresh, len(self.plan.fresh))
@@ -336,7 +436,8 @@ class Racing:
             except BudgetSpentError:
                 self.fresh = []  # the choice stands without them
 
-    def _metric(self) -> str:
+    def metric(self) -> str:
+        """Return the name of the metric that decides."""
         search = self.evaluation.search
         for one in self.answers:
             for outcome, _ in one:
@@ -351,7 +452,7 @@ class Racing:
         scores = outcome["test_scores"]
         if outcome["fit_error"] is not None:
             return np.nan
-        return float(scores[self._metric()] if isinstance(scores, dict) else scores)
+        return float(scores[self.metric()] if isinstance(scores, dict) else scores)
 
     def _scores(self, candidate: int) -> list[float]:
         return [self._score(outcome) for outcome, _ in self.answers[candidate]]
@@ -372,14 +473,13 @@ class Racing:
                 if right is not None and abs(right.mean() - score) > ROUNDING:
                     raise ValueError(f"stage {self.stage.name!r}: {_ONE_SPLIT}")
 
-    def _replicates(self) -> Replicates:
-        """Return what those that stand have done, and what those that left did."""
+    def _replicates(self, n: int) -> Replicates:
+        """Return the first replicates of those that stand, and of those that left."""
         running = list(self.state.running)
-        n = len(self.answers[running[0]])
         left = [c for c in range(len(self.candidates)) if c not in running]
         departed = np.full((len(left), n), np.nan)
         for row, candidate in zip(departed, left, strict=True):
-            scores = self._scores(candidate)
+            scores = self._scores(candidate)[:n]
             row[: len(scores)] = scores
         right = ratio = None
         if len(self.plan.choosing) == 1:
@@ -388,12 +488,12 @@ class Racing:
                 # Those that failed leave before their rows are read.
                 rows = [self._rows(c) for c in running]
                 right = np.array(
-                    [np.zeros_like(some) if r is None else r for r in rows]
+                    [np.zeros_like(some[:n]) if r is None else r[:n] for r in rows]
                 )
         else:
             n_train, n_test = self.evaluation.folds.sizes
             ratio = float(n_test / n_train)
-        scores = np.array([self._scores(c) for c in running])
+        scores = np.array([self._scores(c)[:n] for c in running])
         return Replicates(scores, right, ratio, departed)
 
     def _simplicity(self) -> NDArray[np.float64]:
@@ -471,8 +571,14 @@ def explain_race(state: RaceState, table: Mapping[str, Any], metric: str) -> str
     words = Words(table)
     finishes = {finish.candidate: finish for finish in state.finishes}
     won, n_stand = finishes[state.winner], len(state.running)
-    left = [finish.why for finish in state.finishes]
-    whys = {WORSE: "significantly worse", IDLE: "no longer able to win", FAILED: FAILED}
+    left = [f.why for f in state.finishes if f.candidate not in state.running]
+    whys = {
+        WORSE: "significantly worse",
+        IDLE: "no longer able to win",
+        FAILED: FAILED,
+        # Before the stage grew.
+        STOOD: "tied with an earlier winner",
+    }
     told = ", ".join(f"{left.count(w)} {text}" for w, text in whys.items() if w in left)
     others = f" ({told})" if told else ""
     reason = (

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral
@@ -14,12 +15,14 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_random_state
 
 from .._compat import cause_of_failure
-from ._race import Race, RaceState
+from ._pace import Pace, Share, spread_out
+from ._race import Race, RaceState, choose
 from ._racing import (
     RaceTooLongError,
     Racing,
     check_races,
     explain_race,
+    n_candidates_of,
     race_of,
     seed_of_races,
 )
@@ -42,6 +45,10 @@ if TYPE_CHECKING:
     from sklearn.callback import CallbackContext
 
     from ._evaluation import Evaluation
+
+
+# How many candidates a stage has, where a function lists them.
+TYPICAL = 4
 
 
 class AllFailedError(ValueError, TypeError):
@@ -67,6 +74,13 @@ class StageRows:
     def indices(self) -> tuple[int, ...]:
         """Rows of the candidates in ``cv_results_``."""
         return tuple(range(self.first, self.first + len(self.tried)))
+
+    def keep(self, positions: Sequence[int]) -> None:
+        """Leave out all other candidates; the incumbent must be among these."""
+        self.tried = [self.tried[i] for i in positions]
+        for name in ("incumbent", "added"):
+            if (before := getattr(self, name)) is not None:
+                setattr(self, name, list(positions).index(before))
 
     def own(self) -> list[tuple[int, dict[str, Any]]]:
         """Return position and parameters of each candidate of the stage itself."""
@@ -95,6 +109,7 @@ class SearchRun:
         self.metric: str | None = None
         self.carried: dict[str, Any] = {}  # what the stages so far have chosen
         self.done: list[StageResult] = []
+        self.pace = Pace(evaluation.deadline)
         self.race_seed: int | None = None
         if any(race_of(stage, search) for stage in search.stages):
             self.race_seed = seed_of_races(search.random_state, self.parameters)
@@ -144,12 +159,55 @@ class SearchRun:
         ctx = search_ctx.subcontext(
             task_name=f"stage {stage.name}", max_subtasks=None
         ).call_on_fit_task_begin(estimator=self.search)
+        share = self._share_of_time(stage)
+        if share is not None:
+            race, full, fewer = _shortened(share, race, rows, full)
+            note += fewer
+        racing = self._racing(rows, full, race, ctx)
+        racing.seconds = None if share is None else share.seconds
+        racing.run()
+        if stage.grow is not None:
+            note += self._grow_by_races(rows, racing)
+        if racing.by_rule and racing.state.winner is not None:
+            note += self._choose_among_standing(rows, racing)
+        racing.fit_fresh()
+        self.pace.keep(time.monotonic() - racing.started, racing.n_fits)
+        raced = racing.table()
+        full = racing.candidates
+        self._add(
+            stage,
+            len(full),
+            lambda: self.evaluation.collect_race(full, raced, stage.name),
+        )
+        ctx.call_on_fit_task_end(estimator=self.search)
+        state = racing.state
+        if state.winner is None:
+            raise self._all_failed(stage)
+        table = take_rows(self.results, rows.indices, self.metric)
+        reason = explain_race(state, table, self.metric) + note
+        rule = f"{written(race)}, {written(stage.rule)}"
+        return self._result(
+            rows,
+            state.winner,
+            rule if racing.by_rule else written(race),
+            reason,
+            race=state,
+        )
+
+    def _racing(
+        self,
+        rows: StageRows,
+        full: list[dict[str, Any]],
+        race: Race,
+        ctx: CallbackContext,
+    ) -> Racing:
+        """Return a race of a stage's candidates, before its first fit."""
         # Each stage has its own seeds: a winner must not bring its lucky ones along.
         seed = None if self.race_seed is None else (self.race_seed, len(self.done))
         try:
-            racing = Racing(
+            return Racing(
                 self.evaluation,
-                stage,
+                rows.stage,
                 race,
                 full,
                 [self._with_all(one) for one in rows.tried],
@@ -159,20 +217,46 @@ class SearchRun:
         except RaceTooLongError as error:
             if self.done:
                 raise  # what the stages before have found counts
-            raise ValueError(f"stage {stage.name!r}: {error}") from None
-        state = racing.run()
-        raced = racing.table()
-        self._add(
-            stage,
-            len(full),
-            lambda: self.evaluation.collect_race(full, raced, stage.name),
+            raise ValueError(f"stage {rows.stage.name!r}: {error}") from None
+
+    def _share_of_time(self, stage: Stage) -> Share | None:
+        """Return the time of a stage, by the candidates of those that are left."""
+        stages = list(self.search.stages)
+        left = stages[stages.index(stage) :]
+        return self.pace.share([n_candidates_of(one) or TYPICAL for one in left])
+
+    def _grow_by_races(self, rows: StageRows, racing: Racing) -> str:
+        """Let the next value race against the winner, while the winner is the last."""
+        stage, name = rows.stage, rows.stage.grow
+        for _ in range(stage.max_grow):
+            winner = racing.state.winner
+            if winner is None:
+                return ""
+            own = [p for _, p in rows.own() if name in p]
+            last = max(p[name] for p in own)
+            if rows.tried[winner].get(name) != last:
+                return f"; {name}={last} is no significant gain"
+            step = [{**p, name: last + 1} for p in own if p[name] == last]
+            if not racing.run_against(
+                [carry(self.carried, candidate) for candidate in step],
+                [self._with_all(candidate) for candidate in step],
+            ):
+                return f"; there was no time for {name}={last + 1}"
+            rows.tried.extend(step)
+        return f"; growth ended after max_grow={stage.max_grow} values"
+
+    def _choose_among_standing(self, rows: StageRows, racing: Racing) -> str:
+        """Let the stage's rule choose among the candidates that stand."""
+        stage, standing = rows.stage, list(racing.state.running)
+        results = self.evaluation.preview_race(
+            racing.candidates, racing.table(), stage.name
         )
-        ctx.call_on_fit_task_end(estimator=self.search)
-        if state.winner is None:
-            raise self._all_failed(stage)
-        table = take_rows(self.results, rows.indices, self.metric)
-        reason = explain_race(state, table, self.metric) + note
-        return self._result(rows, state.winner, written(race), reason, race=state)
+        table = self._shown(rows, results, racing.metric())
+        table = take_rows(table, standing)
+        index = self._by_rule(stage, table)
+        racing.state = choose(racing.state, standing[index])
+        why = explain(stage.rule, table, index)
+        return f"; the rule chose among those that stand: {why}"
 
     def _plan(self, stage: Stage) -> tuple[StageRows, list[dict[str, Any]], str]:
         """List a stage's candidates, and the incumbent if it is not one of them."""
@@ -296,9 +380,11 @@ class SearchRun:
             warnings.warn(message, stacklevel=2)
             return False
 
-    def _shown(self, rows: StageRows) -> dict[str, Any]:
+    def _shown(
+        self, rows: StageRows, results: dict[str, Any], metric: str
+    ) -> dict[str, Any]:
         """Return the table that a stage's rule reads."""
-        table = take_rows(self.results, rows.indices, self.metric)
+        table = take_rows(results, rows.indices, metric)
         n_train, n_test = self.evaluation.folds.sizes
         n_rows = len(rows.indices)
         return {
@@ -311,10 +397,20 @@ class SearchRun:
     def _choose(self, rows: StageRows, note: str) -> StageResult:
         """Choose the winner by the stage's rule; the note ends the reason."""
         stage = rows.stage
-        table = self._shown(rows)
+        table = self._shown(rows, self.results, self.metric)
         scores = table["mean_test_score"]
         if np.isnan(scores).all():
             raise self._all_failed(stage)
+        index = self._by_rule(stage, table)
+        if all(np.isnan(scores[i]) for i, _ in rows.own()):
+            message = f"stage {stage.name!r}: only the incumbent did not fail"
+            warnings.warn(message, FitFailedWarning, stacklevel=2)
+        reason = explain(stage.rule, table, index) + note
+        return self._result(rows, index, written(stage.rule), reason)
+
+    def _by_rule(self, stage: Stage, table: dict[str, Any]) -> int:
+        """Return the row that a stage's rule chooses; raise ValueError if it cannot."""
+        scores = table["mean_test_score"]
         try:
             index = stage.rule(table)
         except (TypeError, ValueError) as error:
@@ -323,11 +419,7 @@ class SearchRun:
             raise ValueError(f"stage {stage.name!r}: the rule chose row {index!r}")
         if np.isnan(scores[index]):
             raise ValueError(f"stage {stage.name!r}: the rule chose a row of score NaN")
-        if all(np.isnan(scores[i]) for i, _ in rows.own()):
-            message = f"stage {stage.name!r}: only the incumbent did not fail"
-            warnings.warn(message, FitFailedWarning, stacklevel=2)
-        reason = explain(stage.rule, table, index) + note
-        return self._result(rows, int(index), written(stage.rule), reason)
+        return int(index)
 
     def _all_failed(self, stage: Stage) -> AllFailedError:
         return AllFailedError(
@@ -355,3 +447,17 @@ class SearchRun:
             best_params=dict(self.results["params"][winner]),
             race=race,
         )
+
+
+def _shortened(
+    share: Share, race: Race, rows: StageRows, full: list[dict[str, Any]]
+) -> tuple[Race, list[dict[str, Any]], str]:
+    """Leave out replicates and candidates that there is no time for."""
+    n = len(full)
+    race, n_possible = share.shortened(race, n)
+    if n_possible >= n:
+        return race, full, ""
+    kept = spread_out(n, n_possible, rows.incumbent)
+    rows.keep(kept)
+    note = f"; {n_possible} of {n} candidates were tried for want of time"
+    return race, [full[i] for i in kept], note

@@ -15,7 +15,7 @@ from .._format import as_percent, as_text, visible, with_error
 from .._io import atomic_write, user_path
 from ..study._artifacts import Evidence, Predictions, read_evidence
 from ..study._columns import MEASURED, Candidate, is_failed
-from ..study._records import StudyStage
+from ..study._records import StudyHeader, StudyStage
 from ..study._source_experiment import MAX_GAP
 from ..study._storage import Study, holder, read_study
 from ..visualization._digits import MisreadDigitsDisplay
@@ -26,17 +26,16 @@ from ._source_report import describe_distances, reported_columns
 from ._templates import load_template
 from ._text import (
     OPTIMISTIC,
-    WHAT_P_IS,
     describe_data,
     describe_errors,
     describe_final,
     describe_lead,
     describe_misread,
     describe_versions,
-    has_p_values,
     overview_table,
     page_table,
     to_markdown,
+    what_p_is,
 )
 from ._verdict import GLOSSARY, describe_command, describe_verdict
 
@@ -48,6 +47,8 @@ MOST_MISREAD = 100
 RENEWAL = 10
 
 _JUDGES = {
+    "folds": "parts of the training data in turn, {n:,} samples in all, by networks "
+    "that were trained on the others. The test set was used once, for the final model",
     "holdout": "a sixth of the training data: {n:,} samples that took no part in the "
     "training. The test set is for the final model, and for what it is compared with",
     "report": "the test set, {n:,} samples, as in the source report",
@@ -142,12 +143,10 @@ def to_html(
         "header": study.header,
         "summary": study.summary,
         "data": describe_data(study.header.data).removeprefix("Data: "),
-        "judges": _JUDGES[study.header.config.protocol].format(
-            n=study.header.n_judging
-        ),
+        "judges": _judges(study.header),
         "optimistic": OPTIMISTIC if study.header.optimistic else "",
         "errors": describe_errors(study.header),
-        "what_p_is": WHAT_P_IS if has_p_values(study) else "",
+        "what_p_is": what_p_is(study),
         "versions": describe_versions(study.header),
         "verdict": describe_verdict(study),
         "command": describe_command(study.header),
@@ -172,6 +171,14 @@ def to_html(
 
 def _now() -> str:
     return datetime.now(UTC).strftime("%H:%M:%S UTC")
+
+
+def _judges(header: StudyHeader) -> str:
+    """Say what judged the candidates."""
+    judging, kind = header.judging, header.config.protocol
+    if judging is not None and judging.n_folds is not None:
+        kind = "folds"
+    return _JUDGES[kind].format(n=header.n_judging)
 
 
 class _Drawer:

@@ -19,7 +19,7 @@ from .._format import visible
 from .._io import user_path
 from ..model_selection._results import written
 from ..study._artifacts import read_evidence
-from ..study._columns import MEASURED
+from ..study._columns import NUMBERS
 from ..study._storage import Study, read_study
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def log_study(
         curve = read_evidence(folder).final_curve
         curves = {} if curve is None else {"final": curve.history}
     judges = study.header.judged_by
-    titles = {column.name: column.heading(judges) for column in MEASURED}
+    titles = {column.name: column.heading(judges) for column in NUMBERS}
     _write(logdir, runs, curves, titles)
     return runs
 
@@ -208,7 +208,7 @@ def _runs_of_study(study: Study) -> list[LoggedRun]:
             LoggedRun(
                 f"{_folder(step, stage.name)}/{number:02d}",
                 {"stage": row.stage, **row.params},
-                _finite({column.name: column.of(row) for column in MEASURED}),
+                _finite({column.name: column.of(row) for column in NUMBERS}),
                 step,
                 row.winner,
             )

@@ -42,6 +42,16 @@ WHAT_P_IS = (
     "the results too; p does not include that."
 )
 
+WHAT_P_OF_A_RACE_IS = (
+    "The candidates of a stage raced: all were fitted on one replicate (a seed, or a "
+    "part of the data with a seed) after another, and those that were significantly "
+    "worse than the leader left. p is from the paired test of the race, adjusted for "
+    "candidates and looks: if a candidate and the leader were equally good, how often "
+    "would chance alone make a lead at least this large? An accuracy is the mean over "
+    "the replicates that a candidate ran. The fresh accuracy is from replicates that "
+    "did not choose the winner."
+)
+
 # Text without a meaning in Markdown, or in the HTML in it.
 _HARMLESS = re.compile(r"(?:[^\\`*_{}\[\]<>#|~&]|(?<=\w)_(?=\w))*")
 
@@ -128,7 +138,10 @@ def stage_table(
     table : Table
         The parameters that the stage tried, then what was measured.
     """
-    columns = shown_columns(on_terminal=True) if columns is None else columns
+    if columns is None:
+        shown = shown_columns(on_terminal=True)
+        # Columns of a race only where there was one.
+        columns = [c for c in shown if c.needed or any(c.text(row) for row in rows)]
     judges = judged_by(protocol)
     before = [c for c in columns if c.rank < BY_NAME["gap"].rank]
     after = [c for c in columns if c not in before]
@@ -192,6 +205,14 @@ def page_rows(study: Study, stage: StudyStage) -> list[Candidate]:
 def has_p_values(study: Study) -> bool:
     """Return whether a study has kept p-values; it then has standard errors too."""
     return any(row.standard_error is not None for row in study.rows)
+
+
+def what_p_is(study: Study) -> str:
+    """Say what the p-values of a study answer; nothing if it has none."""
+    if not has_p_values(study):
+        return ""
+    raced = any(row.race is not None for row in study.rows)
+    return WHAT_P_OF_A_RACE_IS if raced else WHAT_P_IS
 
 
 def overview_table(study: Study, write: Callable[[str], str] = visible) -> Table:
@@ -317,7 +338,7 @@ def to_markdown(study: Study, evidence: Evidence | None = None) -> str:
             + in_markdown(describe_lead(study, stage)),
         ]
     if has_p_values(study):
-        parts.append(WHAT_P_IS)
+        parts.append(what_p_is(study))
     parts += ["## All stages", markdown_table(overview_table(study, in_markdown))]
     parts.append(f"{describe_errors(study.header)} ± is one standard error.")
     if study.summary is None:
@@ -426,8 +447,15 @@ def _verdict(study: Study, stage: StudyStage, lead: Lead) -> str:
 
 def describe_errors(header: StudyHeader) -> str:
     """Say what the standard errors of a study are."""
-    return (
+    line = (
         f"{header.n_judging:,} {header.judged_by} samples judged each candidate, and "
         "the standard errors are for so many samples. They do not include what another "
         "seed would change."
+    )
+    judging = header.judging
+    if judging is None:
+        return line
+    return (
+        f"{line} Candidates trained on {judging.n_train:,} samples, the final model on "
+        f"all {header.data.n_train:,}."
     )

@@ -47,6 +47,7 @@ UNITS: dict[str, Callable[[float], str]] = {
     "seconds": lambda value: as_number(value, ".1f"),
     "count": lambda value: as_number(value, ",.0f"),
     "p": _p_value,
+    "text": str,
 }
 # What stands in the title of a column in place of the samples that judged.
 JUDGES = "{judges}"
@@ -151,6 +152,7 @@ PARAMETERS = (
     _optional("input_dropout", float),
     _optional("weight_decay", float),
     _optional("label_smoothing", float),
+    _optional("early_stopping", bool),
     _optional("augmentation", str),
 )
 
@@ -211,6 +213,12 @@ class Candidate(Record):
         for the winner and for a candidate that failed. Older studies have none.
     difference_error : float, default=None
         Standard error of the same difference, by the same test; None likewise.
+    replicates : float, default=None
+        Replicates that the candidate ran in its race; None where there was no race.
+    race : str, default=None
+        How the race ended for it: "worse", "idle", "failed", "stood" or "won".
+    fresh_accuracy : float, default=None
+        Accuracy on replicates that did not choose it; the winner of a race has one.
     """
 
     dataset: str = _column("place", title="data")
@@ -250,6 +258,13 @@ class Candidate(Record):
     difference_error: Fraction | None = _measured(
         "standard error of the difference", "difference", rank=None, default=None
     )
+    replicates: MaybeAmount | None = _measured(
+        "replicates", "count", rank=50, default=None
+    )
+    race: str | None = _measured("race", "text", rank=51, default=None)
+    fresh_accuracy: Fraction | None = _measured(
+        "fresh accuracy", "fraction", rank=52, on_terminal=False, default=None
+    )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the candidate as a row of results.csv.
@@ -280,6 +295,8 @@ def _columns_of_candidates():
 COLUMNS = _columns_of_candidates()
 BY_NAME = {column.name: column for column in COLUMNS}
 MEASURED = tuple(column for column in COLUMNS if column.role == "measured")
+# Those of them that are numbers.
+NUMBERS = tuple(column for column in MEASURED if column.unit != "text")
 # What a search records for them, some of it by `recorders`.
 RECORDED = tuple(c for c in MEASURED if c.source or c.attribute)
 # From the first of these on, a column is no parameter.

@@ -17,9 +17,8 @@ from ._checks import (
     types_of,
 )
 
-# The part of the training data that judges candidates under "holdout": as many
-# images as MNIST's test set has.
-JUDGING_PART = 1 / 6
+# The most epochs of a fit where candidates do not race.
+EPOCHS = 20
 
 
 class ConfigError(ValueError):
@@ -57,7 +56,7 @@ class StudyConfig(Record):
         paper and of full ink, as in ``"0..255"``.
     label : str, default=None
         The column of the labels in a table.
-    preset : str, default="report"
+    preset : str, default="full"
         Which stages to run, a name in `PRESETS`.
     protocol : {"holdout", "report"}, default="holdout"
         What judges a candidate. "holdout" is a part of the training data that the
@@ -71,15 +70,18 @@ class StudyConfig(Record):
     scheduler : str, default=None
         Address of the cluster's scheduler, as in ``"tcp://host:8786"``.
     time_budget : float, default=None
-        Seconds after which no fit of the search starts.
+        Seconds after which no fit of the search starts. If the candidates race, seconds
+        for the whole study: the stages share them, and a part is kept for the final
+        network.
     n_iter : int or dict of str to int, default=None
         Draw at most so many candidates from each stage's grid; a dict gives numbers
         for some stages by their names.
     seed : int, default=0
         Seed of the folds, of every fit, and of drawn candidates; from 0 to
         2**32 - 1.
-    epochs : int, default=20
-        Largest number of epochs of a fit.
+    epochs : int, default=None
+        Largest number of epochs of a fit; with the preset "full", before its last
+        stage. None means 20, and with that preset as many as the rows need.
     baselines : bool, default=True
         Whether to fit `KerasMLPClassifier()` and scikit-learn's `MLPClassifier()` once
         after the search, to say what searching brought. On MNIST this takes about a
@@ -105,7 +107,7 @@ got 'hold-out'
     data: str | None = None
     pixels: str = "auto"
     label: str | None = None
-    preset: str = "report"
+    preset: str = "full"
     protocol: Literal["holdout", "report"] = "holdout"
     n_jobs: Jobs = 1
     backend: Literal["loky", "dask"] = "loky"
@@ -113,7 +115,7 @@ got 'hold-out'
     time_budget: Budget | None = None
     n_iter: Positive | dict[str, Positive] | None = None
     seed: Seed = 0
-    epochs: Positive = 20
+    epochs: Positive | None = None
     baselines: bool = True
 
     def __post_init__(self) -> None:
@@ -127,6 +129,15 @@ got 'hold-out'
                 raise ConfigError(error.name, error.found, error.expected) from None
             object.__setattr__(self, name, value)
         self._check_names()
+        if self.epochs is None and not self.races:
+            object.__setattr__(self, "epochs", EPOCHS)
+
+    @property
+    def races(self) -> bool:
+        """Whether the candidates of the preset race."""
+        from ._presets import RACING
+
+        return self.preset in RACING
 
     def _check_names(self) -> None:
         """Raise ConfigError for values that do not fit the other parameters."""

@@ -1,4 +1,4 @@
-"""The presets of `skmnist study`: the report's experiment, and one for accuracy."""
+"""The presets of `skmnist study`: which stages it runs, and from where they start."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -8,9 +8,11 @@ from typing import Any
 
 from scipy.stats import loguniform, uniform
 
-from ..augmentation._distortions import AUGMENTATIONS, Distortions, square_side
+from ..augmentation._distortions import AUGMENTATIONS, square_side
 from ..model_selection._rules import smallest
 from ..model_selection._stage import Stage
+from ._full_study import LIGHT, STRONG, full_base_params, full_stages
+from ._judging import Judging
 from ._source_experiment import (
     as_reported_stages,
     quick_stages,
@@ -20,8 +22,8 @@ from ._source_experiment import (
 
 # Stages that distort images.
 IMAGE_STAGES = ("augmentation",)
-LIGHT = Distortions(rotation=5.0, shift=0.02, scale=0.05, shear=0.05)
-STRONG = Distortions(15.0, 0.08, 0.15, 0.2, elastic_strength=0.05)
+# Presets whose candidates race.
+RACING = ("full",)
 
 
 def accuracy_base_params(epochs: int = 20) -> dict[str, Any]:
@@ -145,6 +147,7 @@ def longer_trainings(chosen: dict[str, Any]) -> dict[str, list]:
 
 # Stages by the name of a preset. A script may add its own.
 PRESETS: dict[str, Callable[[], list[Stage]]] = {
+    "full": full_stages,
     "report": report_stages,
     "quick": quick_stages,
     "as-reported": as_reported_stages,
@@ -152,21 +155,50 @@ PRESETS: dict[str, Callable[[], list[Stage]]] = {
 }
 
 
-def base_params(preset: str, epochs: int) -> dict[str, Any]:
+def judging_of(preset: str, protocol: str, n_train: int, n_test: int) -> Judging | None:
+    """Return how the candidates of a preset are judged, if they race.
+
+    Parameters
+    ----------
+    preset : str
+        A name in `PRESETS`.
+    protocol : {"holdout", "report"}
+        What judges the candidates.
+    n_train, n_test : int
+        Number of training rows and of test rows.
+
+    Returns
+    -------
+    judging : Judging or None
+        None if they do not race.
+    """
+    if preset not in RACING:
+        return None
+    return Judging.of(n_train, n_test if protocol == "report" else None)
+
+
+def base_params(
+    preset: str, epochs: int | None, judging: Judging | None = None
+) -> dict[str, Any]:
     """Return the parameters before a preset's first stage.
 
     Parameters
     ----------
     preset : str
         A name in `PRESETS`.
-    epochs : int
-        Largest number of epochs of a fit.
+    epochs : int or None
+        Largest number of epochs of a fit; None for what suits the rows, if the
+        candidates race.
+    judging : Judging, default=None
+        From `judging_of`.
 
     Returns
     -------
     params : dict
         For `KerasMLPClassifier`.
     """
+    if judging is not None:
+        return full_base_params(judging, epochs)
     if preset == "accuracy":
         return accuracy_base_params(epochs)
     return {**report_base_params(), "epochs": epochs}
@@ -174,11 +206,21 @@ def base_params(preset: str, epochs: int) -> dict[str, Any]:
 
 def final_params(preset: str) -> dict[str, Any]:
     """Return more parameters of a preset's final network."""
-    return {"refit_on_all": True} if preset == "accuracy" else {}
+    return {"refit_on_all": True} if preset in ("accuracy", *RACING) else {}
+
+
+def _with_race(stage: Stage, judging: Judging | None) -> Stage:
+    """Return a stage whose own race, if it has one, has the study's replicates."""
+    if judging is None or not stage.race:
+        return stage
+    return replace(stage, race=replace(judging.race, ties=stage.race.ties))
 
 
 def stages_for(
-    preset: str, n_features: int, n_iter: int | dict[str, int] | None = None
+    preset: str,
+    n_features: int,
+    n_iter: int | dict[str, int] | None = None,
+    judging: Judging | None = None,
 ) -> list[Stage]:
     """List the stages of a study.
 
@@ -191,6 +233,8 @@ def stages_for(
     n_iter : int or dict of str to int, default=None
         Draw at most so many candidates from each stage's grid; a dict gives numbers
         for some stages by their names.
+    judging : Judging, default=None
+        From `judging_of`.
 
     Returns
     -------
@@ -203,7 +247,7 @@ def stages_for(
     >>> [len(stages_for("accuracy", n_features)) for n_features in (784, 30)]
     [6, 5]
     """
-    stages = PRESETS[preset]()
+    stages = [_with_race(stage, judging) for stage in PRESETS[preset]()]
     if not square_side(n_features):
         stages = [stage for stage in stages if stage.name not in IMAGE_STAGES]
     most = n_iter
@@ -231,7 +275,7 @@ TITLES = {
     "regularization": "Regularization",
     "augmentation": "Distorted images",
     "fine_tuning": "Learning rate, once more",
-    "duration": "Epochs",
+    "duration": "How long to train",
 }
 
 

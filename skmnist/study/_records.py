@@ -23,7 +23,8 @@ from ._checks import (
     Seconds,
     Threads,
 )
-from ._config import JUDGING_PART, StudyConfig, judged_by
+from ._config import StudyConfig, judged_by
+from ._judging import JUDGING_PART, Judging
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -120,8 +121,18 @@ class StudyHeader(Record):
     versions: dict[str, str]
 
     @property
+    def judging(self) -> Judging | None:
+        """How candidates that race are judged; None where they do not race."""
+        from ._presets import judging_of
+
+        config, data = self.config, self.data
+        return judging_of(config.preset, config.protocol, data.n_train, data.n_test)
+
+    @property
     def n_judging(self) -> int:
         """Number of samples that judge each candidate."""
+        if self.judging is not None:
+            return self.judging.n_judging
         if self.config.protocol == "report":
             return self.data.n_test
         return math.ceil(self.data.n_train * JUDGING_PART)
@@ -379,7 +390,7 @@ class StudyTrial(Record):
     candidate : int
         Number of the candidate in the search, counted from 0.
     split : int
-        Number of the split.
+        Number of the split; in a race, of the replicate.
     first : int
         Number of the first candidate among those that run together.
     n_together : int
@@ -398,6 +409,11 @@ class StudyTrial(Record):
         Process there.
     versions : dict of str to str
         Versions of Python and packages there.
+    n_standing : int or None, default=None
+        In a race, the number of candidates that stand.
+    max_replicates : int or None, default=None
+        In a race, the most replicates that choose; those with a number from here on
+        only give the winner's score.
     """
 
     finished: Moment
@@ -414,6 +430,8 @@ class StudyTrial(Record):
     host: str | None
     pid: Count | None
     versions: dict[str, str]
+    n_standing: Count | None = None
+    max_replicates: Count | None = None
 
     @property
     def time(self) -> datetime:

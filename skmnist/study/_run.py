@@ -22,8 +22,10 @@ from .._versions import installed_versions
 from ..datasets._registry import load_dataset
 from ..model_selection._evaluation import Trial, versions
 from ..model_selection._executors import ClusterError
+from ..model_selection._results import RACE_REPLICATES, take_rows
 from ..model_selection._scoring import record_scoring
 from ..model_selection._search import StagedSearchCV
+from ..model_selection._significance import table_verdict
 from ..model_selection._stage import StageResult
 from ..stats._compare import stage_verdict
 from ..stats._standard_error import binomial_standard_error
@@ -38,6 +40,7 @@ from ._artifacts import (
     write_predictions,
 )
 from ._baselines import NOT_WANTED, Fitted, fit_baselines, read_baselines
+from ._budget import StudyClock, longest_won, seconds_of_epoch
 from ._columns import (
     PARAMETERS,
     RECORDED,
@@ -46,8 +49,10 @@ from ._columns import (
     parameters_in_order,
     recorders,
 )
-from ._config import JUDGING_PART, StudyConfig
+from ._config import StudyConfig
 from ._forms import keep_forms
+from ._full_study import scaled_up, wider_by
+from ._judging import JUDGING_PART, race_splits
 from ._presets import base_params, final_params, stages_for
 from ._records import (
     SCHEMA,
@@ -204,8 +209,9 @@ def run_study(
             write_json(out / HEADER, header)
         if on_data is not None:
             on_data(header)
+        clock = StudyClock(config.time_budget, started)
         with _workers(header), TrialFile(out / TRIALS) as trials, _short_trainings():
-            study = _Runner(held, header, data, trials, listeners).run()
+            study = _Runner(held, header, data, trials, listeners).run(clock)
         seconds = time.perf_counter() - started
         study = replace(study, summary=replace(study.summary, seconds=seconds))
         write_json(out / SUMMARY, study.summary)
@@ -249,9 +255,9 @@ class _Runner:
         self.header, self.data = header, data
         self.trials, self.listeners = trials, listeners
         # Fits that an earlier run has finished are taken from there.
-        self.classifier = _classifier(header.config, memory=str(self.out.resolve()))
+        self.classifier = _classifier(header, memory=str(self.out.resolve()))
         # The parameters of a candidate that tries nothing.
-        base = base_params(header.config.preset, header.config.epochs)
+        base = _base(header)
         columns = {column.name for column in PARAMETERS}
         self.params = {n: plain(v) for n, v in base.items() if n in columns}
         self.n_kept = len(read_study(self.out).rows)
@@ -259,19 +265,27 @@ class _Runner:
         self.stages: list[StudyStage] = []
         self.curves: dict[str, FitCurve] = {}
         self.inspected: dict[int, InspectedFit | None] = {}
+        self.n_fits = 0
 
-    def run(self) -> Study:
+    def run(self, clock: StudyClock) -> Study:
         """Run the stages and train the final model; the seconds are not set yet."""
         started = time.perf_counter()
         config, data = self.header.config, self.data
-        search = _search(config, self.classifier, data)
+        search = _search(self.header, self.classifier, data)
+        if config.races:
+            search.set_params(time_budget=clock.of_search)
         search.set_params(on_stage_end=self._on_stage, on_trial_end=self._on_trial)
         if self.listeners.callbacks:
             search.set_callbacks(*self.listeners.callbacks)
         judged = data.train if config.protocol == "holdout" else slice(None)
-        search.fit(data.data[judged], data.target[judged])
+        try:
+            search.fit(data.data[judged], data.target[judged])
+        except TimeoutError as error:
+            raise clock.too_short(error) from None
         self.held.check()
         best = {**search.best_params_, **final_params(config.preset)}
+        if config.races:
+            best |= self._full_recipe(search, clock)
         final = _final_model(self.classifier, best, data)
         keep_forms(final, data)
         final.save(self.out / "model.skmnist")
@@ -280,6 +294,7 @@ class _Runner:
         write_predictions(self.out / PREDICTIONS, predictions)
         fitted = self._fit_baselines(started, bool(search.not_tried_))
         summary = _summary(search, final, data, self.header)
+        summary = replace(summary, n_fits=self.n_fits + 1)
         study = Study(self.header, self.rows, self.stages, summary)
         verdict = judge_study(study, predictions.predicted == predictions.true, fitted)
         return replace(study, summary=replace(summary, verdict=verdict))
@@ -304,7 +319,25 @@ class _Runner:
             on_baseline=self.listeners.on_baseline,
         )
 
+    def _full_recipe(self, search: StagedSearchCV, clock: StudyClock) -> dict[str, Any]:
+        """Return what the final network has for training on all rows, and its time."""
+        judging, last = self.header.judging, search.stages_[-1]
+        table, i = search.cv_results_, last.winner
+        best = {**self.classifier.get_params(), **search.best_params_}
+        recipe = scaled_up(best, judging)
+        each = seconds_of_epoch(
+            table["mean_test_fit_seconds"][i] / table["mean_test_n_iter"][i],
+            judging.n_rows / judging.n_train,
+            wider_by(judging),
+            twice=best["early_stopping"],
+        )
+        tried = [table["params"][row] for row in last.indices]
+        more = longest_won(search.best_params_, tried)
+        recipe["epochs"] = clock.final_epochs(recipe["epochs"], each, more=more)
+        return recipe
+
     def _on_trial(self, trial: Trial) -> None:
+        self.n_fits += 1
         if trial.split == 0:
             self.inspected[trial.candidate] = trial.inspected
         self.held.check()
@@ -314,7 +347,11 @@ class _Runner:
         """Write a stage that is done."""
         self._know_parameters(cv_results["params"][i] for i in result.indices)
         new = stage_rows(result, cv_results, self.params, self.data.name)
-        new = with_significance(new, [self.inspected[row] for row in result.indices])
+        if result.race is None:
+            inspected = [self.inspected[row] for row in result.indices]
+            new = with_significance(new, inspected)
+        else:
+            new = with_race(new, result, cv_results, self.header.n_judging)
         self.stages.append(_stage(result))
         self.rows.extend(new)
         self.curves[result.name] = self.inspected[result.winner].curve
@@ -418,33 +455,90 @@ def with_significance(
     ]
 
 
+def with_race(
+    rows: list[Candidate],
+    result: StageResult,
+    cv_results: dict[str, Any],
+    n_judging: int,
+) -> list[Candidate]:
+    """Add what a race found to the candidates of its stage.
+
+    Parameters
+    ----------
+    rows : list of Candidate
+        From `stage_rows`.
+    result : StageResult
+        The stage, which raced.
+    cv_results : dict
+        All rows so far.
+    n_judging : int
+        Number of samples that judged.
+
+    Returns
+    -------
+    rows : list of Candidate
+        With how the race ended for each, its verdict on each, and standard errors.
+    """
+    table = take_rows(cv_results, result.indices, "accuracy")
+    verdict = table_verdict(table, result.indices.index(result.winner))
+    found = []
+    for i, row in enumerate(rows):
+        fresh = float(table["mean_fresh_accuracy"][i])
+        found.append(
+            replace(
+                row,
+                standard_error=(
+                    None if is_failed(row) else _error(row.accuracy, n_judging)
+                ),
+                p_value=verdict.adjusted[i],
+                difference_error=verdict.standard_errors[i],
+                replicates=float(table[RACE_REPLICATES][i]),
+                race=table["race_finish"][i],
+                fresh_accuracy=fresh if np.isfinite(fresh) else None,
+            )
+        )
+    return found
+
+
 def _error(accuracy: float, n_test: int) -> float:
     return float(binomial_standard_error(accuracy, n_test))
 
 
-def _classifier(config: StudyConfig, memory: str) -> "KerasMLPClassifier":
+def _base(header: StudyHeader) -> dict[str, Any]:
+    """Return the parameters before the first stage."""
+    return base_params(header.config.preset, header.config.epochs, header.judging)
+
+
+def _classifier(header: StudyHeader, memory: str) -> "KerasMLPClassifier":
     """Return the classifier before the first stage."""
     from ..neural_network._classifier import KerasMLPClassifier
 
-    base = base_params(config.preset, config.epochs)
-    return KerasMLPClassifier(**base, random_state=config.seed, memory=memory)
+    return KerasMLPClassifier(
+        **_base(header), random_state=header.config.seed, memory=memory
+    )
 
 
-def _search(config: StudyConfig, classifier: Any, data: "Bunch") -> StagedSearchCV:
-    n_train = data.train.stop
-    if config.protocol == "holdout":
-        cv = StratifiedShuffleSplit(1, test_size=JUDGING_PART, random_state=config.seed)
+def _search(header: StudyHeader, classifier: Any, data: "Bunch") -> StagedSearchCV:
+    config, judging = header.config, header.judging
+    n_train, n_rows = data.train.stop, len(data.target)
+    by_test = config.protocol == "report"
+    if judging is not None:
+        y = data.target if by_test else data.target[data.train]
+        cv = race_splits(judging, y, config.seed, n_rows - n_train if by_test else None)
+    elif by_test:
+        cv = [(np.arange(n_train), np.arange(n_train, n_rows))]
     else:
-        cv = [(np.arange(n_train), np.arange(n_train, len(data.target)))]
+        cv = StratifiedShuffleSplit(1, test_size=JUDGING_PART, random_state=config.seed)
     return StagedSearchCV(
         classifier,
-        stages_for(config.preset, _n_pixels(data), config.n_iter),
+        stages_for(config.preset, _n_pixels(data), config.n_iter, judging),
         scoring={**record_scoring(), **recorders()},
         cv=cv,
         n_jobs=config.n_jobs,
         # The final model trains on the training data of either protocol, which
         # are not the data of the search under "report".
         refit=False,
+        race=None if judging is None else judging.race,
         inspect=inspect_fit,
         random_state=config.seed,
         time_budget=config.time_budget,

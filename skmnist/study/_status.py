@@ -30,13 +30,21 @@ class RunningStage(Record):
         Number of finished fits, and of all fits that run together.
     seconds_left : int or None
         Seconds until the others are finished, if they take as long as the first
-        ones; None after fewer than two fits.
+        ones; None after fewer than two fits. In a race, the most that it can take.
+    n_candidates, n_standing : int or None, default=None
+        In a race, how many candidates have started, and how many stand.
+    replicate, max_replicates : int or None, default=None
+        In a race, how many replicates have been started, and the most that choose.
     """
 
     stage: str
     n_done: int
     n_together: int
     seconds_left: int | None
+    n_candidates: int | None = None
+    n_standing: int | None = None
+    replicate: int | None = None
+    max_replicates: int | None = None
 
 
 @dataclass(frozen=True)
@@ -164,10 +172,7 @@ def describe_status(status: StudyStatus) -> str:
         f"done, {status.n_trials} trials{failed}",
     ]
     if current := status.current:
-        lines.append(
-            f"Stage {current.stage}: {current.n_done} of {current.n_together} fits"
-            f"{_left(current.seconds_left)}"
-        )
+        lines.append(_describe_stage(current))
     if best := status.best:
         given = ", ".join(f"{n}={as_text(v) or v}" for n, v in best.params.items())
         lines.append(f"Best so far: {best.score:.2%} with {given}")
@@ -178,11 +183,52 @@ def describe_status(status: StudyStatus) -> str:
     return "\n".join(map(visible, lines))
 
 
+def _describe_stage(current: RunningStage) -> str:
+    if current.max_replicates is None:
+        return (
+            f"Stage {current.stage}: {current.n_done} of {current.n_together} fits"
+            f"{_left(current.seconds_left)}"
+        )
+    most = _left(current.seconds_left, "at most")
+    if current.replicate > current.max_replicates:
+        return (
+            f"Stage {current.stage}: the race is over; its winner is scored on fresh "
+            f"replicates{most}"
+        )
+    return (
+        f"Stage {current.stage}: {current.n_standing} of {current.n_candidates} "
+        f"candidates stand, replicate {current.replicate} of at most "
+        f"{current.max_replicates}; {current.n_done} fits are done{most}"
+    )
+
+
+def _race(trials: list[StudyTrial]) -> RunningStage:
+    """Describe a stage that races, from its trials."""
+    last = trials[-1]
+    fits = {(trial.candidate, trial.split) for trial in trials}
+    standing, most = last.n_standing, last.max_replicates
+    newest = last.split
+    n_newest = sum(split == newest for _, split in fits)
+    n_left = max(0, standing - n_newest) + max(0, most - newest - 1) * standing
+    return RunningStage(
+        last.stage,
+        len(fits),
+        last.n_together,
+        _seconds_left(trials, n_left),
+        n_candidates=len({candidate for candidate, _ in fits}),
+        n_standing=standing,
+        replicate=newest + 1,
+        max_replicates=most,
+    )
+
+
 def _current(trials: list[StudyTrial], done: list[str]) -> RunningStage | None:
     """Describe the stage of the last trials, unless it is done."""
     if not trials or trials[-1].stage in done:
         return None
     last = trials[-1]
+    if last.max_replicates is not None:
+        return _race([trial for trial in trials if trial.stage == last.stage])
     group = [trial for trial in trials if trial.first == last.first]
     n_done = len({(trial.candidate, trial.split) for trial in group})
     left = _seconds_left(group, max(0, last.n_together - n_done))
@@ -199,11 +245,11 @@ def _seconds_left(group, n_left):
     return round(n_left * pace)
 
 
-def _left(seconds):
+def _left(seconds, about="about"):
     if not seconds:
         return ""
     minutes, seconds = divmod(seconds, 60)
-    return f", about {f'{minutes} min ' if minutes else ''}{seconds} s left in it"
+    return f", {about} {f'{minutes} min ' if minutes else ''}{seconds} s left in it"
 
 
 def _best(trials: list[StudyTrial]) -> BestTrial | None:

@@ -31,7 +31,7 @@ LOOKS = 5
 # A link is not followed, and nothing is waited for. Windows has no such flags.
 _CAREFUL = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # The search does not depend on these: where its fits run, how many run at once, the
-# time limit, whether baselines follow, the folder of the data, and what is said of them.
+# time limit, whether baselines follow, where the data are, and what is said of them.
 MAY_DIFFER = (
     "config.n_jobs",
     "config.backend",

@@ -124,7 +124,7 @@ def test_another_study_in_the_folder_is_refused(quick, capsys):
     assert main(["study", "--dataset", "digits", "--out", str(out)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "config.preset is 'quick' there and 'report' now" in error
+    assert "config.preset is 'quick' there and 'full' now" in error
 
 
 def test_the_same_command_again_prints_the_same_results(quick, capsys):

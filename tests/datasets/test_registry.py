@@ -69,8 +69,8 @@ def test_an_unknown_name_is_an_error_that_names_the_known(stars, capsys):
     error = capsys.readouterr().err
     assert error == (
         f"Error: star: unknown data set, and no such file or folder; use {known}, "
-        "openml:NAME, a folder, or a file that ends in .npz, .mat, .csv, .tsv, .csv.gz, "
-        ".tsv.gz, .parquet\n"
+        "openml:NAME, a folder, or a file that ends in .npz, .mat, .csv, .tsv, "
+        ".csv.gz, .tsv.gz, .parquet\n"
     )
 
 

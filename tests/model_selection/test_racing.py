@@ -419,14 +419,6 @@ FUNCTION = Stage("w", lambda chosen: {"width": [1, 2, 3, 4, 5]})
             "compared for size",
         ),
         (
-            {"stages": [Stage("q", QUALITIES, rule=smallest("quality"))]},
-            "stage 'q': a race chooses the winner itself; leave out rule or race",
-        ),
-        (
-            {"stages": [Stage("w", {"width": [1, 2]}, grow="width")]},
-            "stage 'w': a stage that grows cannot race; leave out grow or race",
-        ),
-        (
             {"stages": [Stage("r", {"random_state": [1, 2]})]},
             "stage 'r': a race sets random_state itself, so no stage can search it",
         ),

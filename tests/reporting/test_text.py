@@ -66,7 +66,7 @@ STAGE = StudyStage(
 DATA = StudyData("digits", "", "abc", n_train=1437, n_test=360, n_features=784)
 HEADER = StudyHeader(
     schema=1,
-    config=StudyConfig(dataset="digits"),
+    config=StudyConfig(dataset="digits", preset="report"),
     data=DATA,
     stages=["batch_size"],
     optimistic=False,
@@ -177,7 +177,7 @@ def test_standard_error_is_that_of_a_proportion_of_the_samples_that_judged():
 
 
 def test_report_protocol_judges_by_the_whole_test_set():
-    header = replace(HEADER, config=StudyConfig(protocol="report"))
+    header = replace(HEADER, config=StudyConfig(preset="report", protocol="report"))
     assert header.n_judging == 360
 
 

@@ -77,7 +77,7 @@ def test_columns_are_those_that_files_always_had():
         "dataset,stage,depth,widths,activations,batch_size,validation_split,"
         "initializers,output_initializer,optimizer,epochs,validation_accuracy,accuracy,"
         "n_iter,best_iter,seconds,n_parameters,gap,winner,incumbent,standard_error,"
-        "p_value,difference_error"
+        "p_value,difference_error,replicates,race,fresh_accuracy"
     )
     assert (
         write_csv([ROW])
@@ -89,7 +89,7 @@ def test_columns_are_those_that_files_always_had():
 
 
 def test_a_file_of_an_earlier_version_lacks_the_last_columns():
-    lines = [line.rsplit(",", 3)[0] for line in write_csv([ROW]).splitlines()]
+    lines = [line.rsplit(",", 6)[0] for line in write_csv([ROW]).splitlines()]
     (row,) = read_csv("\n".join(lines))
     assert row == replace(ROW, standard_error=None)
 
@@ -108,6 +108,9 @@ def test_tables_show_the_columns_by_their_rank():
         "held-out accuracy",
         "standard error",
         "p",
+        "replicates",
+        "race",
+        "fresh accuracy",
         "gap",
         "epochs trained",
         "seconds",
@@ -116,6 +119,8 @@ def test_tables_show_the_columns_by_their_rank():
     assert [c.name for c in shown_columns(on_terminal=True)] == [
         "validation_accuracy",
         "accuracy",
+        "replicates",
+        "race",
         "gap",
         "n_iter",
         "seconds",

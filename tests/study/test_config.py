@@ -14,7 +14,7 @@ POSITIVE = "a whole number from 1"
 BUDGET = "seconds, a number above 0 or None"
 REFUSED = {
     "protocol": ("hold-out", "one of 'holdout', 'report'"),
-    "preset": ("grand", "one of 'report', 'quick', 'as-reported', 'accuracy'"),
+    "preset": ("grand", "one of 'full', 'report', 'quick', 'as-reported', 'accuracy'"),
     "backend": ("threads", "one of 'loky', 'dask'"),
     "dataset": (None, "text"),
     "data": (3, "text or None"),
@@ -22,7 +22,7 @@ REFUSED = {
     "time_budget": (-1, BUDGET),
     "n_iter": (0, "a whole number from 1 or a dict or None"),
     "seed": (-1, SEEDS),
-    "epochs": (0, POSITIVE),
+    "epochs": (0, f"{POSITIVE} or None"),
 }
 MORE = [
     ("protocol", None, REFUSED["protocol"][1]),
@@ -37,8 +37,8 @@ MORE = [
     ("seed", 2**32, SEEDS),
     ("seed", 1.5, SEEDS),
     ("seed", None, SEEDS),
-    ("epochs", "20", POSITIVE),
-    ("epochs", np.float64(2), POSITIVE),
+    ("epochs", "20", f"{POSITIVE} or None"),
+    ("epochs", np.float64(2), f"{POSITIVE} or None"),
     ("scheduler", "tcp://here:1", "None unless backend is 'dask'"),
 ]
 
@@ -87,6 +87,12 @@ def test_values_become_those_that_json_keeps():
         7,
         {"optimizer": 2},
     )
+
+
+def test_epochs_are_a_number_unless_the_rows_decide_them():
+    assert [StudyConfig(preset=p).epochs for p in ("report", "quick")] == [20, 20]
+    assert StudyConfig().epochs is None
+    assert StudyConfig(epochs=3).epochs == 3
 
 
 def test_what_was_recorded_may_have_a_preset_of_another_script():

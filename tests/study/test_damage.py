@@ -572,7 +572,7 @@ def test_a_command_says_it_in_one_line(command, folder, tmp_path, capfd):
 
 def test_a_damaged_study_does_not_go_on(folder):
     (folder / "results.csv").write_text("x\n")
-    config = StudyConfig(dataset="digits", epochs=3)
+    config = StudyConfig(dataset="digits", preset="report", epochs=3)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(
         StudyFolderError, match="results.csv: column dataset is missing"

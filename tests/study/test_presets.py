@@ -13,6 +13,7 @@ from skmnist.study._presets import (
     accuracy_stages,
     base_params,
     final_params,
+    judging_of,
     longer_trainings,
     nearby_rates,
     normalizations,
@@ -24,7 +25,8 @@ N_OWN = [8, 4, 10, 4, 4, 3]
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_preset_starts_from_parameters_of_the_classifier(preset):
-    params = base_params(preset, epochs=7)
+    judging = judging_of(preset, "holdout", 1000, 200)
+    params = base_params(preset, epochs=7, judging=judging)
     assert set(params) <= set(CONSTRAINTS) and params["epochs"] == 7
     classifier = KerasMLPClassifier(**params, **final_params(preset))
     check_stages(PRESETS[preset](), classifier.get_params())

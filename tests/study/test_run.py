@@ -29,7 +29,8 @@ from skmnist.study import PRESETS
 from skmnist.study._artifacts import FitCurve, InspectedFit
 from skmnist.study._baselines import FILE as BASELINES, NO_TIME, NOT_WANTED
 from skmnist.study._columns import Candidate, read_csv, write_csv
-from skmnist.study._config import JUDGING_PART, StudyConfig
+from skmnist.study._config import StudyConfig
+from skmnist.study._judging import JUDGING_PART
 from skmnist.study._run import (
     _short_trainings,
     pin_threads,

@@ -27,7 +27,7 @@ from skmnist.study._trials import FILE, TrialFile
 DATA = StudyData("digits", "", "abc", n_train=1437, n_test=360, n_features=784)
 HEADER = StudyHeader(
     schema=1,
-    config=StudyConfig(dataset="digits"),
+    config=StudyConfig(dataset="digits", preset="report"),
     data=DATA,
     stages=["width", "batch"],
     optimistic=False,

@@ -1,0 +1,125 @@
+"""How a search whose stages race shares its time among them."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ._race import Race
+
+# The fewest replicates that can be compared, and the fewest candidates.
+FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Share:
+    """The time of one stage.
+
+    Parameters
+    ----------
+    seconds : float
+        How long the stage may race. Its first look is made in any case.
+    seconds_per_fit : float or None
+        What a fit takes, after the fits so far; None before the first one.
+    """
+
+    seconds: float
+    seconds_per_fit: float | None
+
+    def shortened(self, race: Race, n_candidates: int) -> tuple[Race, int]:
+        """Make a race short enough for its first look.
+
+        Parameters
+        ----------
+        race : Race
+            How the stage races.
+        n_candidates : int
+            How many candidates it has.
+
+        Returns
+        -------
+        race : Race
+            With a first look after fewer replicates, if there is no time for more.
+        n_candidates : int
+            How many candidates there is time for.
+        """
+        if not self.seconds_per_fit:
+            return race, n_candidates
+        n_fits = max(self.seconds, 0.0) / self.seconds_per_fit
+        if n_candidates * race.min_replicates <= n_fits:
+            return race, n_candidates
+        possible = int(n_fits) // n_candidates
+        race = replace(race, min_replicates=max(FEWEST, possible))
+        return race, min(n_candidates, max(FEWEST, int(n_fits) // FEWEST))
+
+
+class Pace:
+    """The time that a search has, and how fast its fits are.
+
+    Parameters
+    ----------
+    deadline : float or None
+        When the search ends, in seconds since the epoch; None without a limit.
+    """
+
+    def __init__(self, deadline: float | None) -> None:
+        self.deadline = deadline
+        self.seconds_per_fit: float | None = None
+
+    def share(self, weights: Sequence[float]) -> Share | None:
+        """Return the time of the next stage.
+
+        Parameters
+        ----------
+        weights : sequence of float
+            What the stages that are left need, in any unit; the next one first.
+
+        Returns
+        -------
+        share : Share or None
+            Its part of the time that is left; None without a limit.
+        """
+        if self.deadline is None:
+            return None
+        left = self.deadline - time.time()
+        return Share(left * weights[0] / sum(weights), self.seconds_per_fit)
+
+    def keep(self, seconds: float, n_fits: int) -> None:
+        """Keep how long the fits of a stage took."""
+        if n_fits:
+            self.seconds_per_fit = seconds / n_fits
+
+
+def spread_out(n: int, n_wanted: int, keep: int | None) -> list[int]:
+    """Return evenly spread positions, with one that must be among them.
+
+    Parameters
+    ----------
+    n : int
+        Number of positions.
+    n_wanted : int
+        How many to return.
+    keep : int or None
+        A position that is always returned.
+
+    Returns
+    -------
+    positions : list of int
+        In rising order.
+
+    Examples
+    --------
+    >>> from skmnist.model_selection._pace import spread_out
+    >>> spread_out(9, 3, None), spread_out(9, 3, 1)
+    ([0, 4, 8], [1, 4, 8])
+    """
+    found = np.linspace(0, n - 1, n_wanted).round().astype(int).tolist()
+    if keep is not None and keep not in found:
+        nearest = min(range(len(found)), key=lambda i: abs(found[i] - keep))
+        found[nearest] = keep
+    return sorted(found)

@@ -1,0 +1,126 @@
+"""How a study whose candidates race keeps to its time."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..model_selection._evaluation import BudgetSpentError
+
+# The part of the time that is kept for the final network, and what comes after it.
+KEPT, AFTERWARDS = 0.4, 0.1
+# The final network trains at most so many times as long as the search found best.
+MOST_TIMES = 4
+# A fit on all rows may be this much slower than the candidates' fits let expect.
+SLOWER = 1.1
+# How the time of an epoch grows with the widths of all layers: the weights between
+# hidden layers grow like the square, those of the inputs do not.
+OF_WIDTH = 1.5
+
+
+class StudyClock:
+    """The time of a study.
+
+    Parameters
+    ----------
+    seconds : float or None
+        Its time budget; None without one.
+    started : float
+        When it began, as `time.perf_counter` says.
+    """
+
+    def __init__(self, seconds: float | None, started: float) -> None:
+        self.seconds, self.started = seconds, started
+
+    @property
+    def spent(self) -> float:
+        """Seconds since the study began."""
+        return time.perf_counter() - self.started
+
+    @property
+    def of_search(self) -> float | None:
+        """Seconds that are left for the search; None without a budget."""
+        if self.seconds is None:
+            return None
+        # A search that has no time says so itself.
+        return max(self.seconds * (1 - KEPT) - self.spent, 1e-3)
+
+    def too_short(self, error: TimeoutError) -> TimeoutError:
+        """Say that the time of a study is too short for its first race.
+
+        Parameters
+        ----------
+        error : TimeoutError
+            What the search raised.
+
+        Returns
+        -------
+        error : TimeoutError
+        """
+        spent = error.__context__
+        if self.seconds is None or not isinstance(spent, BudgetSpentError):
+            return error
+        return TimeoutError(
+            f"time_budget of {self.seconds:g} s is too short for the first race: "
+            f"{spent}, and {KEPT:.0%} of the time is kept for the final network"
+        )
+
+    def final_epochs(self, epochs: int, seconds_each: float, *, more: bool) -> int:
+        """Return how many epochs the final network trains.
+
+        Parameters
+        ----------
+        epochs : int
+            How many epochs the search chose.
+        seconds_each : float
+            What an epoch of the final network takes, estimated.
+        more : bool
+            Whether more epochs may be better: the longest training won.
+
+        Returns
+        -------
+        epochs : int
+            Fewer, if there is no time for so many; and more, if there is time.
+        """
+        if self.seconds is None or not seconds_each > 0:
+            return epochs
+        left = self.seconds * (1 - AFTERWARDS) - self.spent
+        possible = math.floor(left / (SLOWER * seconds_each))
+        return max(1, min(possible, MOST_TIMES * epochs if more else epochs))
+
+
+def seconds_of_epoch(
+    seconds: float, times_rows: float, times_width: float, *, twice: bool
+) -> float:
+    """Estimate what an epoch on all rows takes, from that of a candidate.
+
+    Parameters
+    ----------
+    seconds : float
+        What it takes for the candidate.
+    times_rows : float
+        How many times as many rows the final network trains on.
+    times_width : float
+        How many times as wide its layers are.
+    twice : bool
+        Whether the final network trains twice, see `refit_on_all`.
+
+    Returns
+    -------
+    seconds : float
+
+    Examples
+    --------
+    >>> from skmnist.study._budget import seconds_of_epoch
+    >>> seconds_of_epoch(0.1, 5.0, 4.0, twice=False)
+    4.0
+    """
+    return seconds * times_rows * times_width**OF_WIDTH * (2 if twice else 1)
+
+
+def longest_won(best_params: Mapping[str, Any], tried: list[Mapping[str, Any]]) -> bool:
+    """Return whether the last stage tried no more epochs than it chose."""
+    most = max(params.get("epochs", 0) for params in tried)
+    return len(tried) > 1 and best_params.get("epochs") == most

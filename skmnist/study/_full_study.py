@@ -1,0 +1,273 @@
+"""The default study: the report's stages as races, then how the network learns."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ..augmentation._distortions import AUGMENTATIONS, Distortions
+from ..model_selection._race import Race
+from ..model_selection._stage import Stage
+from ._judging import Judging
+from ._source_experiment import activation_pairs, node_distributions
+
+# A third of the updates of the classifier's "auto". The stage `duration` tries more.
+UPDATES, FEWEST_EPOCHS, MOST_EPOCHS = 833, 4, 133
+LIGHT = Distortions(rotation=5.0, shift=0.02, scale=0.05, shear=0.05)
+STRONG = Distortions(15.0, 0.08, 0.15, 0.2, elastic_strength=0.05)
+
+# Activations of the first and of the last hidden layer.
+PAIRS = (
+    ("silu", "silu"),
+    ("relu", "relu"),
+    ("tanh", "tanh"),
+    ("sigmoid", "sigmoid"),
+    ("relu", "tanh"),
+)
+SLOPES = (0.0, 0.25, -0.25, 0.5, -0.5)
+
+
+def full_base_params(judging: Judging, epochs: int | None = None) -> dict[str, Any]:
+    """Return the parameters before the first stage of `full_stages`.
+
+    Parameters
+    ----------
+    judging : Judging
+        How many rows train a candidate.
+    epochs : int, default=None
+        Most epochs of a fit before the last stage; None for as many as the rows
+        need.
+
+    Returns
+    -------
+    params : dict
+        The defaults of `KerasMLPClassifier` in numbers, with a third of its epochs.
+    """
+    from ..neural_network._spec import auto_batch_size, auto_learning_rate, auto_width
+
+    n = judging.n_train
+    batch, width = auto_batch_size(n), auto_width(n)
+    enough = math.ceil(UPDATES * batch / n)
+    enough = min(max(enough, FEWEST_EPOCHS), MOST_EPOCHS)
+    return {
+        "depth": 2,
+        "widths": width,
+        "activations": "silu",
+        "initializers": "he_normal",
+        "output_initializer": "glorot_uniform",
+        "optimizer": "adam",
+        "learning_rate": auto_learning_rate(width),
+        "learning_rate_schedule": "cosine",
+        "batch_size": batch,
+        "dropout": 0.1,
+        "input_dropout": 0.0,
+        "batch_normalization": False,
+        "weight_decay": 0.02,
+        "label_smoothing": 0.03,
+        "augmentation": None,
+        "validation_split": 0.1,
+        "early_stopping": False,
+        "monitor": "val_accuracy",
+        # Longer than any training: so none stops early.
+        "patience": 100_000,
+        "min_train_loss": None,
+        "epochs": enough if epochs is None else min(enough, epochs),
+    }
+
+
+# Widths that are tied compete by their means, and so does normalization: it has a few
+# weights more, which nobody means by a larger network.
+SHALLOW, BY_MEAN = Race(ties=("depth",)), Race(ties=("n_iter",))
+
+
+def full_stages() -> list[Stage]:
+    """List the stages of the default study.
+
+    Returns
+    -------
+    stages : list of Stage
+        For a `StagedSearchCV` with a `Race` on a `KerasMLPClassifier` with the
+        parameters of `full_base_params`. Leave out the stage ``augmentation`` for data
+        that are no square images.
+
+    Notes
+    -----
+    The report's eight stages, in its order:
+
+    1. ``depth_width``: one and two layers of three widths; a layer more as long as it
+       wins.
+    2. ``activations``: four activations, and one pair of two.
+    3. ``node_distribution``: the same number of nodes, more of them in the first or
+       in the last layer.
+    4. ``batch_size``: half, once and twice the size so far.
+    5. ``validation_split``: train on all rows; or hold some out, and keep the epoch
+       that reads them best.
+    6. ``initializers``: three.
+    7. ``optimizer``: the report's four.
+    8. ``epochs``: half the epochs, if that is as good.
+
+    Then how the network learns:
+
+    9. ``learning_rate``: three rates with two schedules.
+    10. ``normalization``: with and without batch normalization, at two rates.
+    11. ``regularization``: seven settings of dropout, weight decay and smoothing.
+    12. ``augmentation``: for images, none and five distortions.
+    13. ``duration``: the same epochs, three and nine times as many.
+
+    Ties go to the smallest network, then to the fewest epochs, then to the highest
+    mean. Only among widths that are tied, and with or without batch normalization, the
+    highest mean wins at once: no race can show a difference of 0.1 points, and a wider
+    network costs time but no accuracy.
+
+    Examples
+    --------
+    >>> from skmnist.study import full_stages
+    >>> [stage.name for stage in full_stages()][8:]
+    ['learning_rate', 'normalization', 'regularization', 'augmentation', 'duration']
+    """
+    distortions = [None, LIGHT, *AUGMENTATIONS, STRONG]
+    starts = ["he_normal", "glorot_uniform", "lecun_normal"]
+    return [
+        Stage("depth_width", sizes, grow="depth", max_grow=3, race=SHALLOW),
+        Stage("activations", pairs_of_activations),
+        Stage("node_distribution", unequal_widths),
+        Stage("batch_size", batch_sizes),
+        Stage("validation_split", VALIDATIONS),
+        Stage("initializers", {"initializers": starts}),
+        Stage("optimizer", optimizers),
+        Stage("epochs", shorter),
+        Stage("learning_rate", rates),
+        Stage("normalization", normalized, race=BY_MEAN),
+        Stage("regularization", REGULARIZATIONS),
+        Stage("augmentation", {"augmentation": distortions}),
+        Stage("duration", longer),
+    ]
+
+
+def sizes(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
+    """List depths with half the width so far, the same and twice as much."""
+    from ..neural_network._spec import auto_learning_rate as rate
+
+    width = chosen["widths"]
+    return [
+        {"depth": [1, 2], "widths": [one], "learning_rate": [rate(one)]}
+        for one in (max(1, width // 2), width, 2 * width)
+    ]
+
+
+def pairs_of_activations(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """List activations for the chosen depth."""
+    return activation_pairs(chosen, PAIRS)
+
+
+def unequal_widths(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """List widths with the chosen total."""
+    return node_distributions(chosen, SLOPES)
+
+
+def batch_sizes(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """List half the batch size, the same and twice as much."""
+    size = chosen["batch_size"]
+    return {"batch_size": [max(1, size // 2), size, 2 * size]}
+
+
+VALIDATIONS = [
+    {"early_stopping": [False], "validation_split": [0.1]},
+    {"early_stopping": [True], "validation_split": [0.1, 0.2]},
+]
+
+
+def optimizers(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
+    """List the report's four optimizers, each with a rate that suits it."""
+    rate = chosen["learning_rate"]
+    found = {"adam": rate, "rmsprop": rate / 3, "sgd": 0.1, "adagrad": 0.03}
+    return [
+        {"optimizer": [name], "learning_rate": [value]} for name, value in found.items()
+    ]
+
+
+def shorter(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """List half the epochs, and all."""
+    epochs = chosen["epochs"]
+    return {"epochs": list(dict.fromkeys([max(1, epochs // 2), epochs]))}
+
+
+def rates(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """List learning rates around the chosen one, with two schedules."""
+    rate = chosen["learning_rate"]
+    return {
+        "learning_rate": [rate / 2, rate, 2 * rate],
+        "learning_rate_schedule": ["cosine", "linear"],
+    }
+
+
+def normalized(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """List networks with and without normalization, at two learning rates."""
+    rate = chosen["learning_rate"]
+    return {"batch_normalization": [False, True], "learning_rate": [rate, 2 * rate]}
+
+
+def _regularization(dropout=0.1, decay=0.02, smoothing=0.03, of_inputs=0.0):
+    return {
+        "dropout": [dropout],
+        "input_dropout": [of_inputs],
+        "weight_decay": [decay],
+        "label_smoothing": [smoothing],
+    }
+
+
+REGULARIZATIONS = [
+    _regularization(),
+    _regularization(0.0, 0.0, 0.0),
+    _regularization(0.0),
+    _regularization(0.3),
+    _regularization(0.2, of_inputs=0.1),
+    _regularization(decay=0.1),
+    _regularization(smoothing=0.1),
+]
+
+
+def longer(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """List the epochs so far, three times and nine times as many."""
+    return {"epochs": [times * chosen["epochs"] for times in (1, 3, 9)]}
+
+
+def scaled_up(best: Mapping[str, Any], judging: Judging) -> dict[str, Any]:
+    """Return what the final network has for training on all rows.
+
+    Parameters
+    ----------
+    best : dict
+        All parameters that the search has chosen.
+    judging : Judging
+        How many rows trained the candidates.
+
+    Returns
+    -------
+    params : dict
+        ``widths``, ``learning_rate`` and ``epochs``. The layers are wider by as much
+        as the classifier's "auto" is for all rows, and its rate falls with them.
+        There are fewer epochs, and yet more updates: both grow like the square root
+        of the number of rows. Nothing changes where candidates train on all rows.
+    """
+    times, widths = wider_by(judging), best["widths"]
+    part = judging.n_train / judging.n_rows if judging.samples else 1.0
+    if isinstance(widths, list | tuple):
+        wider: Any = tuple(round(times * width) for width in widths)
+    else:
+        wider = round(times * widths)
+    return {
+        "widths": wider,
+        "learning_rate": best["learning_rate"] / times,
+        "epochs": max(1, round(best["epochs"] * math.sqrt(part))),
+    }
+
+
+def wider_by(judging: Judging) -> float:
+    """Return how many times as wide the final network is as a candidate."""
+    from ..neural_network._spec import auto_width
+
+    if not judging.samples:
+        return 1.0
+    return auto_width(judging.n_rows) / auto_width(judging.n_train)

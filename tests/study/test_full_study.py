@@ -1,0 +1,237 @@
+"""The default study: its stages, its judges, its time, and its races on the page."""
+
+import json
+import math
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from skmnist import KerasMLPClassifier, Stage
+from skmnist.model_selection._stage import candidates_of
+from skmnist.reporting import to_markdown
+from skmnist.study import PRESETS, StudyConfig, read_study, run_study, study_status
+from skmnist.study._budget import StudyClock, longest_won
+from skmnist.study._full_study import (
+    SHALLOW,
+    full_base_params,
+    full_stages,
+    scaled_up,
+)
+from skmnist.study._judging import Judging, race_splits, some_rows
+from skmnist.study._presets import stages_for
+from skmnist.study._source_experiment import report_stages
+from skmnist.study._status import describe_status
+from skmnist.study._trials import read_trials
+
+SMALL, LARGE = Judging.of(1347), Judging.of(60_000)
+
+
+def test_it_begins_with_the_reports_stages_in_their_order():
+    names = [stage.name for stage in full_stages()]
+    assert names[:8] == [stage.name for stage in report_stages()]
+    learning = ["learning_rate", "normalization", "regularization"]
+    assert names[8:] == [*learning, "augmentation", "duration"]
+    assert "augmentation" not in [s.name for s in stages_for("full", 30)]
+    assert StudyConfig().preset == "full"
+
+
+@pytest.mark.parametrize("judging", [SMALL, LARGE], ids=["small", "large"])
+def test_every_candidate_is_allowed_after_any_choice(judging):
+    chosen = KerasMLPClassifier(**full_base_params(judging)).get_params()
+    generator = np.random.RandomState(0)
+    for stage in full_stages():
+        candidates, _ = candidates_of(stage, chosen, generator)
+        assert len(candidates) > 1
+        for candidate in candidates:
+            KerasMLPClassifier(**{**chosen, **candidate})._validate_params()
+        chosen = {**chosen, **candidates[-1]}
+
+
+def test_it_starts_from_the_classifiers_defaults_with_a_third_of_the_epochs():
+    from skmnist.neural_network._spec import with_numbers
+
+    plain = with_numbers(KerasMLPClassifier().get_params(), SMALL.n_train)
+    base = full_base_params(SMALL)
+    own = {"epochs", "depth", "early_stopping", "monitor", "patience", "min_train_loss"}
+    assert {n: base[n] for n in base if n not in own} == {
+        n: plain[n] for n in base if n not in own
+    }
+    assert base["epochs"] == pytest.approx(plain["epochs"] / 3, rel=0.1)
+    assert full_base_params(SMALL, epochs=2)["epochs"] == 2
+
+
+def test_few_rows_judge_in_turn_and_many_once():
+    assert (SMALL.n_folds, LARGE.n_folds) == (5, None)
+    y = np.arange(1347) % 10
+    folds = race_splits(SMALL, y, seed=0)
+    assert len(folds) == 5
+    assert sum(len(test) for _, test in folds[:4]) == pytest.approx(1078, abs=2)
+    y = np.arange(60_000) % 10
+    ((train, test),) = race_splits(LARGE, y, seed=0)
+    assert (len(train), len(test)) == (8_000, 10_000)
+    assert not set(train) & set(test)
+    assert np.bincount(y[train]).min() == pytest.approx(800, abs=2)
+    ((train, test),) = race_splits(Judging.of(90, 10), y[:100], 0, n_test=10)
+    assert (train.tolist(), test.tolist()) == (list(range(90)), list(range(90, 100)))
+
+
+def test_rare_classes_are_among_a_part_of_the_rows():
+    y = np.r_[np.zeros(9_000), np.ones(2), np.full(998, 2)]
+    rows = some_rows(y, 100, seed=1)
+    assert set(y[rows]) == {0, 1, 2} and len(rows) <= 103
+    assert np.array_equal(rows, some_rows(y, 100, seed=1))
+    assert not np.array_equal(rows, some_rows(y, 100, seed=2))
+
+
+def test_the_final_network_grows_with_its_rows():
+    best = {"widths": (300, 200), "learning_rate": 0.004, "epochs": 126}
+    large = scaled_up(best, LARGE)
+    assert large["widths"] == (600, 400)
+    assert large["learning_rate"] == 0.002
+    assert large["epochs"] == round(126 * math.sqrt(8 / 60))
+    assert scaled_up(best, SMALL) == best
+
+
+def clock(seconds, spent):
+    return StudyClock(seconds, time.perf_counter() - spent)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spent", "each", "more", "expected"),
+    [
+        (None, 500, 1.0, True, 40),
+        (480, 300, 1.0, False, 40),  # enough time
+        (480, 300, 1.0, True, 120),  # time for more: (432 - 300) / 1.1
+        (480, 300, 0.1, True, 160),  # at most four times as many
+        (480, 400, 1.0, True, 29),  # less time
+        (480, 600, 1.0, True, 1),  # none
+    ],
+)
+def test_the_final_network_takes_the_time_that_is_left(
+    seconds, spent, each, more, expected
+):
+    found = clock(seconds, spent).final_epochs(40, each, more=more)
+    assert found == pytest.approx(expected, abs=1)
+
+
+def test_a_search_leaves_a_part_of_the_time():
+    assert clock(100, 10).of_search == pytest.approx(50, abs=0.1)
+    assert 0 < clock(100, 90).of_search < 1
+    assert clock(None, 10).of_search is None
+    tried = [{"epochs": 2}, {"epochs": 4}]
+    assert longest_won({"epochs": 4}, tried) and not longest_won({"epochs": 2}, tried)
+    assert not longest_won({"epochs": 4}, tried[1:])
+
+
+def few_stages():
+    """Three of the stages, small."""
+    shapes = {"depth": [1, 2], "widths": [4, 8], "learning_rate": [0.01]}
+    by_name = {stage.name: stage for stage in full_stages()}
+    return [
+        Stage("depth_width", shapes, grow="depth", max_grow=1, race=SHALLOW),
+        replace(by_name["augmentation"], params={"augmentation": [None, "affine"]}),
+        replace(by_name["duration"], params={"epochs": [1, 3]}),
+    ]
+
+
+def npz(tmp_path):
+    generator = np.random.default_rng(0)
+    y = np.arange(240) % 2
+    X = generator.normal(size=(240, 16)) + y[:, None]
+    np.savez(tmp_path / "data.npz", X=X.astype(np.float32), y=y)
+    return str(tmp_path / "data.npz")
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory):
+    """A study of three stages that raced, the same once more, and its folder."""
+    folder = tmp_path_factory.mktemp("full")
+    patched = pytest.MonkeyPatch()
+    patched.setitem(PRESETS, "full", few_stages)
+    try:
+        config = StudyConfig(npz(folder), epochs=1)
+        study = run_study(config, folder / "study")
+        again = run_study(config, folder / "study")
+    finally:
+        patched.undo()
+    return study, again, folder / "study"
+
+
+def test_a_study_that_raced_is_read_as_it_was_and_goes_on_to_the_same(raced):
+    study, again, folder = raced
+    # As text: there is no validation accuracy, and a NaN is not equal to itself.
+    assert repr(read_study(folder)) == repr(again)
+    assert repr(again.rows) == repr(study.rows) and again.stages == study.stages
+    # A trial is a fit on a replicate; each is written once.
+    trials = read_trials(folder / "trials.jsonl")
+    assert len({(t.stage, t.candidate, t.split) for t in trials}) == len(trials)
+    assert study.summary.n_fits == len(trials) + 1
+    assert study.header.n_judging == SMALL.of(200).n_judging == 160
+
+
+def test_its_rows_tell_which_candidate_left_when(raced):
+    study, _, folder = raced
+    trials = read_trials(folder / "trials.jsonl")
+    for number, row in enumerate(study.rows):
+        own = [t for t in trials if t.candidate == number]
+        chose = [t.scores["accuracy"] for t in own if t.split < t.max_replicates]
+        assert row.replicates == len(chose)
+        assert row.accuracy == pytest.approx(np.mean(chose))
+        assert (row.race == "won") == row.winner == (row.fresh_accuracy is not None)
+        assert (row.p_value is None) == row.winner
+    page = to_markdown(study)
+    assert "| replicates | race | fresh accuracy |" in page
+    assert "raced: all were fitted on one replicate" in page
+    assert "Candidates trained on 160 samples, the final model on all 200." in page
+
+
+def test_the_final_network_trains_on_all_rows(raced):
+    study, _, folder = raced
+    model = KerasMLPClassifier.load(folder / "model.skmnist")
+    assert model.t_ == 200 * study.summary.final.n_iter
+    assert model.learning_rate_schedule == "cosine"
+
+
+@pytest.mark.parametrize(
+    ("n_trials", "said"),
+    [
+        (5, "4 of 4 candidates stand, replicate 2 of at most 8; 5 fits are done"),
+        (16, "4 of 4 candidates stand, replicate 4 of at most 8; 16 fits are done"),
+    ],
+)
+def test_status_says_how_many_stand(raced, tmp_path, n_trials, said):
+    _, _, folder = raced
+    lines = (folder / "trials.jsonl").read_text().splitlines(keepends=True)
+    # One replicate after another, as many workers finish them.
+    lines = sorted(lines[:16], key=lambda line: json.loads(line)["split"])
+    moments = [f"2026-01-01T00:00:{i:02d}+00:00" for i in range(len(lines))]
+    plain = [
+        {**json.loads(line), "finished": moment}
+        for line, moment in zip(lines, moments, strict=True)
+    ]
+    for name in ("study.json",):
+        (tmp_path / name).write_text((folder / name).read_text())
+    text = "".join(json.dumps(one) + "\n" for one in plain[:n_trials])
+    (tmp_path / "trials.jsonl").write_text(text)
+    status = study_status(tmp_path)
+    assert said in describe_status(status)
+    # One fit a second: the others of this replicate, and four for each of the rest.
+    assert status.current.seconds_left == 8 * 4 - n_trials
+    assert "at most" in describe_status(status)
+
+
+def test_a_budget_too_short_for_a_race_is_one_line_and_keeps_the_fits(
+    monkeypatch, tmp_path
+):
+    monkeypatch.setitem(PRESETS, "full", few_stages)
+    config = StudyConfig(npz(tmp_path), epochs=1, time_budget=1e-3)
+    with pytest.raises(TimeoutError) as caught:
+        run_study(config, tmp_path / "study")
+    message = str(caught.value)
+    assert message.startswith(
+        "time_budget of 0.001 s is too short for the first race: "
+    )
+    assert "\n" not in message
+    assert read_study(tmp_path / "study").stages == []
