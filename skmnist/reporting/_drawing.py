@@ -221,8 +221,8 @@ def _has_digits(n_features: int, predictions: Predictions | None) -> bool:
 
 def _check_activations(layers: list[Any]) -> None:
     """Raise ValueError if a layer has an activation that network.js does not know."""
-    # Not at import: it loads scikit-learn, which most readers of a study do not need.
-    from ..neural_network._spec import ACTIVATIONS
+    # Not at import: most readers of a study need no network.
+    from ..neural_network._inference import ACTIVATIONS
 
     # The network of `model_` may have been changed to any function.
     unknown = {layer.activation for layer in layers} - {*ACTIVATIONS, "softmax"}
