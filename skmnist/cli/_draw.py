@@ -84,8 +84,7 @@ def _write_page(
 ) -> dict[str, Any]:
     """Write the page of a model; return what is in it, as plain data."""
     from .._io import atomic_write
-    from ..reporting._drawing import MODEL, to_drawing_page
-    from ..reporting._html import PAGE
+    from ..reporting._drawing import MODEL, PAGE, to_drawing_page
     from ..study._artifacts import Evidence, read_evidence
     from ..study._storage import HEADER
 

@@ -36,6 +36,27 @@ SCALE_SPEED = 6.0
 
 # ---- activations: all that Keras offers by name ------------------------------------
 
+# The names a search may use. Keras has more activations. They are left out because
+# they need more than one input, or make no sense in a hidden layer.
+ACTIVATIONS = (
+    "elu",
+    "exponential",
+    "gelu",
+    "hard_sigmoid",
+    "leaky_relu",
+    "linear",
+    "mish",
+    "relu",
+    "relu6",
+    "selu",
+    "sigmoid",
+    "silu",
+    "softplus",
+    "softsign",
+    "swish",
+    "tanh",
+)
+
 # Each function may change its argument, which is a layer's own array. It has the values
 # that Keras has with TensorFlow, in the type of the argument.
 

@@ -26,6 +26,7 @@ from ..augmentation._distortions import (
     Distortions,
     describe_augmentation,
 )
+from ._inference import ACTIVATIONS
 from ._optimizer_params import (
     CONSTRAINTS as OPTIMIZER_CONSTRAINTS,
     KerasInstance,
@@ -38,26 +39,6 @@ _Init = TypeVar("_Init", bound=Callable[..., None])
 # One value for all hidden layers, or a sequence of one value per layer.
 PerLayer: TypeAlias = _T | Sequence[_T] | np.ndarray
 
-# The names a search may use. Keras has more activations. They are left out because
-# they need more than one input, or make no sense in a hidden layer.
-ACTIVATIONS = (
-    "elu",
-    "exponential",
-    "gelu",
-    "hard_sigmoid",
-    "leaky_relu",
-    "linear",
-    "mish",
-    "relu",
-    "relu6",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "softsign",
-    "swish",
-    "tanh",
-)
 INITIALIZERS = (
     "glorot_normal",
     "glorot_uniform",

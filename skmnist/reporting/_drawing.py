@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from ..neural_network._inference import SavedNetwork
 
 DRAWING, MODEL = "draw.html", "model.skmnist"
+# The page of a study, to which its page to draw on has a link.
+PAGE = "report.html"
 # Misread pictures to change: a screen of them.
 MOST_TO_EDIT = 12
 # By this, a page is known as one of ours.
@@ -192,7 +194,7 @@ def study_drawing_page(
     except ModelFileError:
         # The tables of the report do not need it.
         return None
-    return to_drawing_page(classifier, evidence.predictions, report="report.html")
+    return to_drawing_page(classifier, evidence.predictions, report=PAGE)
 
 
 def is_drawing_page(path: str | os.PathLike[str]) -> bool:
@@ -221,8 +223,8 @@ def _has_digits(n_features: int, predictions: Predictions | None) -> bool:
 
 def _check_activations(layers: list[Any]) -> None:
     """Raise ValueError if a layer has an activation that network.js does not know."""
-    # Not at import: it loads scikit-learn, which most readers of a study do not need.
-    from ..neural_network._spec import ACTIVATIONS
+    # Not at import: most readers of a study need no network.
+    from ..neural_network._inference import ACTIVATIONS
 
     # The network of `model_` may have been changed to any function.
     unknown = {layer.activation for layer in layers} - {*ACTIVATIONS, "softmax"}

@@ -21,7 +21,7 @@ from ..study._storage import Study, holder, read_study
 from ..visualization._digits import MisreadDigitsDisplay
 from ..visualization._matplotlib import NoMatplotlibError
 from . import _svg
-from ._drawing import DRAWING, study_drawing_page
+from ._drawing import DRAWING, PAGE, study_drawing_page
 from ._source_report import describe_distances, reported_columns
 from ._templates import load_template
 from ._text import (
@@ -39,7 +39,7 @@ from ._text import (
 )
 from ._verdict import GLOSSARY, describe_command, describe_verdict
 
-MARKDOWN, PAGE = "report.md", "report.html"
+MARKDOWN = "report.md"
 # Nobody can read a larger matrix; the most frequent mistakes are listed anyway.
 MOST_CLASSES = 30
 MOST_MISREAD = 100
