@@ -108,8 +108,8 @@ if TYPE_CHECKING:
     default=True,
     show_default=True,
     help="After the search, fit the untuned KerasMLPClassifier() and scikit-learn's "
-    "MLPClassifier() once, and say what searching brought. On MNIST this takes one to "
-    "two minutes.",
+    "MLPClassifier() once, and say what searching brought. On MNIST this takes about "
+    "a minute more.",
 )
 @click.option(
     "--fresh",

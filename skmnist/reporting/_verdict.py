@@ -187,7 +187,8 @@ def describe_command(header: StudyHeader) -> str:
     given = {
         name: getattr(config, name)
         for name, default in given.items()
-        if name in _ALWAYS or getattr(config, name) != default
+        if (name in _ALWAYS or getattr(config, name) != default)
+        and getattr(config, name) is not None
     }
     if config.dataset == AUTO:
         given["dataset"] = header.data.name

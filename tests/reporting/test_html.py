@@ -27,6 +27,7 @@ from skmnist.reporting._text import (
     describe_misread,
     stage_table,
 )
+from skmnist.reporting._verdict import describe_verdict
 from skmnist.study import StudyConfig, read_study
 from skmnist.study._artifacts import Evidence, Predictions, read_evidence
 from skmnist.study._columns import MEASURED
@@ -188,6 +189,16 @@ HOSTILE = "<script>alert('x')</script>\"'&$x$"
 CONTROL = "\x1b[2J\nOK\ud800"
 
 
+def hostile_verdict(text, verdict):
+    """Return a verdict with some text wherever a classifier or a file may have it."""
+    return replace(
+        verdict,
+        left_out=text,
+        baselines=[replace(one, name=text) for one in verdict.baselines],
+        stages=[replace(one, stage=one.stage + text) for one in verdict.stages],
+    )
+
+
 def full_of(text, study, evidence):
     """Return a study with some text wherever a file or the data may have it."""
     header, summary = study.header, study.summary
@@ -203,6 +214,7 @@ def full_of(text, study, evidence):
         final=replace(summary.final, stop_reason=text),
         best_params={**summary.best_params, "optimizer": text},
         not_tried=[text],
+        verdict=hostile_verdict(text, summary.verdict),
     )
     stages = [
         replace(stage, rule=text, reason=text, name=stage.name + text)
@@ -269,6 +281,7 @@ def test_terminals_are_told_nothing_raw(study, evidence):
     said = [
         describe_data(changed.header.data),
         describe_final(changed.summary),
+        *describe_verdict(changed),
         describe_misread(hostile.predictions),
         describe_lead(changed, changed.stages[0]),
         *stage_table(
