@@ -159,7 +159,7 @@ class SearchRun:
         ctx = search_ctx.subcontext(
             task_name=f"stage {stage.name}", max_subtasks=None
         ).call_on_fit_task_begin(estimator=self.search)
-        share = self._share_of_time(stage)
+        share = self._share_of_time()
         if share is not None:
             race, full, fewer = _shortened(share, race, rows, full)
             note += fewer
@@ -219,10 +219,9 @@ class SearchRun:
                 raise  # what the stages before have found counts
             raise ValueError(f"stage {rows.stage.name!r}: {error}") from None
 
-    def _share_of_time(self, stage: Stage) -> Share | None:
+    def _share_of_time(self) -> Share | None:
         """Return the time of a stage, by the candidates of those that are left."""
-        stages = list(self.search.stages)
-        left = stages[stages.index(stage) :]
+        left = list(self.search.stages)[len(self.done) :]
         return self.pace.share([n_candidates_of(one) or TYPICAL for one in left])
 
     def _grow_by_races(self, rows: StageRows, racing: Racing) -> str:
