@@ -72,7 +72,8 @@ class StudyClock:
             return error
         return TimeoutError(
             f"time_budget of {self.seconds:g} s is too short for the first race: "
-            f"{spent} before its first look, and {self.kept:.0%} of the time is kept for the final network"
+            f"{spent} before its first look, and {self.kept:.0%} of the time is kept "
+            "for the final network"
         )
 
     def final_epochs(self, epochs: int, seconds_each: float, *, more: bool) -> int:
