@@ -171,7 +171,7 @@ class SearchRun:
         if racing.by_rule and racing.state.winner is not None:
             note += self._choose_among_standing(rows, racing)
         racing.fit_fresh()
-        self.pace.keep(time.monotonic() - racing.started, racing.n_fits)
+        self.pace.keep(time.monotonic() - racing.started, racing.n_fits * stage.cost)
         raced = racing.table()
         full = racing.candidates
         self._add(
@@ -222,7 +222,10 @@ class SearchRun:
     def _share_of_time(self) -> Share | None:
         """Return the time of a stage, by the candidates of those that are left."""
         left = list(self.search.stages)[len(self.done) :]
-        return self.pace.share([n_candidates_of(one) or TYPICAL for one in left])
+        return self.pace.share(
+            [(n_candidates_of(one) or TYPICAL) * one.cost for one in left],
+            left[0].cost,
+        )
 
     def _grow_by_races(self, rows: StageRows, racing: Racing) -> str:
         """Let the next value race against the winner, while the winner is the last."""

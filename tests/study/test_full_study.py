@@ -133,7 +133,7 @@ def few_stages():
     by_name = {stage.name: stage for stage in full_stages()}
     return [
         Stage("depth_width", shapes, grow="depth", max_grow=1, race=SHALLOW),
-        replace(by_name["augmentation"], params={"augmentation": [None, "affine"]}),
+        replace(by_name["augmentation"], params={"augmentation": ["affine"]}),
         replace(by_name["duration"], params={"epochs": [1, 3]}),
     ]
 
