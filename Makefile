@@ -1,4 +1,5 @@
-# make study   creates .venv, installs, runs the staged search, leaves a report
+# make study   creates .venv, installs, runs the staged search in eight minutes, leaves a
+#              report; STUDY_OPTIONS="--preset report" runs the search of the source report
 # make test    creates .venv, installs, runs the tests
 # make test-long   the tests that take minutes: studies killed at random moments
 # make test-oldest   the fast tests with the oldest packages that setup.cfg allows
@@ -7,11 +8,12 @@
 # make accuracy  trains what docs/accuracy.md reports, writes that page
 # make defaults  compares our defaults with others, writes docs/defaults.md
 # make search-methods  compares ways of searching, writes docs/search_methods.md
+# make study-page  runs the default study on many data sets, writes docs/study.md
 # make preset  searches with the preset "accuracy" on other data, writes docs/preset.md
 PYTHON ?= python3
 VENV ?= .venv
 OUT ?= study
-STUDY_OPTIONS ?=
+STUDY_OPTIONS ?= --time-budget 8m
 BENCH_OPTIONS ?=
 DEFAULTS_OPTIONS ?=
 SEARCH_OPTIONS ?=
@@ -22,7 +24,7 @@ BENCH_INSTALLED := $(VENV)/.bench-installed
 DEFAULTS_INSTALLED := $(VENV)/.defaults-installed
 DOCS_INSTALLED := $(VENV)/.docs-installed
 
-.PHONY: study test test-long test-oldest lint doctest docs bench reproduction accuracy preset defaults findings search-methods clean
+.PHONY: study test test-long test-oldest lint doctest docs bench reproduction accuracy preset study-page defaults findings search-methods clean
 
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
@@ -68,6 +70,10 @@ findings: $(INSTALLED)
 # An hour or two on two cores; needs the MNIST files. Made runs are not repeated.
 accuracy: $(INSTALLED)
 	$(BIN)/python docs/accuracy.py --run
+
+# Hours on two quiet cores; needs the MNIST files. Made runs are not repeated.
+study-page: $(INSTALLED)
+	$(BIN)/python docs/study.py --run
 
 # Half an hour on two cores, most of it for MNIST, whose files it needs.
 preset: $(INSTALLED)

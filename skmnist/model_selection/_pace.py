@@ -69,15 +69,17 @@ class Pace:
 
     def __init__(self, deadline: float | None) -> None:
         self.deadline = deadline
-        self.seconds_per_fit: float | None = None
+        self.seconds_per_fit: float | None = None  # of one that costs 1
 
-    def share(self, weights: Sequence[float]) -> Share | None:
+    def share(self, weights: Sequence[float], cost: float = 1.0) -> Share | None:
         """Return the time of the next stage.
 
         Parameters
         ----------
         weights : sequence of float
             What the stages that are left need, in any unit; the next one first.
+        cost : float, default=1.0
+            What a fit of the next stage costs.
 
         Returns
         -------
@@ -87,12 +89,13 @@ class Pace:
         if self.deadline is None:
             return None
         left = self.deadline - time.time()
-        return Share(left * weights[0] / sum(weights), self.seconds_per_fit)
+        each = None if self.seconds_per_fit is None else self.seconds_per_fit * cost
+        return Share(left * weights[0] / sum(weights), each)
 
-    def keep(self, seconds: float, n_fits: int) -> None:
-        """Keep how long the fits of a stage took."""
-        if n_fits:
-            self.seconds_per_fit = seconds / n_fits
+    def keep(self, seconds: float, costs: float) -> None:
+        """Keep how long the fits of a stage took, and what they cost together."""
+        if costs:
+            self.seconds_per_fit = seconds / costs
 
 
 def spread_out(n: int, n_wanted: int, keep: int | None) -> list[int]:

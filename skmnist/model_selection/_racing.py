@@ -312,9 +312,12 @@ class Racing:
                 if first or n_done >= FEWEST:
                     self._check_time(len(self._missing(part[0].number)))
                 self._fit_missing(part)
-            except BudgetSpentError:
+            except BudgetSpentError as spent:
                 if first == 0 and n_done < FEWEST:
-                    raise
+                    n_needed = FEWEST * len(self.state.running)
+                    raise BudgetSpentError(
+                        self.n_fits + spent.n_done, n_needed
+                    ) from None
                 if n_done:
                     self.race = replace(self.race, min_replicates=n_done)
                 return n_done

@@ -159,7 +159,7 @@ class SearchRun:
         ctx = search_ctx.subcontext(
             task_name=f"stage {stage.name}", max_subtasks=None
         ).call_on_fit_task_begin(estimator=self.search)
-        share = self._share_of_time(stage)
+        share = self._share_of_time()
         if share is not None:
             race, full, fewer = _shortened(share, race, rows, full)
             note += fewer
@@ -171,7 +171,7 @@ class SearchRun:
         if racing.by_rule and racing.state.winner is not None:
             note += self._choose_among_standing(rows, racing)
         racing.fit_fresh()
-        self.pace.keep(time.monotonic() - racing.started, racing.n_fits)
+        self.pace.keep(time.monotonic() - racing.started, racing.n_fits * stage.cost)
         raced = racing.table()
         full = racing.candidates
         self._add(
@@ -219,11 +219,13 @@ class SearchRun:
                 raise  # what the stages before have found counts
             raise ValueError(f"stage {rows.stage.name!r}: {error}") from None
 
-    def _share_of_time(self, stage: Stage) -> Share | None:
+    def _share_of_time(self) -> Share | None:
         """Return the time of a stage, by the candidates of those that are left."""
-        stages = list(self.search.stages)
-        left = stages[stages.index(stage) :]
-        return self.pace.share([n_candidates_of(one) or TYPICAL for one in left])
+        left = list(self.search.stages)[len(self.done) :]
+        return self.pace.share(
+            [(n_candidates_of(one) or TYPICAL) * one.cost for one in left],
+            left[0].cost,
+        )
 
     def _grow_by_races(self, rows: StageRows, racing: Racing) -> str:
         """Let the next value race against the winner, while the winner is the last."""

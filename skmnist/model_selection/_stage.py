@@ -5,7 +5,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields
 from difflib import get_close_matches
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -50,8 +50,12 @@ class Stage:
     max_grow : int, default=8
         Largest number of values to add in this way.
     race : Race or False, default=None
-        How the candidates of this stage race over replicates; the race then chooses in
-        place of `rule`. None does what the search says, and False does not race.
+        How the candidates of this stage race over replicates. A `rule` then chooses
+        among those that stand. None does what the search says, and False does not
+        race.
+    cost : float, default=1.0
+        How long a fit of this stage takes, beside those of other stages. Stages that
+        race share the time of a search by their numbers of candidates, times this.
 
     Notes
     -----
@@ -77,6 +81,7 @@ class Stage:
     grow: str | None = None
     max_grow: int = 8
     race: Race | Literal[False] | None = None
+    cost: float = 1.0
 
     def __repr__(self) -> str:
         given = [repr(self.name), written(self.params)]
@@ -370,6 +375,9 @@ def _check_fields(stage: Stage) -> None:
             raise _error(stage, f"{field} must be a positive number; got {value!r}")
     if not (stage.race is None or stage.race is False or isinstance(stage.race, Race)):
         raise _error(stage, f"race must be a Race or False; got {stage.race!r}")
+    is_number = isinstance(stage.cost, Real) and not isinstance(stage.cost, bool)
+    if not (is_number and 0 < stage.cost < float("inf")):
+        raise _error(stage, f"cost must be a positive number; got {stage.cost!r}")
     if stage.grow is not None and stage.n_iter is not None:
         raise _error(stage, "grow needs a grid; leave out n_iter")
 

@@ -9,6 +9,9 @@ from ._columns import (
 from ._config import (
     StudyConfig as StudyConfig,
 )
+from ._full_study import (
+    full_stages as full_stages,
+)
 from ._presets import (
     PRESETS as PRESETS,
     accuracy_base_params as accuracy_base_params,

@@ -9,8 +9,11 @@ from typing import Any
 
 from ..model_selection._evaluation import BudgetSpentError
 
-# The part of the time that is kept for the final network, and what comes after it.
-KEPT, AFTERWARDS = 0.4, 0.1
+# The part of the time that is kept for the final network and what comes after it:
+# where candidates train on a sample of the rows, and where they train on all.
+KEPT_FOR_MORE_ROWS, KEPT = 0.4, 0.15
+# The part that is kept for what comes after the final network.
+AFTERWARDS = 0.1
 # The final network trains at most so many times as long as the search found best.
 MOST_TIMES = 4
 # A fit on all rows may be this much slower than the candidates' fits let expect.
@@ -29,10 +32,15 @@ class StudyClock:
         Its time budget; None without one.
     started : float
         When it began, as `time.perf_counter` says.
+    more_rows : bool, default=False
+        Whether the final network trains on many more rows than a candidate.
     """
 
-    def __init__(self, seconds: float | None, started: float) -> None:
+    def __init__(
+        self, seconds: float | None, started: float, more_rows: bool = False
+    ) -> None:
         self.seconds, self.started = seconds, started
+        self.kept = KEPT_FOR_MORE_ROWS if more_rows else KEPT
 
     @property
     def spent(self) -> float:
@@ -45,7 +53,7 @@ class StudyClock:
         if self.seconds is None:
             return None
         # A search that has no time says so itself.
-        return max(self.seconds * (1 - KEPT) - self.spent, 1e-3)
+        return max(self.seconds * (1 - self.kept) - self.spent, 1e-3)
 
     def too_short(self, error: TimeoutError) -> TimeoutError:
         """Say that the time of a study is too short for its first race.
@@ -64,7 +72,8 @@ class StudyClock:
             return error
         return TimeoutError(
             f"time_budget of {self.seconds:g} s is too short for the first race: "
-            f"{spent}, and {KEPT:.0%} of the time is kept for the final network"
+            f"{spent} before its first look, and {self.kept:.0%} of the time is kept "
+            "for the final network"
         )
 
     def final_epochs(self, epochs: int, seconds_each: float, *, more: bool) -> int:

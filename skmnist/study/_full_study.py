@@ -79,6 +79,8 @@ def full_base_params(judging: Judging, epochs: int | None = None) -> dict[str, A
 # Widths that are tied compete by their means, and so does normalization: it has a few
 # weights more, which nobody means by a larger network.
 SHALLOW, BY_MEAN = Race(ties=("depth",)), Race(ties=("n_iter",))
+# Rows are held out only if that is better.
+ALL_ROWS = Race(ties=("early_stopping",))
 
 
 def full_stages() -> list[Stage]:
@@ -95,7 +97,7 @@ def full_stages() -> list[Stage]:
     -----
     The report's eight stages, in its order:
 
-    1. ``depth_width``: one and two layers of three widths; a layer more as long as it
+    1. ``depth_width``: two and three layers of three widths; a layer more as long as it
        wins.
     2. ``activations``: four activations, and one pair of two.
     3. ``node_distribution``: the same number of nodes, more of them in the first or
@@ -112,8 +114,10 @@ def full_stages() -> list[Stage]:
     9. ``learning_rate``: three rates with two schedules.
     10. ``normalization``: with and without batch normalization, at two rates.
     11. ``regularization``: seven settings of dropout, weight decay and smoothing.
-    12. ``augmentation``: for images, none and five distortions.
-    13. ``duration``: the same epochs, three and nine times as many.
+    12. ``augmentation``: for images, none and three distortions, with twice the epochs:
+        what distortions bring shows late.
+    13. ``duration``: the epochs so far and four times as many; without distortions
+        twice and eight times as many.
 
     Ties go to the smallest network, then to the fewest epochs, then to the highest
     mean. Only among widths that are tied, and with or without batch normalization, the
@@ -126,22 +130,21 @@ def full_stages() -> list[Stage]:
     >>> [stage.name for stage in full_stages()][8:]
     ['learning_rate', 'normalization', 'regularization', 'augmentation', 'duration']
     """
-    distortions = [None, LIGHT, *AUGMENTATIONS, STRONG]
     starts = ["he_normal", "glorot_uniform", "lecun_normal"]
     return [
         Stage("depth_width", sizes, grow="depth", max_grow=3, race=SHALLOW),
         Stage("activations", pairs_of_activations),
         Stage("node_distribution", unequal_widths),
         Stage("batch_size", batch_sizes),
-        Stage("validation_split", VALIDATIONS),
+        Stage("validation_split", VALIDATIONS, race=ALL_ROWS),
         Stage("initializers", {"initializers": starts}),
         Stage("optimizer", optimizers),
         Stage("epochs", shorter),
         Stage("learning_rate", rates),
         Stage("normalization", normalized, race=BY_MEAN),
         Stage("regularization", REGULARIZATIONS),
-        Stage("augmentation", {"augmentation": distortions}),
-        Stage("duration", longer),
+        Stage("augmentation", distortions, cost=3.0),
+        Stage("duration", longer, cost=8.0),
     ]
 
 
@@ -151,7 +154,7 @@ def sizes(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
 
     width = chosen["widths"]
     return [
-        {"depth": [1, 2], "widths": [one], "learning_rate": [rate(one)]}
+        {"depth": [2, 3], "widths": [one], "learning_rate": [rate(one)]}
         for one in (max(1, width // 2), width, 2 * width)
     ]
 
@@ -228,9 +231,18 @@ REGULARIZATIONS = [
 ]
 
 
+def distortions(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """List distortions of images, and none, with twice the epochs so far."""
+    return {
+        "augmentation": [None, *AUGMENTATIONS, STRONG],
+        "epochs": [2 * chosen["epochs"]],
+    }
+
+
 def longer(chosen: Mapping[str, Any]) -> dict[str, list]:
-    """List the epochs so far, three times and nine times as many."""
-    return {"epochs": [times * chosen["epochs"] for times in (1, 3, 9)]}
+    """List the epochs so far and more; distorted images have had twice as many."""
+    times = (1, 2, 8) if chosen["augmentation"] is None else (1, 4)
+    return {"epochs": [n * chosen["epochs"] for n in times]}
 
 
 def scaled_up(best: Mapping[str, Any], judging: Judging) -> dict[str, Any]:

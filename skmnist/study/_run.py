@@ -209,7 +209,9 @@ def run_study(
             write_json(out / HEADER, header)
         if on_data is not None:
             on_data(header)
-        clock = StudyClock(config.time_budget, started)
+        judging = header.judging
+        more_rows = judging is not None and judging.samples
+        clock = StudyClock(config.time_budget, started, more_rows)
         with _workers(header), TrialFile(out / TRIALS) as trials, _short_trainings():
             study = _Runner(held, header, data, trials, listeners).run(clock)
         seconds = time.perf_counter() - started

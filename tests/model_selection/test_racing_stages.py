@@ -136,9 +136,16 @@ def test_shares_follow_the_weights():
 
     pace = Pace(time.time() + 90)
     pace.keep(10.0, 5)
-    share = pace.share([1, 1, 1])
+    share = pace.share([1, 1, 1], 3.0)
     assert share.seconds == pytest.approx(30, abs=1)
-    assert share.seconds_per_fit == 2
+    assert share.seconds_per_fit == 6
+
+
+@pytest.mark.parametrize("cost", [0, -1, True, "much", float("inf"), float("nan")])
+def test_a_cost_is_a_positive_number(cost):
+    stage = Stage("w", {"width": [1, 2]}, cost=cost)
+    with pytest.raises(ValueError, match="stage 'w': cost must be a positive number"):
+        search([stage]).fit(X, Y)
 
 
 def test_candidates_that_are_left_out_never_are_the_incumbent():

@@ -44,8 +44,8 @@ ROW = Candidate(
     incumbent=False,
     standard_error=0.001,
 )
-# The last three columns are None for a candidate that failed, the others NaN.
-NOTHING = dict.fromkeys(["standard_error", "p_value", "difference_error"])
+# Columns that a file may lack are None for a candidate that failed, the others NaN.
+NOTHING = dict.fromkeys(c.name for c in MEASURED if not c.needed)
 FAILED = replace(ROW, winner=False, **{c.name: math.nan for c in MEASURED} | NOTHING)
 
 
