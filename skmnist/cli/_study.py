@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._format import visible
-from ._options import Duration, Limit, data_options
+from ._options import LARGEST_SEED, MOST, Count, Duration, FilePath, Limit, data_options
 from ._terminal import (
     console,
     echo,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     "--out",
     default="study",
     show_default=True,
+    type=FilePath(),
     metavar="DIR",
     help="Folder to write: new, empty, or with the same study, which then goes on.",
 )
@@ -61,7 +62,11 @@ if TYPE_CHECKING:
     "test set as the source report did; its accuracies are then optimistic.",
 )
 @click.option(
-    "--n-jobs", default=1, show_default=True, help="Fits at once; -1 for all cores."
+    "--n-jobs",
+    default=1,
+    show_default=True,
+    type=Count(-MOST),
+    help="Fits at once; -1 for all cores.",
 )
 @click.option(
     "--backend",
@@ -93,14 +98,14 @@ if TYPE_CHECKING:
     "--seed",
     default=0,
     show_default=True,
-    type=click.IntRange(min=0),
+    type=Count(0, LARGEST_SEED),
     help="Seed of the folds and of every fit.",
 )
 @click.option(
     "--epochs",
     default=20,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=Count(1),
     help="Most epochs of a fit.",
 )
 @click.option(
@@ -145,7 +150,7 @@ def study(out: str, quiet: bool, fresh: bool, as_json: bool, **options: Any) -> 
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", metavar="DIR", type=FilePath())
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON instead.")
 def status(folder: str, as_json: bool) -> None:
     """Print how far a study is, while it runs or afterwards.
@@ -168,10 +173,11 @@ def status(folder: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("other", metavar="[OTHER]", required=False)
+@click.argument("folder", metavar="DIR", type=FilePath())
+@click.argument("other", metavar="[OTHER]", type=FilePath(), required=False)
 @click.option(
     "--html",
+    type=FilePath(),
     metavar="FILE",
     help="Write the page to FILE, and nothing into DIR.",
 )
@@ -255,8 +261,8 @@ def _write_and_print(folder: str, html: str | None) -> None:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("logdir", metavar="LOGDIR")
+@click.argument("folder", metavar="DIR", type=FilePath())
+@click.argument("logdir", metavar="LOGDIR", type=FilePath())
 def tensorboard(folder: str, logdir: str) -> None:
     """Write a study's candidates as runs for TensorBoard's HParams plugin.
 
