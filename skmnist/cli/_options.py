@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -86,6 +87,8 @@ MOST_LAYERS, MOST_UNITS, MOST = 1000, 1_000_000, 2**31 - 1
 LARGEST_SEED = 2**32 - 1
 # Python itself does not read longer numbers.
 _LONGEST = 30
+# Bytes of a name on most systems, and folders that a path may go through.
+_LONGEST_NAME, _MOST_FOLDERS = 255, 500
 
 
 class Count(click.IntRange):
@@ -134,6 +137,9 @@ class FilePath(click.Path):
         """Return the name."""
         if not str(value) or "\0" in str(value):
             self.fail(f"{value!r} is no name of a file", param, ctx)
+        parts = os.fsencode(value).split(b"/")
+        if len(parts) > _MOST_FOLDERS or max(map(len, parts)) > _LONGEST_NAME:
+            self.fail(f"{str(value)[:_LONGEST]!r}... is too long", param, ctx)
         return super().convert(value, param, ctx)
 
 

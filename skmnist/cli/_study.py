@@ -348,14 +348,19 @@ def _resumable(out: str, asked: str) -> Iterator[None]:
 
     def say() -> None:
         said = f"Stopped; every finished fit is kept. To go on:\n  {visible(command)}\n"
-        # Standard error may be redirected at this moment.
-        os.write(terminal, said.encode())
+        # Standard error may be redirected at this moment, or have no reader.
+        with contextlib.suppress(OSError):
+            os.write(terminal, said.encode())
 
     try:
         with stoppable(say):
             yield
     except StoppedError as stopped:
         raise click.exceptions.Exit(stopped.status) from stopped
+    except SystemExit as ended:
+        # rich ends the program if nobody reads what it prints, as with `| head -1`.
+        say()
+        raise click.exceptions.Exit(2) from ended
     finally:
         os.close(terminal)
 
