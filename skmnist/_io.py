@@ -22,6 +22,8 @@ from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from ._format import visible
+
 FORMAT = "skmnist classifier"
 VERSION = 1
 # The entry of an archive that is not an array, and how long it may be.
@@ -420,6 +422,10 @@ def to_json(value: Any, name: Any = "it") -> Any:
 
 class ModelFileError(ValueError):
     """A file is not a saved classifier, or it is damaged."""
+
+    def __init__(self, message: str) -> None:
+        # Names of files and labels may hold control characters.
+        super().__init__(visible(message))
 
 
 def write_archive(

@@ -11,7 +11,7 @@ from ._draw import draw
 from ._model import fit, predict
 from ._options import completion
 from ._study import report, status, study, tensorboard
-from ._terminal import echo, one_line
+from ._terminal import drop_output, is_of_a_stream, one_line, open_streams, say_error
 
 INTERRUPTED = 130
 
@@ -39,15 +39,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     # Else TensorFlow says which instructions the processor has.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    open_streams()
     try:
         # A command returns a status, or None for success.
         status = _commands.main(args=argv, prog_name="skmnist", standalone_mode=False)
     except click.ClickException as error:
-        echo(one_line(error), err=True)
+        say_error(one_line(error))
         return 2
     except (click.Abort, KeyboardInterrupt):
-        echo("Stopped.", err=True)
+        say_error("Stopped.")
         return INTERRUPTED
+    except OSError as error:
+        if not is_of_a_stream(error):
+            raise
+        drop_output()
+        say_error(f"Error: the output cannot be written, {error.strerror}")
+        return 2
     return status if isinstance(status, int) else 0
 
 

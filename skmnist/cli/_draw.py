@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ._model import check_can_be_written, open_model
+from ._options import FilePath, Real
 from ._terminal import echo, echo_json, library_noise_apart
 
 if TYPE_CHECKING:
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", type=click.Path())
+@click.argument("model", type=FilePath())
 @click.option(
     "--out",
-    type=click.Path(),
+    type=FilePath(),
     metavar="FILE",
     help="Page to write. An older page there is replaced.  [default: draw.html beside "
     "the model]",
 )
 @click.option(
     "--ink",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(min=0, min_open=True),
     help="Value of full ink in the data that the model was trained on, if paper is 0: "
     "16 with scikit-learn's load_digits, 255 with bytes.  [default: what the model "
     "knows, else 1]",

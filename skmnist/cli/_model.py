@@ -13,7 +13,15 @@ import click
 
 from .._format import TOO_SHORT, visible
 from ..datasets._suffixes import is_table
-from ._options import data_options
+from ._options import (
+    LARGEST_SEED,
+    MOST_LAYERS,
+    MOST_UNITS,
+    Count,
+    FilePath,
+    Real,
+    data_options,
+)
 from ._terminal import console, echo, echo_json, echo_text, library_noise_apart
 
 if TYPE_CHECKING:
@@ -57,7 +65,7 @@ def _layers(
         widths = tuple(int(part) for part in value.split(","))
     except ValueError:
         widths = (0,)
-    if min(widths) < 1:
+    if min(widths) < 1 or max(widths) > MOST_UNITS or len(widths) > MOST_LAYERS:
         raise click.BadParameter(f"{value!r} is no width, nor widths such as 600,200")
     return widths if len(widths) > 1 else widths[0]
 
@@ -84,13 +92,13 @@ def _others(
     "--out",
     default="model.skmnist",
     show_default=True,
-    type=click.Path(),
+    type=FilePath(),
     metavar="MODEL",
     help="File to write. An older model there is replaced.",
 )
 @click.option(
     "--depth",
-    type=click.IntRange(min=0),
+    type=Count(0, MOST_LAYERS),
     help="Number of hidden layers.  [default: as many as --widths has numbers, or 2]",
 )
 @click.option(
@@ -103,7 +111,7 @@ def _others(
 )
 @click.option(
     "--epochs",
-    type=click.IntRange(min=1),
+    type=Count(1),
     help="Passes over the training data.  "
     f"[default: {EPOCHS}, or {EPOCHS_IF_FEW} below {FEW:,} samples]",
 )
@@ -111,21 +119,21 @@ def _others(
     "--batch-size",
     default=128,
     show_default=True,
-    type=click.IntRange(min=1),
+    type=Count(1),
     help="Samples of one training step.",
 )
 @click.option(
     "--dropout",
     default=0.0,
     show_default=True,
-    type=click.FloatRange(0, 1, max_open=True),
+    type=Real(0, 1, max_open=True),
     help="Part of each hidden layer's outputs to drop in training.",
 )
 @click.option(
     "--seed",
     default=0,
     show_default=True,
-    type=click.IntRange(min=0),
+    type=Count(0, LARGEST_SEED),
     help="Seed of all that is random.",
 )
 @click.option(
@@ -164,6 +172,10 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
             result = _fit_and_save(out, options, quiet, as_json)
         except (DataError, ValueError, FloatingPointError, OSError) as error:
             raise click.ClickException(str(error)) from error
+        except Exception as error:
+            # Keras and TensorFlow have their own for what is too large or too odd.
+            what = f"{type(error).__name__}: {error}"
+            raise click.ClickException(f"the fit failed, {what}") from error
     if as_json:
         return echo_json(result)
     echo(
@@ -294,10 +306,8 @@ def _classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier"
 
 
 @click.command()
-@click.argument("model", type=click.Path())
-@click.argument(
-    "pictures", nargs=-1, required=True, metavar="FILE...", type=click.Path()
-)
+@click.argument("model", type=FilePath())
+@click.argument("pictures", nargs=-1, required=True, metavar="FILE...", type=FilePath())
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option(
     "--show",
@@ -307,13 +317,13 @@ def _classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier"
 )
 @click.option(
     "--save-seen",
-    type=click.Path(file_okay=False),
+    type=FilePath(file_okay=False),
     metavar="DIR",
     help="Save what the network saw as DIR/<name>-seen.png.",
 )
 @click.option(
     "--ink",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Real(min=0, min_open=True),
     help="Value of full ink in the data that the model was trained on, if paper is 0: "
     "16 with scikit-learn's load_digits, 255 with bytes.  [default: the model knows]",
 )
@@ -327,7 +337,7 @@ def _classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier"
     "--sure",
     default=SURE,
     show_default=True,
-    type=click.FloatRange(0, 1),
+    type=Real(0, 1),
     help="Say 'unsure' below this probability, the mean over small changes of the "
     "picture; 0 never says so.",
 )

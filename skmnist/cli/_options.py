@@ -2,6 +2,8 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
+import os
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -59,6 +61,7 @@ def data_options(command: Function) -> Function:
     names = describe_names()
     folder = click.option(
         "--data",
+        type=FilePath(),
         metavar="DIR",
         help="Folder with the files of a data set that has a name; no other place is "
         "searched then.",
@@ -93,6 +96,67 @@ def data_options(command: Function) -> Function:
     return dataset(folder(pixels(label(command))))
 
 
+# No fit and no machine comes near them; some libraries fail in odd ways beyond.
+MOST_LAYERS, MOST_UNITS, MOST = 1000, 1_000_000, 2**31 - 1
+LARGEST_SEED = 2**32 - 1
+# Python itself does not read longer numbers.
+_LONGEST = 30
+# Bytes of a name on most systems, and folders that a path may go through.
+_LONGEST_NAME, _MOST_FOLDERS = 255, 500
+
+
+class Count(click.IntRange):
+    """A whole number of at least 0 or 1, and not too large for what it counts.
+
+    Parameters
+    ----------
+    min : int
+        The smallest.
+    max : int, default=MOST
+        The largest.
+    """
+
+    def __init__(self, min: int, max: int = MOST) -> None:
+        super().__init__(min=min, max=max)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        """Return the number."""
+        if len(str(value)) > _LONGEST:
+            self.fail(f"{str(value)[:_LONGEST]!r}... is too long", param, ctx)
+        number: int = super().convert(value, param, ctx)
+        return number
+
+
+class Real(click.FloatRange):
+    """A finite number of a range."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number", param, ctx)
+        return number
+
+
+class FilePath(click.Path):
+    """A name that a file or a folder can have."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return the name."""
+        if not str(value) or "\0" in str(value):
+            self.fail(f"{value!r} is no name of a file", param, ctx)
+        parts = os.fsencode(value).split(b"/")
+        if len(parts) > _MOST_FOLDERS or max(map(len, parts)) > _LONGEST_NAME:
+            self.fail(f"{str(value)[:_LONGEST]!r}... is too long", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Duration(click.ParamType):
     """A time such as 90, 45s, 15m or 2h30m; its value is in seconds."""
 
@@ -103,7 +167,7 @@ class Duration(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return the time in seconds."""
-        found = self.form.fullmatch(str(value))
+        found = self.form.fullmatch(str(value)) if len(str(value)) <= _LONGEST else None
         parts = [int(part or 0) for part in found.groups()] if found else []
         seconds = sum(n * unit for n, unit in zip(parts, (3600, 60, 1), strict=False))
         if not seconds:
@@ -121,7 +185,7 @@ class Limit(click.ParamType):
     ) -> tuple[str | None, int]:
         """Return the stage, or None for all, and the number."""
         stage, _, number = str(value).rpartition("=")
-        if not (number.isdigit() and int(number)):
+        if not (number.isdigit() and len(number) <= _LONGEST and int(number)):
             self.fail(f"{value!r} is neither N nor STAGE=N", param, ctx)
         return stage or None, int(number)
 

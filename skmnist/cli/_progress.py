@@ -6,6 +6,7 @@ callbacks of scikit-learn.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -70,7 +71,9 @@ def fit_progress(quiet: bool) -> list["FitCallback"]:
 
 
 def _echo_error(line: str) -> None:
-    echo(line, err=True)
+    # Progress is no result: that it cannot be printed ends nothing.
+    with contextlib.suppress(OSError):
+        echo(line, err=True)
 
 
 class SearchCallback:

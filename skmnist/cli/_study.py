@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._format import visible
-from ._options import Duration, Limit, data_options
+from ._options import LARGEST_SEED, MOST, Count, Duration, FilePath, Limit, data_options
 from ._terminal import (
     console,
     echo,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     "--out",
     default="study",
     show_default=True,
+    type=FilePath(),
     metavar="DIR",
     help="Folder to write: new, empty, or with the same study, which then goes on.",
 )
@@ -62,7 +63,11 @@ if TYPE_CHECKING:
     "test set as the source report did; its accuracies are then optimistic.",
 )
 @click.option(
-    "--n-jobs", default=1, show_default=True, help="Fits at once; -1 for all cores."
+    "--n-jobs",
+    default=1,
+    show_default=True,
+    type=Count(-MOST),
+    help="Fits at once; -1 for all cores.",
 )
 @click.option(
     "--backend",
@@ -95,12 +100,12 @@ if TYPE_CHECKING:
     "--seed",
     default=0,
     show_default=True,
-    type=click.IntRange(min=0),
+    type=Count(0, LARGEST_SEED),
     help="Seed of the folds and of every fit.",
 )
 @click.option(
     "--epochs",
-    type=click.IntRange(min=1),
+    type=Count(1),
     help="Most epochs of a fit; by default 20, and in full as many as the data need.",
 )
 @click.option(
@@ -164,7 +169,7 @@ def _print_result(finished: "Study", out: str) -> None:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", metavar="DIR", type=FilePath())
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON instead.")
 def status(folder: str, as_json: bool) -> None:
     """Print how far a study is, while it runs or afterwards.
@@ -187,10 +192,11 @@ def status(folder: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("other", metavar="[OTHER]", required=False)
+@click.argument("folder", metavar="DIR", type=FilePath())
+@click.argument("other", metavar="[OTHER]", type=FilePath(), required=False)
 @click.option(
     "--html",
+    type=FilePath(),
     metavar="FILE",
     help="Write the page to FILE, and nothing into DIR.",
 )
@@ -274,8 +280,8 @@ def _write_and_print(folder: str, html: str | None) -> None:
 
 
 @click.command()
-@click.argument("folder", metavar="DIR")
-@click.argument("logdir", metavar="LOGDIR")
+@click.argument("folder", metavar="DIR", type=FilePath())
+@click.argument("logdir", metavar="LOGDIR", type=FilePath())
 def tensorboard(folder: str, logdir: str) -> None:
     """Write a study's candidates as runs for TensorBoard's HParams plugin.
 
@@ -361,14 +367,19 @@ def _resumable(out: str, asked: str) -> Iterator[None]:
 
     def say() -> None:
         said = f"Stopped; every finished fit is kept. To go on:\n  {visible(command)}\n"
-        # Standard error may be redirected at this moment.
-        os.write(terminal, said.encode())
+        # Standard error may be redirected at this moment, or have no reader.
+        with contextlib.suppress(OSError):
+            os.write(terminal, said.encode())
 
     try:
         with stoppable(say):
             yield
     except StoppedError as stopped:
         raise click.exceptions.Exit(stopped.status) from stopped
+    except SystemExit as ended:
+        # rich ends the program if nobody reads what it prints, as with `| head -1`.
+        say()
+        raise click.exceptions.Exit(2) from ended
     finally:
         os.close(terminal)
 

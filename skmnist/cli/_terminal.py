@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+# Errors of a stream: full, without a reader, closed, broken.
+_OF_A_STREAM = {errno.ENOSPC, errno.EPIPE, errno.EBADF, errno.EIO, errno.EFBIG}
+
+
 def echo(*lines: str, err: bool = False) -> None:
     """Print lines; nothing in them acts on the terminal.
 
@@ -36,6 +41,54 @@ def echo(*lines: str, err: bool = False) -> None:
     """
     for line in lines:
         click.echo(visible(line), err=err)
+
+
+def say_error(line: str) -> None:
+    """Print a line on standard error, if that can be written."""
+    with contextlib.suppress(OSError):
+        echo(line, err=True)
+        return
+    drop_output()
+
+
+def open_streams() -> None:
+    """Open the standard streams that whoever started this process has closed.
+
+    What is printed there is lost. Otherwise the first file that is opened would take
+    the number of the stream, and get what is printed.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            stream = open(number, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def is_of_a_stream(error: OSError) -> bool:
+    """Return whether an error is that of an output that is full, or has no reader."""
+    return error.filename is None and error.errno in _OF_A_STREAM
+
+
+def drop_output() -> None:
+    """Print nothing more on a standard stream that cannot be written.
+
+    Python would try again at its end, and print an error of its own.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(nowhere, stream.fileno())
+                os.close(nowhere)
 
 
 def echo_text(text: str, err: bool = False) -> None:
@@ -155,7 +208,9 @@ def library_noise_apart() -> Iterator[None]:
     terminal, python_stderr = os.dup(2), sys.stderr
     with (
         tempfile.TemporaryFile() as noise,
-        open(terminal, "w", encoding="utf-8", buffering=1) as sys.stderr,
+        open(
+            terminal, "w", encoding="utf-8", errors="backslashreplace", buffering=1
+        ) as sys.stderr,
     ):
         os.dup2(noise.fileno(), 2)
         try:
@@ -167,6 +222,7 @@ def library_noise_apart() -> Iterator[None]:
             sys.stderr.write(noise.read().decode(errors="replace"))
             raise
         finally:
-            sys.stderr.flush()
+            with contextlib.suppress(OSError):
+                sys.stderr.flush()
             os.dup2(terminal, 2)
             sys.stderr = python_stderr

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .._format import visible
 from .._io import check_readable_file
 from ._labels import read_plain_objects
 
@@ -33,6 +34,10 @@ CLASS_NAMES_KEYS = ("class_names", "target_names", "label_names", "classes")
 
 class DataError(ValueError):
     """Data cannot be used. The message is one line and names the file."""
+
+    def __init__(self, message: str) -> None:
+        # Names of files and labels may hold control characters.
+        super().__init__(visible(message))
 
 
 class DataNotFoundError(DataError, FileNotFoundError):

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from .._format import visible
+
 Grey: TypeAlias = NDArray[np.floating]
 
 # Largest sides of the coarse copies in which the light, and the paper, are estimated.
@@ -19,6 +21,10 @@ _NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 
 class PictureError(ValueError):
     """A picture cannot be read as one digit. The message is one line."""
+
+    def __init__(self, message: str) -> None:
+        # Names of files and labels may hold control characters.
+        super().__init__(visible(message))
 
 
 NOTHING = "shows no digit: it is blank or too faint"

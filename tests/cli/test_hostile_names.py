@@ -2,12 +2,17 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import contextlib
+import csv
 import json
 import os
+import pickle
 import random
 import re
+import shutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -16,10 +21,16 @@ from PIL import Image, ImageDraw, ImageFont
 
 from skmnist import KerasMLPClassifier
 from skmnist._format import visible
+from skmnist._io import ModelFileError
 from skmnist.cli import main
 from skmnist.cli._tables import print_table
 from skmnist.cli._terminal import console
+from skmnist.datasets import DataError, DataNotFoundError
+from skmnist.preprocessing._binarize import PictureError
 from skmnist.reporting._text import Table
+from skmnist.study import read_study
+from skmnist.study._artifacts import read_evidence
+from skmnist.study._status import study_status
 
 # Clears the screen, turns the direction of writing, begins a line, cannot be encoded,
 # and what rich, click and Python's formats would take for markup.
@@ -180,6 +191,114 @@ def test_the_status_of_a_study_with_a_hostile_name(tiny_study, tmp_path):
     assert (status, err) == (0, [""])
     assert all(line.isprintable() for line in out)
     assert any(re.match(r"Data: \\x1b\[2Jdigits\[red\]; 2 of 2", line) for line in out)
+
+
+# What would be an element of a page, markup, a second line, a link that runs code.
+HARMFUL = (
+    "\x1b[2J<zz onx=1>&\u202e\n# h\n| a | *b* `c` [l](javascript:x)\r</td></script>"
+)
+
+
+def places(value, way=()):
+    """Yield the way to each text in a JSON value."""
+    if isinstance(value, dict | list):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in pairs:
+            yield from places(inner, (*way, key))
+    elif isinstance(value, str):
+        yield way
+
+
+def with_more(value, way, text):
+    """Return a JSON value with a text added at one place."""
+    changed = json.loads(json.dumps(value))
+    *before, last = way
+    holder = changed
+    for key in before:
+        holder = holder[key]
+    holder[last] += text
+    return changed
+
+
+def make_harmful(folder):
+    """Add a harmful text wherever a study still takes it; return in how many places."""
+    n_taken = 0
+    for name in ("study.json", "stages.json", "summary.json", "curves.json"):
+        document = json.loads((folder / name).read_text())
+        for way in list(places(document)):
+            changed = with_more(document, way, HARMFUL)
+            (folder / name).write_text(json.dumps(changed))
+            with contextlib.suppress(ValueError):
+                read_study(folder), read_evidence(folder), study_status(folder)
+                document, n_taken = changed, n_taken + 1
+        (folder / name).write_text(json.dumps(document))
+    rows = list(csv.reader((folder / "results.csv").read_text().splitlines()))
+    for column in range(len(rows[0])):
+        before, rows[1][column] = rows[1][column], rows[1][column] + HARMFUL
+        write_rows(folder, rows)
+        try:
+            read_study(folder)
+            n_taken += 1
+        except ValueError:
+            rows[1][column] = before
+    write_rows(folder, rows)
+    return n_taken
+
+
+def write_rows(folder, rows):
+    with open(folder / "results.csv", "w", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+class Elements(HTMLParser):
+    """The elements of a page that a harmful text would make."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.found = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        acts = any("javascript:" in (value or "") for _, value in attrs)
+        if tag == "zz" or "onx" in dict(attrs) or (acts and tag == "a"):
+            self.found.append((tag, attrs))
+
+
+def test_no_text_in_the_files_of_a_study_acts_anywhere(tiny_study, tmp_path):
+    markdown_it = pytest.importorskip("markdown_it")
+    markdown = markdown_it.MarkdownIt("commonmark").enable("table")
+    folder = tmp_path / "study"
+    # The model has a test of its own, and takes long to load.
+    left_out = shutil.ignore_patterns("skmnist-fits", "model.skmnist")
+    shutil.copytree(tiny_study, folder, ignore=left_out)
+    assert make_harmful(folder) > 10
+    for arguments in (
+        ["status", folder],
+        ["report", folder],
+        ["report", folder, "--json"],
+        ["report", folder, tiny_study],
+        ["report", tiny_study, folder],
+        ["report", folder, "--reported"],
+    ):
+        status, out, err = run(*map(str, arguments))
+        assert status in (0, 2), err
+        assert all(line.isprintable() for line in [*out, *err])
+        assert status == 0 or (out == [""] and len(err) == 2)
+        # A report is printed as Markdown.
+        if arguments[0] == "report" and "--json" not in arguments:
+            assert Elements(markdown.render("\n".join(out))).found == []
+    page = (folder / "report.html").read_text()
+    assert "zz onx" in page and Elements(page).found == []
+    report = (folder / "report.md").read_text()
+    assert Elements(markdown.render(report)).found == []
+
+
+def test_errors_of_files_are_one_visible_line():
+    for kind in (DataError, DataNotFoundError, ModelFileError, PictureError):
+        for seed in range(20):
+            error = kind(f"{hostile(seed)}: {HARMFUL}")
+            assert str(error).isprintable() and len(error.args) == 1
+            assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 def test_tables_of_a_study_show_text_as_it_is(capsys):
