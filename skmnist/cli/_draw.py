@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ._model import model_file
+from ._model_files import model_file
 from ._terminal import echo, echo_json, library_noise_apart
 
 # Heavy modules are imported where they are used, so that --help answers at once.

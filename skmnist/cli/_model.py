@@ -13,7 +13,9 @@ import click
 
 from .._format import TOO_SHORT, visible
 from ..datasets._suffixes import is_table
+from ._model_files import check_reads, find_model, read_forms
 from ._options import data_options
+from ._predict_tables import predict_tables
 from ._terminal import console, echo, echo_json, echo_text, library_noise_apart
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
     from ..datasets._pictures import PictureForm
     from ..neural_network import KerasMLPClassifier
-    from ..study._forms import DataForms
 
     Lines = list[list[np.ndarray]]
 
@@ -142,7 +143,9 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
 
     Prints its accuracy on the test data. skmnist predict then reads pictures with it.
     The digits of scikit-learn are first placed in their square like those of MNIST,
-    because skmnist predict places the digits of pictures so.
+    because skmnist predict places the digits of pictures so. The defaults below suit
+    pictures. A table is trained with those of KerasMLPClassifier, but for the options
+    that you give.
 
     \b
     Examples:
@@ -217,7 +220,9 @@ def _fit_and_save(
         echo_text(describe_data(described), err=as_json)
     if not is_like_mnist(asked, data.name):
         data.data = _placed_like_mnist(data.data)
-    classifier = _classifier(options, data.train.stop)
+    table = picture_shape(data) is None
+    make = _table_classifier if table else _classifier
+    classifier = make(options, data.train.stop)
     classifier.set_callbacks(*fit_progress(quiet))
     with warnings.catch_warnings():
         # `stop_reason` tells it, too.
@@ -229,7 +234,7 @@ def _fit_and_save(
     return {
         "model": str(out),
         "data": described.as_dict(),
-        "reads": "pictures" if picture_shape(data) else "tables",
+        "reads": "tables" if table else "pictures",
         "test_accuracy": accuracy,
         "standard_error": float(binomial_standard_error(accuracy, described.n_test)),
         "n_parameters": classifier.n_parameters_,
@@ -262,6 +267,24 @@ def _classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier"
         random_state=options["seed"],
         **DEFAULTS,
     )
+    return classifier.set_params(**options["others"])
+
+
+def _table_classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier":
+    """Return the classifier for a table: only the options that were given count.
+
+    The defaults of the others suit pictures; those of the class suit tables.
+    """
+    from click.core import ParameterSource
+
+    from ..neural_network._classifier import KerasMLPClassifier
+
+    names = ("depth", "widths", "epochs", "batch_size", "dropout")
+    source = click.get_current_context().get_parameter_source
+    given = {n: options[n] for n in names if source(n) is not ParameterSource.DEFAULT}
+    if isinstance(given.get("widths"), tuple):
+        given.setdefault("depth", "auto")
+    classifier = KerasMLPClassifier(**given, random_state=options["seed"])
     return classifier.set_params(**options["others"])
 
 
@@ -336,14 +359,13 @@ def predict(
       skmnist predict model.skmnist passengers.csv > survived.csv
     """
     from .._io import user_path
-    from ._predict_tables import predict_tables
 
+    if any(map(is_table, pictures)):
+        return predict_tables(user_path(model), pictures, as_json)
     with library_noise_apart():
         path, described = find_model(user_path(model))
-        forms = _forms(path, described)
-        if any(map(is_table, pictures)):
-            return predict_tables(path, forms, pictures, as_json)
-        _check_reads(path, described, forms, several)
+        forms = read_forms(path, described)
+        check_reads(path, described, forms, several)
         read, failed = _read_all(pictures, several, forms.pictures)
         digits = forms.pictures is None
         results = _predicted(path, read, digits=digits, **how) if read else []
@@ -381,105 +403,6 @@ def _draw_seen(read: dict[str, "Lines"], err: bool) -> None:
     for file, lines in read.items():
         for digit in itertools.chain(*lines):
             echo("", file, *as_characters(digit).split("\n"), err=err)
-
-
-def model_file(model: Path) -> Path:
-    """Return the file of a model, or of a study's model, if it reads digits.
-
-    Parameters
-    ----------
-    model : pathlib.Path
-        See `find_model`.
-
-    Returns
-    -------
-    path : pathlib.Path
-        The file.
-
-    Raises
-    ------
-    click.ClickException
-        If there is none, or one that reads no pictures of digits.
-    """
-    path, described = find_model(model)
-    _check_digits(path, described, _forms(path, described))
-    return path
-
-
-def _forms(path: Path, described: dict[str, Any]) -> "DataForms":
-    """Return how data are read for a model."""
-    from ..neural_network._persistence import error_of_file
-    from ..study._forms import forms_of
-
-    with error_of_file(path):
-        return forms_of(described["learned"])
-
-
-def _check_reads(
-    path: Path, described: dict[str, Any], forms: "DataForms", several: bool
-) -> None:
-    """Raise an error if a model reads no pictures, or not several digits in one."""
-    if forms.pictures is None:
-        _check_digits(path, described, forms)
-    elif several:
-        raise click.ClickException(f"{path} reads pictures, and no digits in them")
-
-
-def _check_digits(path: Path, described: dict[str, Any], forms: "DataForms") -> None:
-    """Raise an error if a model reads no pictures of digits."""
-    from ..reporting._drawing import check_reads_digits
-
-    n_features = described["learned"]["n_features_in_"]
-    if forms.encoder is not None and not forms.encoder.all_pixels:
-        raise click.ClickException(
-            f"{path} was trained with a table: give it .csv or .parquet files with "
-            "the same columns"
-        )
-    try:
-        check_reads_digits(n_features, path)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def find_model(model: Path) -> tuple[Path, dict[str, Any]]:
-    """Return the file of a model, or of a study's model, and its description.
-
-    Parameters
-    ----------
-    model : pathlib.Path
-        A file that `KerasMLPClassifier.save` wrote, or the folder of a study.
-
-    Returns
-    -------
-    path : pathlib.Path
-        The file.
-    described : dict
-        What `read_archive` reads of it.
-
-    Raises
-    ------
-    click.ClickException
-        If there is none, or it is no model.
-    """
-    from .._io import ModelFileError, read_archive
-
-    path = model / "model.skmnist" if model.is_dir() else model
-    if model.is_dir() and not path.exists():
-        unfinished = (model / "study.json").exists()
-        what = "a study that is not finished; give its command again"
-        raise click.ClickException(
-            f"{model} holds {what if unfinished else 'no model.skmnist'}"
-        )
-    try:
-        described, _ = read_archive(path)
-        described["learned"]["n_features_in_"] + 0
-    except FileNotFoundError:
-        raise click.ClickException(
-            f"{model}: no such file; skmnist fit --out {model} makes one"
-        ) from None
-    except (ModelFileError, KeyError, TypeError) as error:
-        raise click.ClickException(str(error)) from error
-    return path, described
 
 
 def _read_all(
