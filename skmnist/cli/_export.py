@@ -23,7 +23,7 @@ ENDINGS = {"onnx": ".onnx", "keras": ".keras", "saved-model": "", "numpy": ".npz
 @click.option(
     "--out",
     metavar="FILE",
-    help="File to write, for saved-model a new folder.  [default: the model's name with "
+    help="File to write; for saved-model a new folder.  [default: the model with "
     "another ending]",
 )
 def export(model: str, to: str, out: str | None) -> None:

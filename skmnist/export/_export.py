@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any, Literal
 
@@ -114,7 +115,10 @@ def _write_keras(classifier: Any, path: Path) -> None:
         raise ValueError(f"{path}: Keras wants a name that ends in .keras")
     partial = temporary_path(path).with_suffix(".keras")
     try:
-        _plain_network(classifier).save(partial)
+        with warnings.catch_warnings():
+            # Of Keras, which copies its own variables to arrays.
+            warnings.filterwarnings("ignore", "__array__", DeprecationWarning)
+            _plain_network(classifier).save(partial)
         content = partial.read_bytes()
     finally:
         partial.unlink(missing_ok=True)
