@@ -2,13 +2,14 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.pipeline import Pipeline
 
-from ..neural_network._classifier import KerasMLPClassifier
+if TYPE_CHECKING:
+    from ..neural_network import KerasMLPClassifier
 
 _MISSING = (
     "ONNX needs the packages skl2onnx and onnx; install them with "
@@ -70,7 +71,7 @@ def to_onnx(model: Any, X: ArrayLike | None = None) -> Any:
     return skl2onnx.to_onnx(model, options=options, **how)
 
 
-def classifier_of(model: Any) -> KerasMLPClassifier:
+def classifier_of(model: Any) -> "KerasMLPClassifier":
     """Return a classifier, or the one at the end of a pipeline.
 
     Parameters
@@ -87,6 +88,9 @@ def classifier_of(model: Any) -> KerasMLPClassifier:
     ValueError
         If it is something else.
     """
+    # Not at import, which must not load TensorFlow.
+    from ..neural_network._classifier import KerasMLPClassifier
+
     last = model.steps[-1][1] if isinstance(model, Pipeline) else model
     if not isinstance(last, KerasMLPClassifier):
         raise ValueError(
@@ -108,6 +112,8 @@ def register_onnx_converter() -> None:
         from skl2onnx import update_registered_converter
     except ImportError as error:
         raise ImportError(_MISSING) from error
+    from ..neural_network._classifier import KerasMLPClassifier
+
     update_registered_converter(
         KerasMLPClassifier,
         "SkmnistKerasMLPClassifier",
