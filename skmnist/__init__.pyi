@@ -1,6 +1,7 @@
 from . import (
     augmentation as augmentation,
     datasets as datasets,
+    export as export,
     model_selection as model_selection,
     neural_network as neural_network,
     preprocessing as preprocessing,
@@ -17,6 +18,9 @@ from .datasets import (
     fetch_mnist as fetch_mnist,
     find_overlap as find_overlap,
     load_digits_28x28 as load_digits_28x28,
+)
+from .export import (
+    export_model as export_model,
 )
 from .model_selection import (
     Race as Race,

@@ -20,7 +20,7 @@ FOLDER = Path(skmnist.__file__).parent
 ORDER = (
     {"stats", "datasets", "preprocessing", "augmentation"},
     {"neural_network", "model_selection"},
-    {"study"},
+    {"study", "export"},
     {"visualization"},
     {"reporting"},
     {"cli"},

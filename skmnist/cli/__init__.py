@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from ._draw import draw
+from ._export import export
 from ._model import fit, predict
 from ._options import completion
 from ._study import report, status, study, tensorboard
@@ -72,5 +73,6 @@ def _commands() -> None:
     """Search the parameters of a multilayer perceptron in stages."""
 
 
-for _command in (study, status, report, tensorboard, fit, predict, draw, completion):
+_ALL = (study, status, report, tensorboard, fit, predict, draw, export, completion)
+for _command in _ALL:
     _commands.add_command(_command)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._model import check_can_be_written, open_model
+from ._model import check_can_be_written
+from ._model_files import open_model
 from ._options import FilePath, Real
 from ._terminal import echo, echo_json, library_noise_apart
 

@@ -13,6 +13,7 @@ import click
 
 from .._format import TOO_SHORT, visible
 from ..datasets._suffixes import is_table
+from ._model_files import check_reads, find_model, read_forms
 from ._options import (
     LARGEST_SEED,
     MOST_LAYERS,
@@ -22,6 +23,7 @@ from ._options import (
     Real,
     data_options,
 )
+from ._predict_tables import predict_tables
 from ._terminal import console, echo, echo_json, echo_text, library_noise_apart
 
 if TYPE_CHECKING:
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from ..datasets._pictures import PictureForm
     from ..neural_network import KerasMLPClassifier
     from ..neural_network._inference import SavedNetwork
-    from ..study._forms import DataForms
 
     Lines = list[list[np.ndarray]]
 
@@ -151,7 +152,9 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
 
     Prints its accuracy on the test data. skmnist predict then reads pictures with it.
     The digits of scikit-learn are first placed in their square like those of MNIST,
-    because skmnist predict places the digits of pictures so.
+    because skmnist predict places the digits of pictures so. The defaults below suit
+    pictures. A table is trained with those of KerasMLPClassifier, but for the options
+    that you give.
 
     \b
     Examples:
@@ -257,7 +260,9 @@ def _fit_and_save(
         echo_text(describe_data(described), err=as_json)
     if not is_like_mnist(asked, data.name):
         data.data = _placed_like_mnist(data.data)
-    classifier = _classifier(options, data.train.stop)
+    table = picture_shape(data) is None
+    make = _table_classifier if table else _classifier
+    classifier = make(options, data.train.stop)
     classifier.set_callbacks(*fit_progress(quiet))
     with warnings.catch_warnings():
         # `stop_reason` tells it, too.
@@ -269,7 +274,7 @@ def _fit_and_save(
     return {
         "model": str(out),
         "data": described.as_dict(),
-        "reads": "pictures" if picture_shape(data) else "tables",
+        "reads": "tables" if table else "pictures",
         "test_accuracy": accuracy,
         "standard_error": float(binomial_standard_error(accuracy, described.n_test)),
         "n_parameters": classifier.n_parameters_,
@@ -302,6 +307,24 @@ def _classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier"
         random_state=options["seed"],
         **DEFAULTS,
     )
+    return classifier.set_params(**options["others"])
+
+
+def _table_classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClassifier":
+    """Return the classifier for a table: only the options that were given count.
+
+    The defaults of the others suit pictures; those of the class suit tables.
+    """
+    from click.core import ParameterSource
+
+    from ..neural_network._classifier import KerasMLPClassifier
+
+    names = ("depth", "widths", "epochs", "batch_size", "dropout")
+    source = click.get_current_context().get_parameter_source
+    given = {n: options[n] for n in names if source(n) is not ParameterSource.DEFAULT}
+    if isinstance(given.get("widths"), tuple):
+        given.setdefault("depth", "auto")
+    classifier = KerasMLPClassifier(**given, random_state=options["seed"])
     return classifier.set_params(**options["others"])
 
 
@@ -374,14 +397,13 @@ def predict(
       skmnist predict model.skmnist passengers.csv > survived.csv
     """
     from .._io import user_path
-    from ._predict_tables import predict_tables
 
+    if any(map(is_table, pictures)):
+        return predict_tables(user_path(model), pictures, as_json)
     with library_noise_apart():
         path, network = find_model(user_path(model))
-        forms = _forms(path, network)
-        if any(map(is_table, pictures)):
-            return predict_tables(path, forms, pictures, as_json)
-        _check_reads(path, network, forms, several)
+        forms = read_forms(path, network)
+        check_reads(path, network, forms, several)
         read, failed = _read_all(pictures, several, forms.pictures)
         digits = forms.pictures is None
         results = _predicted(network, read, digits=digits, **how) if read else []
@@ -419,108 +441,6 @@ def _draw_seen(read: dict[str, "Lines"], err: bool) -> None:
     for file, lines in read.items():
         for digit in itertools.chain(*lines):
             echo("", file, *as_characters(digit).split("\n"), err=err)
-
-
-def open_model(model: Path) -> "tuple[Path, SavedNetwork]":
-    """Read a model, or a study's model, if it reads digits.
-
-    Parameters
-    ----------
-    model : pathlib.Path
-        See `find_model`.
-
-    Returns
-    -------
-    path : pathlib.Path
-        The file.
-    network : SavedNetwork
-        What it holds. It predicts at once: to import scikit-learn and TensorFlow would
-        take seconds.
-
-    Raises
-    ------
-    click.ClickException
-        If there is none, or one that reads no pictures of digits.
-    """
-    path, network = find_model(model)
-    _check_digits(path, network, _forms(path, network))
-    return path, network
-
-
-def _forms(path: Path, network: "SavedNetwork") -> "DataForms":
-    """Return how data are read for a model."""
-    from ..neural_network._inference import error_of_file
-    from ..study._forms import forms_of
-
-    with error_of_file(path):
-        return forms_of(network.learned)
-
-
-def _check_reads(
-    path: Path, network: "SavedNetwork", forms: "DataForms", several: bool
-) -> None:
-    """Raise an error if a model reads no pictures, or not several digits in one."""
-    if forms.pictures is None:
-        _check_digits(path, network, forms)
-    elif several:
-        raise click.ClickException(f"{path} reads pictures, and no digits in them")
-
-
-def _check_digits(path: Path, network: "SavedNetwork", forms: "DataForms") -> None:
-    """Raise an error if a model reads no pictures of digits."""
-    from ..preprocessing._digit import check_reads_digits
-
-    if forms.encoder is not None and not forms.encoder.all_pixels:
-        raise click.ClickException(
-            f"{path} was trained with a table: give it .csv or .parquet files with "
-            "the same columns"
-        )
-    try:
-        check_reads_digits(network.n_features_in_, path)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-
-
-def find_model(model: Path) -> "tuple[Path, SavedNetwork]":
-    """Read a model, or a study's model.
-
-    Parameters
-    ----------
-    model : pathlib.Path
-        A file that `KerasMLPClassifier.save` wrote, or the folder of a study.
-
-    Returns
-    -------
-    path : pathlib.Path
-        The file.
-    network : SavedNetwork
-        What it holds. It predicts at once: to import scikit-learn and TensorFlow would
-        take seconds.
-
-    Raises
-    ------
-    click.ClickException
-        If there is none, or it is no model.
-    """
-    from .._io import ModelFileError
-    from ..neural_network._inference import SavedNetwork
-
-    path = model / "model.skmnist" if model.is_dir() else model
-    if model.is_dir() and not path.exists():
-        unfinished = (model / "study.json").exists()
-        what = "a study that is not finished; give its command again"
-        raise click.ClickException(
-            f"{model} holds {what if unfinished else 'no model.skmnist'}"
-        )
-    try:
-        network = SavedNetwork(path)
-    except FileNotFoundError:
-        raise click.ClickException(
-            f"{model}: no such file; skmnist fit --out {model} makes one"
-        ) from None
-    except ModelFileError as error:
-        raise click.ClickException(str(error)) from error
-    return path, network
 
 
 def _read_all(

@@ -11,23 +11,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..datasets._suffixes import TABLES, is_table
-from ._terminal import echo, echo_json, echo_text
+from ._model_files import find_model, read_forms
+from ._terminal import echo, echo_json, echo_text, library_noise_apart
 
 if TYPE_CHECKING:
     from ..study._forms import DataForms
 
 
-def predict_tables(
-    path: Path, forms: "DataForms", files: tuple[str, ...], as_json: bool
-) -> int:
+def predict_tables(model: Path, files: tuple[str, ...], as_json: bool) -> int:
     """Print the label and the probability of each row of tables.
 
     Parameters
     ----------
-    path : pathlib.Path
-        The file of the model.
-    forms : DataForms
-        How tables are read for it.
+    model : pathlib.Path
+        The file of the model, or the folder of a study.
     files : tuple of str
         The tables.
     as_json : bool
@@ -43,25 +40,16 @@ def predict_tables(
     click.ClickException
         If the model was not trained with a table, or other files are among the tables.
     """
-    from ..datasets._files import DataError
-    from ..neural_network._classifier import KerasMLPClassifier
-
     others = [file for file in files if not is_table(file)]
     if others:
         raise click.ClickException(
             f"{others[0]} is no table ({', '.join(TABLES)}); give either pictures or "
             "tables"
         )
-    if forms.encoder is None:
-        raise click.ClickException(f"{path} was not trained with a table")
-    classifier = KerasMLPClassifier.load(path)
-    results, failed = [], []
-    for file in dict.fromkeys(files):
-        try:
-            results.append(_labelled(classifier, forms, file))
-        except (DataError, ValueError) as error:
-            said = str(error)
-            failed.append(said if said.startswith(file) else f"{file}: {said}")
+    with library_noise_apart():
+        path, network = find_model(model)
+        forms = read_forms(path, network)
+        results, failed = _label_all(path, forms, files)
     if as_json:
         echo_json({"model": str(path), "tables": results, "errors": failed})
     elif results:
@@ -73,6 +61,25 @@ def predict_tables(
     for reason in failed:
         echo(f"Error: {reason}", err=True)
     return 1 if failed else 0
+
+
+def _label_all(
+    path: Path, forms: "DataForms", files: tuple[str, ...]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the predictions for tables, and why some cannot be read."""
+    from ..neural_network._classifier import KerasMLPClassifier
+
+    if forms.encoder is None:
+        raise click.ClickException(f"{path} was not trained with a table")
+    classifier = KerasMLPClassifier.load(path)
+    results, failed = [], []
+    for file in dict.fromkeys(files):
+        try:
+            results.append(_labelled(classifier, forms, file))
+        except ValueError as error:  # DataError is one
+            said = str(error)
+            failed.append(said if said.startswith(file) else f"{file}: {said}")
+    return results, failed
 
 
 def _labelled(classifier: Any, forms: "DataForms", file: str) -> dict[str, Any]:

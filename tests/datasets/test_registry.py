@@ -21,6 +21,7 @@ from skmnist.datasets._registry import (
     describe_names,
     load_dataset,
 )
+from skmnist.datasets._suffixes import SUFFIXES
 
 
 @pytest.fixture
@@ -69,8 +70,7 @@ def test_an_unknown_name_is_an_error_that_names_the_known(stars, capsys):
     error = capsys.readouterr().err
     assert error == (
         f"Error: star: unknown data set, and no such file or folder; use {known}, "
-        "openml:NAME, a folder, or a file that ends in .npz, .mat, .csv, .tsv, "
-        ".csv.gz, .tsv.gz, .parquet\n"
+        f"openml:NAME, a folder, or a file that ends in {', '.join(SUFFIXES)}\n"
     )
 
 
