@@ -68,32 +68,17 @@ def mark():
             process.kill()
 
 
-@contextlib.contextmanager
-def running_cluster(folder):
-    """Run a Dask cluster of two workers on this machine."""
+@pytest.fixture(scope="module")
+def shared_cluster(tmp_path_factory):
+    """A Dask cluster of two workers, for tests that leave it so."""
     pytest.importorskip("distributed")
-    folder.mkdir()
-    cluster = Cluster(folder)
+    cluster = Cluster(tmp_path_factory.mktemp("dask"))
     try:
         for name in ("one", "two"):
             cluster.add_worker(name)
         yield cluster
     finally:
         cluster.close()
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """A Dask cluster for one test."""
-    with running_cluster(tmp_path / "cluster") as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def shared_cluster(tmp_path_factory):
-    """A Dask cluster for tests that leave it as it was."""
-    with running_cluster(tmp_path_factory.mktemp("dask") / "cluster") as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="session")
