@@ -47,7 +47,7 @@ def client(shared_cluster):
 @contextlib.contextmanager
 def connected(cluster):
     with distributed.Client(cluster.address, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=180)
         yield client
 
 
@@ -150,7 +150,7 @@ def test_a_worker_joins_and_one_is_killed_on_the_way(shared_cluster, tmp_path):
             told.append(trial)
             if len(told) == 1:
                 stack.enter_context(shared_cluster.lent("three", *ONE_THREAD))
-                client.wait_for_workers(3, timeout=60)
+                client.wait_for_workers(3, timeout=180)
                 # Keep the two busy, until the third has made a fit.
                 busy.extend(
                     client.submit(be_busy, workers=[address], pure=False)
@@ -222,7 +222,7 @@ def test_data_are_sent_again_where_a_worker_has_died_meanwhile(client, error):
 def test_workers_with_several_threads_are_refused(shared_cluster):
     options = ["--nthreads", "2", "--no-dashboard"]
     with connected(shared_cluster) as client, shared_cluster.lent("wide", *options):
-        client.wait_for_workers(3, timeout=60)
+        client.wait_for_workers(3, timeout=180)
         with (
             pytest.raises(ClusterError, match="runs 2 fits at once.*--nthreads 1"),
             open_cluster(shared_cluster.address, n_threads=1, expected=versions()),

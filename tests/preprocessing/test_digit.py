@@ -660,12 +660,12 @@ def part_read(classifier, X, y, scale, margin, dark):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("i", "scale"), enumerate([1, 2, 3, 5, 10]))
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 9])
 @pytest.mark.parametrize("margin", [0, 1, 2, 3])
-def test_cut_out_digits_of_mnist(mnist, mnist_classifier, i, scale, margin):
+def test_cut_out_digits_of_mnist(mnist, mnist_classifier, scale, margin):
     # Dark ink on light paper for every other pair: the test of printed digits above
-    # has all pairs.
-    dark = (i + margin) % 2 == 1
+    # has each margin with both.
+    dark = (scale + margin) % 2 == 1
     # Pictures that are not enlarged are the hardest and the cheapest.
     rows = range(*mnist.test.indices(len(mnist.data)))[: 300 if scale == 1 else 50]
     X, y = mnist.data[rows], mnist.target[rows]
