@@ -14,6 +14,9 @@ STUDY_OPTIONS ?=
 BENCH_OPTIONS ?=
 DEFAULTS_OPTIONS ?=
 
+# The tests start many processes: each should find the modules compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
