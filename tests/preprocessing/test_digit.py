@@ -584,7 +584,7 @@ def test_mnist_is_read_as_pictures_as_it_is_as_arrays(
 ):
     X, y = mnist.data[mnist.test], mnist.target[mnist.test]
     assert mnist_classifier.score(X, y) > 0.96
-    assert read_as_pictures(mnist_classifier, X[:500], y[:500], tmp_path) >= 0.95
+    assert read_as_pictures(mnist_classifier, X[:250], y[:250], tmp_path) >= 0.95
 
 
 @pytest.mark.long
