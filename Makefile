@@ -18,6 +18,9 @@ BENCH_OPTIONS ?=
 DEFAULTS_OPTIONS ?=
 SEARCH_OPTIONS ?=
 
+# The tests start many processes: each should find the modules compiled.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 BENCH_INSTALLED := $(VENV)/.bench-installed
@@ -29,18 +32,22 @@ DOCS_INSTALLED := $(VENV)/.docs-installed
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
 
-test: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+# Two processes take the files in the order of tests/conftest.py: the longest first.
+PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+test: $(INSTALLED)
+	$(BIN)/python $(PYTEST)
+
+# To read all tests takes each process ten seconds: only the files that have some.
 test-long: $(INSTALLED)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
+	$(BIN)/python $(PYTEST) -m long $$(grep -rlE --include='test_*.py' 'mark\.long' tests)
 
 # The lower bounds of setup.cfg, as constraints of an environment of its own.
 test-oldest:
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(PYTHON) tests/oldest.py > $(VENV)-oldest/constraints.txt
 	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c $(VENV)-oldest/constraints.txt -e ".[plots,test]"
-	$(VENV)-oldest/bin/python -m pytest -n 2 --dist loadfile -m "not slow and not long"
+	$(VENV)-oldest/bin/python $(PYTEST) -m "not slow and not long"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

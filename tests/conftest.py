@@ -68,32 +68,17 @@ def mark():
             process.kill()
 
 
-@contextlib.contextmanager
-def running_cluster(folder):
-    """Run a Dask cluster of two workers on this machine."""
+@pytest.fixture(scope="module")
+def shared_cluster(tmp_path_factory):
+    """A Dask cluster of two workers, for tests that leave it so."""
     pytest.importorskip("distributed")
-    folder.mkdir()
-    cluster = Cluster(folder)
+    cluster = Cluster(tmp_path_factory.mktemp("dask"))
     try:
         for name in ("one", "two"):
             cluster.add_worker(name)
         yield cluster
     finally:
         cluster.close()
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """A Dask cluster for one test."""
-    with running_cluster(tmp_path / "cluster") as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
-def shared_cluster(tmp_path_factory):
-    """A Dask cluster for tests that leave it as it was."""
-    with running_cluster(tmp_path_factory.mktemp("dask") / "cluster") as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -138,11 +123,27 @@ def small_baselines(monkeypatch):
     make_baselines_small(monkeypatch)
 
 
+# The files that take more than ten seconds, the longest first. What is not named here
+# comes later: that costs a while at the end, in which one of two processes waits.
+LONGEST = (
+    *("test_faults.py", "test_examples.py", "test_sklearn_checks.py", "test_dask.py"),
+    *("test_drawing_in_browser.py", "test_epochs.py", "test_cli.py", "test_damage.py"),
+    *("test_with_sklearn.py", "test_model.py", "test_accuracy_page.py"),
+    *("test_defaults.py", "test_typing.py", "test_classifier.py", "test_findings.py"),
+    *("test_depth.py", "test_digit.py", "test_executors.py", "test_search.py"),
+    *("test_loaders.py", "test_cache.py", "test_run.py", "test_augmentation.py"),
+    *("test_evaluation.py", "test_html.py", "test_html_in_browser.py"),
+    *("test_tensorboard.py", "test_defaults_page.py", "test_distribution.py"),
+)
+
+
 def pytest_collection_modifyitems(items):
-    """Begin with the files that have slow tests, so that two processes end together."""
+    """Begin with the files that take longest, so that two processes end together."""
     slow = {
-        item.path
+        item.path.name
         for item in items
         if item.get_closest_marker("slow") or item.get_closest_marker("long")
     }
-    items.sort(key=lambda item: item.path not in slow)
+    order = dict.fromkeys([*LONGEST, *sorted(slow)])
+    order = {name: i for i, name in enumerate(order)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))

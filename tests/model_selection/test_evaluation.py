@@ -14,6 +14,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from skmnist import Stage, StagedSearchCV
+from skmnist.model_selection._executors import GivenUp, JoblibWorkers
 
 X, Y = load_iris(return_X_y=True)
 
@@ -24,7 +25,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:One or more of the test scores a
 def search(estimator=None, stages=None, **params):
     stages = stages or [Stage("depth", {"max_depth": [1, 2, 3]})]
     return StagedSearchCV(
-        estimator or DecisionTreeClassifier(random_state=0), stages, cv=2, **params
+        estimator or DecisionTreeClassifier(random_state=0),
+        stages,
+        **{"cv": 2, **params},
     )
 
 
@@ -123,32 +126,56 @@ def test_a_stage_in_which_all_fail_says_which_and_why():
         search(local_tree()(failing=2), stages).fit(X, Y)
 
 
-@pytest.mark.parametrize("scoring", [None, {"accuracy": "accuracy", "f1": "f1_macro"}])
-def test_a_candidate_that_kills_its_process_is_given_up(scoring):
-    told = []
+def test_a_candidate_that_kills_its_process_is_given_up():
+    told, metrics = [], {"accuracy": "accuracy", "f1": "f1_macro"}
+    # After each death all processes are started again, which takes a second for each.
+    one_split = [(np.arange(0, len(X), 2), np.arange(1, len(X), 2))]
+    options = {"cv": one_split, "scoring": metrics}
     with pytest.warns() as caught:
         found = search(
-            local_tree()(deadly=3), n_jobs=2, scoring=scoring, on_trial_end=told.append
+            local_tree()(deadly=3), n_jobs=2, on_trial_end=told.append, **options
         ).fit(X, Y)
     assert found.best_params_ == {"max_depth": 2}
-    named = [t for t in told if t.error]
-    assert {t.params["max_depth"] for t in named} == {3}
-    assert all("WorkerDiedError" in t.error and t.host is None for t in named)
+    (named,) = [t for t in told if t.error]
+    assert named.params["max_depth"] == 3
+    assert "WorkerDiedError" in named.error and named.host is None
     kinds = {warning.category for warning in caught}
     assert {RuntimeWarning, FitFailedWarning} <= kinds
     # The other candidates have the same scores as without it.
-    alone = search(local_tree()(), [Stage("depth", {"max_depth": [1, 2]})])
-    metric = "mean_test_score" if scoring is None else "mean_test_f1"
-    expected = alone.set_params(scoring=scoring).fit(X, Y).cv_results_[metric]
-    np.testing.assert_array_equal(found.cv_results_[metric][:2], expected)
+    stages = [Stage("depth", {"max_depth": [1, 2]})]
+    expected = search(local_tree()(), stages, **options).fit(X, Y)
+    np.testing.assert_array_equal(
+        found.cv_results_["mean_test_f1"][:2], expected.cv_results_["mean_test_f1"]
+    )
 
 
-def test_a_deadly_candidate_is_an_error_where_errors_are_to_be_raised():
-    with (
-        pytest.warns(RuntimeWarning, match="was killed"),
-        pytest.raises(RuntimeError, match="was killed 3 times"),
-    ):
-        search(local_tree()(deadly=2), n_jobs=2, error_score="raise").fit(X, Y)
+@pytest.fixture
+def deadly_depth(monkeypatch):
+    """A depth whose fits every worker gives up, as one does that was killed."""
+
+    def run(self, function, shared, tasks):
+        for number, task in enumerate(tasks):
+            deadly = task.params["max_depth"] == 3
+            yield number, GivenUp("killed") if deadly else function(*shared, task)
+
+    monkeypatch.setattr(JoblibWorkers, "run", run)
+    return 3
+
+
+def test_a_fit_that_is_given_up_is_told_with_the_score_of_an_error(deadly_depth):
+    told = []
+    with pytest.warns(FitFailedWarning):
+        found = search(on_trial_end=told.append, error_score=-1.0).fit(X, Y)
+    given_up = [t for t in told if t.params["max_depth"] == deadly_depth]
+    assert [t.scores for t in given_up] == [{"score": -1.0}] * 2
+    assert all("WorkerDiedError" in t.error for t in given_up)
+    assert found.cv_results_["mean_test_score"][2] == -1.0
+    assert found.best_params_ == {"max_depth": 2}
+
+
+def test_a_deadly_candidate_is_an_error_where_errors_are_to_be_raised(deadly_depth):
+    with pytest.raises(RuntimeError, match="was killed 3 times"):
+        search(error_score="raise").fit(X, Y)
 
 
 # ---- budgets -----------------------------------------------------------------------

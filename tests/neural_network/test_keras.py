@@ -24,11 +24,11 @@ def every_optimizer():
     """Return one of each kind of optimizer that Keras has."""
     made = {
         "LossScaleOptimizer": OWN.LossScaleOptimizer(OWN.SGD(0.1)),
-        "MultiOptimizer": OWN.MultiOptimizer(
-            OWN.OptimizerMap(OWN.Adam(), {".*output.*": OWN.SGD(0.05)})
-        ),
         "Optimizer": None,
     }
+    if hasattr(OWN, "MultiOptimizer"):  # the oldest Keras that we support has none
+        parts = OWN.OptimizerMap(OWN.Adam(), {".*output.*": OWN.SGD(0.05)})
+        made["MultiOptimizer"] = OWN.MultiOptimizer(parts)
     for name, kind in vars(OWN).items():
         if isinstance(kind, type) and issubclass(kind, OWN.Optimizer):
             made.setdefault(name, None if name in made else kind(0.01))
@@ -37,7 +37,7 @@ def every_optimizer():
 
 OPTIMIZERS = every_optimizer()
 EVERY = pytest.mark.parametrize("optimizer", OPTIMIZERS.values(), ids=OPTIMIZERS)
-UNUSUAL = ["Adafactor", "Lamb", "LossScaleOptimizer", "MultiOptimizer", "Muon"]
+UNUSUAL = {"Adafactor", "Lamb", "LossScaleOptimizer", "MultiOptimizer", "Muon"}
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_an_optimizer_is_built_again_as_it_was(optimizer):
         assert {**again.get_config(), "name": ""} == {**expected, "name": ""}
 
 
-@pytest.mark.parametrize("name", UNUSUAL)
+@pytest.mark.parametrize("name", sorted(UNUSUAL & set(OPTIMIZERS)))
 def test_an_unusual_optimizer_trains_and_goes_on(table, tmp_path, name):
     # Adafactor of Keras cannot train a float64 network.
     X, y = table[0][:, 1:4].astype(np.float32), table[1]
@@ -90,7 +90,7 @@ def test_an_unusual_optimizer_trains_and_goes_on(table, tmp_path, name):
 
 @EVERY
 def test_rate_and_decay_reach_the_optimizer_or_are_refused(optimizer):
-    if isinstance(optimizer, OWN.MultiOptimizer):
+    if type(optimizer).__name__ == "MultiOptimizer":
         with pytest.raises(ValueError, match="MultiOptimizer has no 'learning_rate'"):
             build_optimizer(optimizer, learning_rate=0.5)
         return

@@ -584,7 +584,7 @@ def test_mnist_is_read_as_pictures_as_it_is_as_arrays(
 ):
     X, y = mnist.data[mnist.test], mnist.target[mnist.test]
     assert mnist_classifier.score(X, y) > 0.96
-    assert read_as_pictures(mnist_classifier, X[:500], y[:500], tmp_path) >= 0.95
+    assert read_as_pictures(mnist_classifier, X[:250], y[:250], tmp_path) >= 0.95
 
 
 @pytest.mark.long
@@ -660,10 +660,12 @@ def part_read(classifier, X, y, scale, margin, dark):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("scale", [1, 2, 3, 5, 10])
+@pytest.mark.parametrize("scale", [1, 2, 3, 4, 9])
 @pytest.mark.parametrize("margin", [0, 1, 2, 3])
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_cut_out_digits_of_mnist(mnist, mnist_classifier, scale, margin, dark):
+def test_cut_out_digits_of_mnist(mnist, mnist_classifier, scale, margin):
+    # Dark ink on light paper for every other pair: the test of printed digits above
+    # has each margin with both.
+    dark = (scale + margin) % 2 == 1
     # Pictures that are not enlarged are the hardest and the cheapest.
     rows = range(*mnist.test.indices(len(mnist.data)))[: 300 if scale == 1 else 50]
     X, y = mnist.data[rows], mnist.target[rows]

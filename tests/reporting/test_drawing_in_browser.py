@@ -356,7 +356,7 @@ def test_text_stands_out_from_its_ground(view, scheme):
 # All ten digits
 
 
-def arc(x, y, across, down, start, stop, n=24):
+def arc(x, y, across, down, start, stop, n=10):
     """Points of an ellipse; 0 degrees is to the right, 90 below."""
     angles = [math.radians(start + (stop - start) * i / n) for i in range(n + 1)]
     return [(x + across * math.cos(a), y + down * math.sin(a)) for a in angles]

@@ -6,20 +6,19 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import replace
 
+import killing
 import pytest
+from killing import n_lines
 from processes import processes_of, study_command, study_environment
 
 from skmnist.study import read_study
 from skmnist.study._trials import FILE, read_trials
 
 N_FITS = 15
-
-
-def n_lines(path):
-    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def wait_for(condition, process=None, seconds=120):
@@ -61,11 +60,9 @@ def scores(out):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("where", "n_kills"), [("sequential", 3), ("loky", 2), ("dask", 2)]
-)
-def test_a_study_killed_at_some_moments_ends_as_one_that_was_not(
-    where, n_kills, finished_study, tmp_path, mark, request
+@pytest.mark.parametrize("where", ["sequential", "loky", "dask"])
+def test_a_study_killed_at_five_moments_ends_as_one_that_was_not(
+    where, finished_study, tmp_path, mark, request
 ):
     options = {"sequential": [], "loky": ["--n-jobs", "2"]}.get(where)
     if options is None:
@@ -76,20 +73,19 @@ def test_a_study_killed_at_some_moments_ends_as_one_that_was_not(
     seed = random.randrange(1000)
     print(f"seed {seed}")
     generator = random.Random(seed)
-    kept_at_a_kill = {}
-    for n_trials in sorted(generator.sample(range(N_FITS), n_kills)):
-        running = start(out, mark, *options)
-        wait_for(lambda n=n_trials: n_lines(out / FILE) >= n, running, seconds=300)
-        time.sleep(generator.uniform(0, 0.2))
-        running.kill()
-        running.communicate()
-        kept_at_a_kill |= {
-            path: path.stat().st_mtime_ns
-            for path in (out / "skmnist-fits").rglob("*.skmnist")
-        }
-    subprocess.run(
-        study_command(out, *options), env=study_environment(mark), check=True
+    moments = [
+        (n_trials, generator.uniform(0, 0.2))
+        for n_trials in sorted(generator.sample(range(N_FITS), 5))
+    ]
+    _, _, _, *arguments = study_command(out, *options)
+    finished = subprocess.run(
+        [sys.executable, killing.__file__, out / FILE, json.dumps(moments), *arguments],
+        env=study_environment(mark),
+        stdout=subprocess.PIPE,
+        check=True,
     )
+    told = json.loads(finished.stdout.splitlines()[-1])
+    assert told["ends"] == [-signal.SIGKILL] * 5 + [0]
     assert untimed(out / "results.csv") == untimed(finished_study / "results.csv")
     assert scores(out) == scores(finished_study)
     if where == "dask":  # every fit was made by one of the cluster's two workers
@@ -98,9 +94,9 @@ def test_a_study_killed_at_some_moments_ends_as_one_that_was_not(
     final = [read_study(folder).summary.final for folder in (out, finished_study)]
     assert replace(final[0], seconds=0) == replace(final[1], seconds=0)
     # No fit that was finished at a kill was made again: its file is the same one.
-    assert kept_at_a_kill.keys() <= set((out / "skmnist-fits").rglob("*.skmnist"))
-    for path, written in kept_at_a_kill.items():
-        assert path.stat().st_mtime_ns == written
+    assert told["kept"]
+    for path, written in told["kept"].items():
+        assert os.stat(path).st_mtime_ns == written
 
 
 @pytest.mark.slow
