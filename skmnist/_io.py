@@ -230,7 +230,7 @@ def _machine() -> str:
     # Copies of a machine have one name and one number, but each starts by itself.
     for file in ("/etc/machine-id", "/proc/sys/kernel/random/boot_id"):
         with contextlib.suppress(OSError):
-            known.append(Path(file).read_text())
+            known.append(Path(file).read_text("utf-8"))
     with contextlib.suppress(OSError):
         known.append(str(os.stat("/proc/self/ns/pid").st_ino))
     text = "\n".join(known).encode(errors="surrogateescape")
