@@ -120,7 +120,7 @@ def test_an_odd_argument_is_one_line(command, place):
     )
     for value in ("", "\0", "a\0b", "\udcff", "x" * 5000, "\x1b[2J", "..", "/"):
         if n_arguments:
-            check_one_line(arguments, *run(command, "--", *[value] * n_arguments))
+            check_one_line(value, *run(command, "--", *[value] * n_arguments))
 
 
 VALUES = ["", "-1", "nan", "1e400", LONG, "1.5", "x", "\udcff", "None", "True", "[]"]
