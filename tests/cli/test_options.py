@@ -120,9 +120,7 @@ def test_an_odd_argument_is_one_line(command, place):
     )
     for value in ("", "\0", "a\0b", "\udcff", "x" * 5000, "\x1b[2J", "..", "/"):
         if n_arguments:
-            check_one_line(
-                [command, value], *run(command, "--", *[value] * n_arguments)
-            )
+            check_one_line(value, *run(command, "--", *[value] * n_arguments))
 
 
 VALUES = ["", "-1", "nan", "1e400", LONG, "1.5", "x", "\udcff", "None", "True", "[]"]
@@ -138,7 +136,7 @@ def test_an_odd_value_of_a_parameter_is_one_line_or_begins_to_train(
     def train(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_classifier, "train_wrapper", train)
+    monkeypatch.setattr(_training, "train_wrapper", train)
     for value in VALUES:
         arguments = ["fit", "--dataset", "tiny.npz", "--quiet", "--out", "new"]
         status, out, err = run(*arguments, "--set", f"{name}={value}")
