@@ -133,7 +133,7 @@ def test_keras_and_tensorflow_load_it_without_this_package(classifier, tmp_path)
         "import sys, numpy as np, keras, tensorflow as tf;"
         "X = np.load('X.npy');"
         "a = keras.models.load_model('model.keras')(X);"
-        "b = tf.saved_model.load('saved').serve(X);"
+        "served = tf.saved_model.load('saved'); b = served.serve(X);"
         "assert 'skmnist' not in sys.modules;"
         "np.save('found.npy', np.stack([a, b]))"
     )
