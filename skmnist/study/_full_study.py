@@ -121,8 +121,8 @@ def full_stages() -> list[Stage]:
 
     Ties go to the smallest network, then to the fewest epochs, then to the highest
     mean. Only among widths that are tied, and with or without batch normalization, does
-    the highest mean win at once: no race can show a difference of 0.1 points, and a wider
-    network costs time but no accuracy.
+    the highest mean win at once: no race can show a difference of 0.1 points, and a
+    wider network costs time but no accuracy.
 
     Examples
     --------
