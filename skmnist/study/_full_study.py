@@ -120,9 +120,9 @@ def full_stages() -> list[Stage]:
         twice and eight times as many.
 
     Ties go to the smallest network, then to the fewest epochs, then to the highest
-    mean. Only among widths that are tied, and with or without batch normalization, the
-    highest mean wins at once: no race can show a difference of 0.1 points, and a wider
-    network costs time but no accuracy.
+    mean. Only among widths that are tied, and with or without batch normalization, does
+    the highest mean win at once: no race can show a difference of 0.1 points, and a
+    wider network costs time but no accuracy.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def full_stages() -> list[Stage]:
     return [
         Stage("depth_width", sizes, grow="depth", max_grow=3, race=SHALLOW),
         Stage("activations", pairs_of_activations),
-        Stage("node_distribution", unequal_widths),
+        Stage("node_distribution", unequal_widths, race=BY_MEAN),
         Stage("batch_size", batch_sizes),
         Stage("validation_split", VALIDATIONS, race=ALL_ROWS),
         Stage("initializers", {"initializers": starts}),
