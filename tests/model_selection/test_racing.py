@@ -349,7 +349,7 @@ def test_time_that_is_over_ends_the_race_with_who_stands(monkeypatch):
 def test_time_that_is_over_before_the_first_look_is_an_error():
     raced = search(time_budget=1e-9)
     with pytest.raises(
-        TimeoutError, match="is spent: 0 of 12 fits .* nothing is chosen"
+        TimeoutError, match="is spent: 0 of 8 fits .* nothing is chosen"
     ):
         raced.fit(X, Y)
 
