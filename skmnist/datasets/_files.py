@@ -43,6 +43,9 @@ class DataError(ValueError):
 class DataNotFoundError(DataError, FileNotFoundError):
     """The data are not there, nor in any of the places where they may be."""
 
+    # That of ValueError makes no object which is an OSError too; pickles call it.
+    __new__ = FileNotFoundError.__new__
+
 
 def require(condition: bool, where: object, what: str) -> None:
     """Raise DataError with a place and a reason unless a condition holds."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit
 
 from ..model_selection._race import Race
 
@@ -137,6 +136,9 @@ def race_splits(
     splits : list of (ndarray, ndarray)
         One split, or the folds.
     """
+    # Not at import: who reads a study needs no scikit-learn.
+    from sklearn.model_selection import KFold, StratifiedKFold, StratifiedShuffleSplit
+
     y = np.asarray(y)
     rows = np.arange(len(y))
     if n_test is not None:

@@ -296,7 +296,7 @@ def test_a_file_of_pixels_up_to_16_is_fitted_and_reads_pictures(
     quick = ["--dataset", str(tmp_path / "own.npz"), "--widths", "50", "--epochs", "15"]
     assert main(["fit", *quick, "--out", out]) == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert first.endswith("Pixels from 0 to 16, scaled from 0..16 to 0..1")
+    assert "Pixels from 0 to 16, scaled from 0..16 to 0..1" in first
     paths = [str(pictures / f"{text}.png") for text in "03"]
     assert main(["predict", out, *paths, "--json"]) == 0
     entries = json.loads(capsys.readouterr().out)["pictures"]
@@ -332,7 +332,7 @@ def test_models_that_cannot_be_used(tmp_path, pictures, monkeypatch, capsys):
         "absent": "absent: no such file; skmnist fit --out absent makes one",
         "empty": "empty holds no model.skmnist",
         "study": "study holds a study that is not finished; give its command again",
-        "text": "text: not a saved skmnist classifier, or a damaged one",
+        "text": "text: not a saved skmnist classifier, a damaged one",
     }
     for model, complaint in complaints.items():
         assert main(["predict", model, str(pictures / "0.png")]) == 2

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from training import write_tiny_model
 
-from skmnist._io import write_archive
 from skmnist.cli import main
 
 NOBODY = 65534  # a user who may read nothing of ours
@@ -49,7 +49,7 @@ def place():
     with tempfile.TemporaryDirectory(prefix="skm") as folder:
         place = Path(folder)
         # No whole model: what is wrong with the other file is found first.
-        write_archive(place / "model.skmnist", {"learned": {"n_features_in_": 784}}, [])
+        write_tiny_model(place / "model.skmnist")
         Image.new("L", (9, 9), 200).save(place / "picture.png")
         np.savez(place / "tiny.npz", X=np.eye(12), y=[0, 1] * 6)
         for path in place.iterdir():

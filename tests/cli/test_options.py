@@ -10,12 +10,12 @@ import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from training import write_tiny_model
 
 from skmnist import KerasMLPClassifier
-from skmnist._io import write_archive
 from skmnist.cli import _commands, main
 from skmnist.cli._options import Count, Duration, FilePath, Limit, Real
-from skmnist.neural_network import _classifier
+from skmnist.neural_network import _training
 
 LONG = "9" * 5000
 # Values that no number, time, limit or choice can have.
@@ -33,6 +33,7 @@ NUMBERS = (Count, Real, Duration, Limit, click.Choice)
 NEEDED = {
     "completion": ["no-shell"],
     "draw": ["absent"],
+    "export": ["absent"],
     "fit": ["--dataset", "absent.npz"],
     "predict": ["model.skmnist", "absent.png"],
     "report": ["absent"],
@@ -61,7 +62,7 @@ def place(tmp_path, monkeypatch):
     """A folder with a model's file and data, where nothing else must appear."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SKMNIST_DATA", raising=False)
-    write_archive("model.skmnist", {"learned": {"n_features_in_": 784}}, [])
+    write_tiny_model("model.skmnist")
     X = np.random.default_rng(0).random((40, 4))
     np.savez("tiny.npz", X=X, y=[0, 1] * 20)
     before = set(os.listdir())
