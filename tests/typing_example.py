@@ -458,11 +458,23 @@ def use_model_selection(given: Given) -> None:
     print(gain)
 
 
+def use_export(given: Given) -> None:
+    from skmnist.export import register_onnx_converter, to_onnx
+
+    print(register_onnx_converter, to_onnx)
+
+
+def use_export_model(given: Given) -> None:
+    classifier = small().fit(given.X, given.y)
+    path: Path = skmnist.export_model(classifier, given.out / "net.npz", "numpy")
+    print(path)
+
+
 def use_study(given: Given) -> None:
     from skmnist.study import StudyConfig, read_study, read_trials, study_status
 
     config: StudyConfig = StudyConfig(dataset="digits", epochs=3, seed=1)
-    assert_type(config.epochs, int)
+    assert_type(config.epochs, int | None)
     print(read_study(given.study), study_status(given.study))
     print(read_trials(given.study / "trials.jsonl"))
 

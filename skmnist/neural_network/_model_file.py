@@ -41,6 +41,7 @@ OPTIMIZER_CLASSES = (
     "Lamb",
     "Lion",
     "LossScaleOptimizer",
+    "MultiOptimizer",
     "Muon",
     "Nadam",
     "RMSprop",
@@ -450,12 +451,32 @@ def check_optimizer(described: Any) -> None:
         if name == "inner_optimizer":
             require(isinstance(value, dict), "the inner optimizer is odd")
             check_optimizer(value)
+        elif name == "optimizer_map":
+            _check_map(value)
         elif name == "learning_rate" and isinstance(value, dict):
             _check_rate(value)
         elif name == "learning_rate":
             require(_not_negative(value), "the learning rate is odd")
         else:
             _check_argument(name, value)
+
+
+# The names of weights that an optimizer is for. A pattern without groups, and with few
+# repetitions, takes no time on a name.
+_PATTERN = re.compile(r"[\w./ -]*([*+?][\w./ -]*){0,4}", re.ASCII)
+
+
+def _check_map(described: Any) -> None:
+    """Raise ValueError unless a value describes which weights have which optimizer."""
+    config = _config(described, "keras.optimizers", ("OptimizerMap",), "optimizer")
+    _check_keys("a map", config, ("default_optimizer", "optimizer_map"))
+    by_pattern = config["optimizer_map"]
+    require(isinstance(by_pattern, dict), "the map of optimizers is odd")
+    for pattern, one in by_pattern.items():
+        known = len(pattern) <= 100 and _PATTERN.fullmatch(pattern) is not None
+        require(known, f"{reprlib.repr(pattern)} is no pattern for names of weights")
+        check_optimizer(one)
+    check_optimizer(config["default_optimizer"])
 
 
 def _check_rate(described: dict[str, Any]) -> None:

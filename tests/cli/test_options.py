@@ -106,7 +106,7 @@ def test_an_odd_value_is_one_line(command, option, place):
 def test_every_number_and_name_of_a_file_is_of_our_kinds():
     """A plain float takes nan; a plain path takes a NUL."""
     kinds = (Count, Real, FilePath, Duration, Limit, click.Choice)
-    texts = {"dataset", "pixels", "widths", "others", "scheduler"}
+    texts = {"dataset", "label", "pixels", "widths", "others", "scheduler"}
     for command in _commands.commands.values():
         for parameter in command.params:
             flag = isinstance(parameter, click.Option) and parameter.is_flag

@@ -52,7 +52,7 @@ def test_help_needs_no_heavy_import(command):
         (["report"], "Error: Missing argument 'DIR'; see skmnist report --help"),
         (
             ["predict", "m"],
-            "Error: Missing argument 'PICTURE...'; see skmnist predict --help",
+            "Error: Missing argument 'FILE...'; see skmnist predict --help",
         ),
         (["report", "absent"], "Error: absent holds no study (no study.json)"),
     ],

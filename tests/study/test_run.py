@@ -128,7 +128,7 @@ def test_rows_have_the_significance_of_what_the_kept_fits_predict(finished, conf
     right = []
     for row in rows:
         network = KerasMLPClassifier(
-            **row.params, early_stopping=True, random_state=config.seed
+            **{**row.params, "early_stopping": True}, random_state=config.seed
         )
         right.append(network.fit(X[train], y[train]).predict(X[judging]) == y[judging])
     assert [np.mean(one) for one in right] == [row.accuracy for row in rows]
