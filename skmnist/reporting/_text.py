@@ -147,7 +147,12 @@ def stage_table(
     after = [c for c in columns if c not in before]
 
     def cells(some):
-        return {c.heading(judges): [c.text(row) for row in rows] for c in some}
+        found = {}
+        for c in some:
+            # Numbers have no text that comes from a file.
+            safe = write if c.unit == "text" else str
+            found[c.heading(judges)] = [safe(c.text(row)) for row in rows]
+        return found
 
     tried = {
         write(name): [write(as_text(row.params[name])) for row in rows]

@@ -14,7 +14,7 @@ import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from .._format import as_number, as_percent, as_points, as_text
 from ._checks import (
@@ -261,9 +261,7 @@ class Candidate(Record):
     replicates: MaybeAmount | None = _measured(
         "replicates", "count", rank=50, default=None
     )
-    race: Literal["worse", "idle", "failed", "stood", "won"] | None = _measured(
-        "race", "text", rank=51, default=None
-    )
+    race: str | None = _measured("race", "text", rank=51, default=None)
     fresh_accuracy: Fraction | None = _measured(
         "fresh accuracy", "fraction", rank=52, on_terminal=False, default=None
     )
