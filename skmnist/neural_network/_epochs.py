@@ -8,7 +8,7 @@ import warnings
 import keras
 import numpy as np
 
-from ._compiled import EVALUATION_ROWS, TensorRows, engine_for
+from ._compiled import EVALUATION_ROWS, TensorRows, engine_for, n_filled_up
 from ._network import plain_network
 
 
@@ -146,7 +146,8 @@ class EpochNetwork(keras.Sequential):
         """
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
-        shape = (len(y), batch_size) if compiled else None
+        n_tensor = n_filled_up(*x.shape) if compiled else len(y)
+        shape = (n_tensor, batch_size) if compiled else None
         own_loop |= any(_wants_batches(callback) for callback in callbacks or ())
         engine = None if own_loop else self._engine(row_weight is not None, shape)
         if engine is None:
@@ -160,7 +161,7 @@ class EpochNetwork(keras.Sequential):
                 verbose=verbose,
                 shuffle=False,
             )
-        rows = TensorRows(self, x, y, row_weight)
+        rows = TensorRows(self, x, y, row_weight, n_tensor)
         vectors = engine.vectors()
         held_out = validation_data and TensorRows(self, *validation_data)
         callbacks = self._callback_list(callbacks, verbose, epochs)
