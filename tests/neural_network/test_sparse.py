@@ -24,7 +24,8 @@ from skmnist.neural_network._data import (
     dense_if_small,
     multiply,
 )
-from skmnist.neural_network._inference import forward, network_layers
+from skmnist.neural_network._inference import forward
+from skmnist.neural_network._network import network_layers
 
 N_ROWS, N_FEATURES, BATCH = 100, 25, 8
 SMALL = {"depth": 1, "widths": 4, "batch_size": BATCH, "epochs": 2, "random_state": 0}
