@@ -41,11 +41,11 @@ from ._traced import (
 # An engine holds two or three programs and no weights: about 8 MB, freed with it.
 MAX_ENGINES = 64
 
-# A rough model of the seconds that XLA gains: for each update, and for each weight in an
-# update (XLA fuses the optimizer's arithmetic). They are compared with the seconds to
-# compile. Measured in processor seconds of one thread, 128 x 128 units, float64: an
-# update took 0.4 ms with XLA and 2.0 ms in a graph, and XLA's program took 1.1 s more to
-# make. A wrong guess costs a second or two.
+# A rough model of the seconds that XLA gains: for each update, and for each weight in
+# an update (XLA fuses the optimizer's arithmetic). They are compared with the seconds
+# to compile. Measured in processor seconds of one thread, 128 x 128 units, float64: an
+# update took 0.4 ms with XLA and 2.0 ms in a graph, and XLA's program took 1.1 s more
+# to make. A wrong guess costs a second or two.
 GAIN_PER_STEP = 1e-3
 GAIN_PER_WEIGHT = 6e-9
 COMPILING = 1.5
