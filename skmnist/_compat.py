@@ -51,6 +51,7 @@ __all__ = [
     "metric_names",
     "named_error",
     "open_listener",
+    "schedule_of",
     "send",
     "standing_in",
     "sum_gradients_nowhere",
@@ -81,6 +82,30 @@ def sum_gradients_nowhere(optimizer: keras.optimizers.Optimizer) -> None:
         An optimizer that nothing else uses.
     """
     optimizer._all_reduce_sum_gradients = list
+
+
+def schedule_of(
+    optimizer: keras.optimizers.Optimizer,
+) -> keras.optimizers.schedules.LearningRateSchedule | None:
+    """Return the schedule of an optimizer's learning rate, or None.
+
+    Its public `learning_rate` is the number that the schedule gives now.
+
+    Parameters
+    ----------
+    optimizer : keras.optimizers.Optimizer
+        The optimizer.
+
+    Returns
+    -------
+    schedule : keras.optimizers.schedules.LearningRateSchedule or None
+        None for a constant learning rate.
+    """
+    rate = getattr(optimizer, "_learning_rate", None)
+    # Only training loads Keras.
+    from keras.optimizers.schedules import LearningRateSchedule
+
+    return rate if isinstance(rate, LearningRateSchedule) else None
 
 
 @contextmanager

@@ -7,12 +7,13 @@ weights batch by batch. To make a program takes about a second. So it belongs to
 optimizer. An engine holds no weights: a network's variables are arguments of its
 programs. So several fits can share an engine, also in threads.
 
-There are two kinds of programs. XLA compiles one for a given number of rows and a given
-batch size; it is the fastest, and pays if there is enough to train. Otherwise a
-TensorFlow graph serves any numbers; it is made in a fraction of the time. The last
-batch of an epoch may be smaller than the others. For XLA it is filled up with rows that
-do not count. If rows are normalized together, so that each of them counts, a graph
-trains the last batch.
+There are two kinds of programs. XLA compiles one for arrays of a given shape and a
+given batch size; it is the fastest, and pays if there is enough to train. Otherwise a
+TensorFlow graph serves any numbers; it is made in a fraction of the time. So that folds
+with a few rows more or less share a program of XLA, small data are filled up with rows
+that no batch has, see `n_filled_up`. The last batch of an epoch may be smaller than the
+others. For XLA it is filled up with rows that do not count. If rows are normalized
+together, so that each of them counts, a graph trains the last batch.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -30,22 +31,34 @@ from scipy.sparse import issparse
 
 from ._data import dense_rows
 from ._tensors import aligned_empty, as_tensor, empty_variables
-from ._traced import Programs, dtype_of, flat_layout, mixes_rows, state_of
+from ._traced import (
+    Programs,
+    dtype_of,
+    flat_layout,
+    mixes_rows,
+    numbers_of,
+    state_of,
+)
 
 # An engine holds two or three programs and no weights: about 8 MB, freed with it.
 MAX_ENGINES = 64
 
-# A rough model of the seconds that XLA gains, measured on two cores: for each update,
-# and for each weight in an update (XLA fuses the optimizer's arithmetic). They are
-# compared with the seconds to compile. A wrong guess costs a second or two; it changes
-# no result.
-GAIN_PER_STEP = 1e-4
+# A rough model of the seconds that XLA gains: for each update, and for each weight in
+# an update (XLA fuses the optimizer's arithmetic). They are compared with the seconds
+# to compile. Measured in processor seconds of one thread, 128 x 128 units, float64: an
+# update took 0.4 ms with XLA and 2.0 ms in a graph, and XLA's program took 1.1 s more
+# to make. A wrong guess costs a second or two.
+GAIN_PER_STEP = 1e-3
 GAIN_PER_WEIGHT = 6e-9
 COMPILING = 1.5
+# Epochs to expect where nobody knows how many there will be.
 USUAL_EPOCHS = 10
 
 # Rows that are evaluated at once; this limits the memory of the hidden layers.
 EVALUATION_ROWS = 8192
+
+# Data of more values are not filled up, which would copy them.
+MAX_FILLED_UP = 2**22
 
 _engines = OrderedDict()
 _engines_lock = threading.Lock()
@@ -64,17 +77,22 @@ def shape_of(x, batch_size):
     Returns
     -------
     shape : (int, int)
-        Number of rows, and rows per update. Of sparse data, as many rows as are dense
-        at once.
+        Number of rows, and rows per update. Of dense data, as many rows as
+        `n_filled_up` says; of sparse data, as many as are dense at once.
     """
-    return dense_rows(x, batch_size) if issparse(x) else x.shape[0], batch_size
+    n_rows = dense_rows(x, batch_size) if issparse(x) else n_filled_up(*x.shape)
+    return n_rows, batch_size
 
 
-def tensor_rows(network, x, y, sample_weight=None, batch_size=1):
-    """Return rows for the programs: `TensorRows`, or `ChunkedRows` of sparse data."""
+def tensor_rows(network, x, y, sample_weight=None, batch_size=1, compiled=False):
+    """Return rows for the programs: `TensorRows`, or `ChunkedRows` of sparse data.
+
+    With `compiled`, they have the shape for XLA; see `shape_of`.
+    """
     if issparse(x):
         return ChunkedRows(network, x, y, sample_weight, batch_size)
-    return TensorRows(network, x, y, sample_weight)
+    n_tensor = shape_of(x, batch_size)[0] if compiled else None
+    return TensorRows(network, x, y, sample_weight, n_tensor)
 
 
 class TensorRows:
@@ -90,26 +108,71 @@ class TensorRows:
         Class numbers.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows.
+    n_tensor : int, default=None
+        Number of rows of the tensors: at least the rows that there are. None for as
+        many.
     """
 
-    def __init__(self, network, x, y, sample_weight=None):
+    def __init__(self, network, x, y, sample_weight=None, n_tensor=None):
         dtype = dtype_of(network)
         y = np.asarray(y).reshape(-1)
         self.weighted = sample_weight is not None
         weights = sample_weight if self.weighted else np.ones(len(y))
+        self.n_rows = len(y)
+        n_tensor = n_tensor or len(y)
         self.data = (
-            as_tensor(x, dtype),
-            tf.convert_to_tensor(y.astype(np.int32)),
-            tf.convert_to_tensor(np.asarray(weights), dtype=dtype),
+            as_tensor(_filled_up(np.asarray(x, dtype), n_tensor), dtype),
+            tf.convert_to_tensor(_filled_up(y.astype(np.int32), n_tensor)),
+            tf.convert_to_tensor(_filled_up(np.asarray(weights, dtype), n_tensor)),
         )
 
     def __len__(self):
-        return int(self.data[0].shape[0])
+        return self.n_rows
 
     def parts(self, n_rows):
         """Yield the rows in parts of at most `n_rows`."""
         for start in range(0, len(self), n_rows):
-            yield tuple(tensor[start : start + n_rows] for tensor in self.data)
+            end = min(start + n_rows, len(self))
+            yield tuple(tensor[start:end] for tensor in self.data)
+
+
+def _filled_up(array, n_rows):
+    """Return an array with rows of zeros at its end, so that it has so many."""
+    if len(array) == n_rows:
+        return array
+    filled = aligned_empty((n_rows, *array.shape[1:]), array.dtype)
+    filled[: len(array)], filled[len(array) :] = array, 0
+    return filled
+
+
+def n_filled_up(n_rows, n_features):
+    """Return how many rows a program of XLA has for so many training rows.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of training rows.
+    n_features : int
+        Number of features.
+
+    Returns
+    -------
+    n_filled : int
+        At least `n_rows`, and at most an eighth more or 8. The results of a training do
+        not depend on it.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._compiled import n_filled_up
+    >>> [n_filled_up(n, 64) for n in (1197, 1198, 1280, 1281)]
+    [1280, 1280, 1280, 1408]
+    >>> n_filled_up(60_000, 784)
+    60000
+    """
+    if n_rows * n_features > MAX_FILLED_UP:
+        return n_rows
+    step = 2 ** max(0, (n_rows - 1).bit_length() - 4)
+    return -(-n_rows // step) * step
 
 
 class ChunkedRows:
@@ -192,8 +255,8 @@ class Engine:
     weighted : bool
         Whether rows have weights.
     shape : (int, int) or None
-        Number of training rows, and rows per update, for which XLA compiles; None
-        for a graph that serves any numbers.
+        Number of rows and rows per update, from `shape_of`, for which XLA compiles;
+        None for a graph that serves any numbers.
     """
 
     def __init__(self, network, weighted, shape):
@@ -270,14 +333,15 @@ class Engine:
         return {"accuracy": hits / len(rows), "loss": loss / len(rows)}
 
     def _train_at_once(self, network, vectors, rows, order, batch_size):
-        data = _variables(network), vectors, *rows.data
+        data = _variables(network), vectors, _numbers(network), *rows.data
         sums = []
-        if self.shape is not None and self._n_visited(len(order), batch_size):
-            visited, rest = self._divided(order, batch_size)
+        n_visited = self._n_visited(len(order), batch_size)
+        if self.shape is not None and n_visited:
+            visited = _filled_up(order, self._order_length())
             try:
                 program = self._program("static_epoch")
-                sums.append(program(*data, visited, batch_size))
-                order = rest
+                sums.append(program(*data, visited, np.int32(len(order)), batch_size))
+                order = order[n_visited:]
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
                 # XLA refuses a whole program, before any of it has run.
                 self.shape = None
@@ -287,13 +351,13 @@ class Engine:
         return sums
 
     def _train_in_chunks(self, network, vectors, rows, order, batch_size):
-        state = _variables(network), vectors
+        state = _variables(network), vectors, _numbers(network)
         sums = []
         for start in range(0, len(order), rows.n_dense):
             numbers = order[start : start + rows.n_dense]
             data = *state, *rows.chunk(numbers)
             rest = np.arange(len(numbers), dtype=np.int32)
-            n_visited = min(self._n_visited(len(rest), batch_size), len(rest))
+            n_visited = self._n_visited(len(rest), batch_size)
             if self.shape is not None and n_visited:
                 try:
                     program = self._program("static_chunk")
@@ -309,16 +373,13 @@ class Engine:
         return sums
 
     def _n_visited(self, n_rows, batch_size):
-        """Return the number of rows in the whole batches that XLA's program trains."""
-        n_batches = -(-n_rows // batch_size) if self.fills_up else n_rows // batch_size
-        return n_batches * batch_size
+        """Return the number of rows that XLA's program trains."""
+        return n_rows if self.fills_up else n_rows // batch_size * batch_size
 
-    def _divided(self, order, batch_size):
-        """Divide an order into the rows for XLA's program and the rest."""
-        n_visited = self._n_visited(len(order), batch_size)
-        # Fill up the last batch with row 0, which does not count there.
-        visited = np.pad(order[:n_visited], (0, max(0, n_visited - len(order))))
-        return visited, order[n_visited:]
+    def _order_length(self):
+        """Return the length of an order of rows for XLA's program."""
+        n_rows, batch_size = self.shape
+        return -(-n_rows // batch_size) * batch_size
 
     def evaluate(self, network, rows):
         """Return the mean loss and the accuracy of a network.
@@ -357,21 +418,22 @@ class Engine:
         programs = Programs(network, self.optimizer, self.loss, self.weighted)
         static = name.startswith("static")
         n_rows, batch_size = self.shape if static else (None, None)
-        n_visited = n_rows and self._n_visited(n_rows, batch_size)
         data = [
             tf.TensorSpec([n_rows, network.inputs[0].shape[-1]], dtype_of(network)),
             tf.TensorSpec([n_rows], tf.int32),
             tf.TensorSpec([n_rows], dtype_of(network)),
         ]
-        rest = [
-            tf.TensorSpec([n_visited], tf.int32),
-            batch_size or tf.TensorSpec([], tf.int32),
-        ]
+        number = tf.TensorSpec([], tf.int32)
+        rest = [tf.TensorSpec([None], tf.int32), number]
+        if n_rows is not None:
+            order = tf.TensorSpec([self._order_length()], tf.int32)
+            rest = [order, number, batch_size]
         if name == "static_chunk":
-            rest[0] = tf.TensorSpec([], tf.int32)
+            rest = [number, batch_size]
         variables = [v.value for v in programs.variables]
         vectors = self.vectors()
-        arguments = [variables, vectors, *data, *rest]
+        numbers = tf.TensorSpec([len(programs.numbers)], tf.float64)
+        arguments = [variables, vectors, numbers, *data, *rest]
         if name == "evaluation":
             arguments = [variables, *data]
         # A concrete function saves the search for a trace that fits the arguments.
@@ -383,29 +445,26 @@ class Engine:
         return program
 
 
-def pays_to_compile(n_parameters, n_rows, batch_size):
+def pays_to_compile(n_parameters, n_updates):
     """Return whether XLA saves more time than compiling takes.
 
-    The answer depends only on network and data, not on the number of epochs or on what
-    is compiled already. The two kinds of programs round differently, and a training
-    that is continued, or repeated for another number of epochs, must round as before.
+    The answer depends only on parameters and data, and not on what is compiled already:
+    the two kinds of programs round differently, and a fit must give the same numbers
+    whatever ran before it.
 
     Parameters
     ----------
     n_parameters : int
         Number of weights and biases of the network.
-    n_rows : int
-        Number of training rows.
-    batch_size : int
-        Rows per update.
+    n_updates : int
+        Number of updates that the training is likely to make.
 
     Returns
     -------
     pays : bool
         Whether to compile.
     """
-    n_steps = USUAL_EPOCHS * -(-n_rows // batch_size)
-    return n_steps * (GAIN_PER_STEP + n_parameters * GAIN_PER_WEIGHT) > COMPILING
+    return n_updates * (GAIN_PER_STEP + n_parameters * GAIN_PER_WEIGHT) > COMPILING
 
 
 def n_threads():
@@ -466,17 +525,27 @@ def clear_engines() -> None:
 def _engine_key(network, weighted, shape):
     """Describe all that the program of an epoch depends on.
 
-    Initial weights, seeds and a constant learning rate are left out. They are
-    variables, which each fit brings along.
+    Initial weights, seeds, a constant learning rate and `numbers_of` are left out. They
+    are arguments, which each fit brings along.
     """
-    layers = [layer["config"] for layer in network.get_config()["layers"]]
     optimizer = keras.optimizers.serialize(network.optimizer)
     optimizer["config"].pop("name", None)
     if isinstance(optimizer["config"].get("learning_rate"), float):
         optimizer["config"].pop("learning_rate")
+    layers = [{"config": layer.get_config()} for layer in network.layers]
+    parts = {**dict(enumerate(layers)), "optimizer": optimizer}
+    for _, name, place in numbers_of(network, network.optimizer):
+        part = {"config": parts}
+        for key in place:
+            part = part["config"][key]
+        part["config"][name] = "a number"
+    layers = [
+        _without(layer["config"], "kernel_initializer", "seed") for layer in layers
+    ]
     loss = keras.losses.serialize(network.loss)
     described = {
-        "layers": [_without(layer, "kernel_initializer", "seed") for layer in layers],
+        "inputs": [network.inputs[0].shape[-1], network.inputs[0].dtype],
+        "layers": layers,
         "optimizer": optimizer,
         "loss": loss,
         "rows": [weighted, shape],
@@ -491,6 +560,12 @@ def _as_numbers(sums):
 
 def _without(config, *names):
     return {name: value for name, value in config.items() if name not in names}
+
+
+def _numbers(network):
+    """Return the numbers of a network and its optimizer, as they are now."""
+    numbers = numbers_of(network, network.optimizer)
+    return np.array([getattr(owner, name) for owner, name, _ in numbers], np.float64)
 
 
 def _variables(network):

@@ -167,7 +167,7 @@ class EpochNetwork(keras.Sequential):
                 verbose=verbose,
                 shuffle=False,
             )
-        rows = tensor_rows(self, x, y, row_weight, batch_size)
+        rows = tensor_rows(self, x, y, row_weight, batch_size, compiled)
         vectors = engine.vectors()
         held_out = validation_data and tensor_rows(self, *validation_data)
         callbacks = self._callback_list(callbacks, verbose, epochs)

@@ -175,14 +175,17 @@ class CheapDropout(keras.layers.Dropout):
         outputs : tensor of shape (n_samples, n_features)
             With the same mean as the inputs, on average.
         """
-        if not training or not self.rate:
+        # In a program the rate is a tensor.
+        if not training or (not tf.is_tensor(self.rate) and not self.rate):
             return inputs
         inputs = tf.convert_to_tensor(inputs)
         shape = [1 if self.shared else tf.shape(inputs)[0], inputs.shape[1]]
         drawn = draw_uniform(self.seed_generator.next(), shape, inputs.dtype)
         # A uniform number from -1 to 1 is below 2 * rate - 1 with probability rate.
-        kept = drawn >= 2 * self.rate - 1
-        return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
+        rate = tf.cast(self.rate, "float64")
+        kept = drawn >= tf.cast(2 * rate - 1, inputs.dtype)
+        factor = 1 / tf.cast(1 - rate, inputs.dtype)
+        return tf.where(kept, inputs * factor, tf.zeros_like(inputs))
 
     def get_config(self):
         """Return the arguments that make an equal layer."""

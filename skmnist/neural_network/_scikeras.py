@@ -18,7 +18,8 @@ from scipy.sparse import issparse
 from sklearn import config_context
 
 from . import backend_needed
-from ._compiled import pays_to_compile
+from ._callbacks import ValidationEarlyStopping
+from ._compiled import USUAL_EPOCHS, pays_to_compile
 from ._epochs import EpochNetwork, EpochOrder
 from ._layers import DistortImages
 from ._network import build_loss, build_network
@@ -292,6 +293,10 @@ def train_wrapper(  # noqa: PLR0913
     # More rows than there are make the same updates, and would have to be filled up.
     batch_size = min(batch_size, len(rows.y))
     X = rows.X.astype(wrapper.X_dtype_, copy=False)
+    # After one epoch more calls may follow, see `partial_fit`. The second training of a
+    # fit may have fewer epochs than the first; the kind of program stays.
+    planned = wrapper.epochs if epochs > 1 else USUAL_EPOCHS
+    n_updates = _likely_epochs(planned, callbacks) * -(-len(rows.y) // batch_size)
     wrapper.callbacks = wrapper._fit_callbacks = callbacks
     try:
         # The data are checked already; scikeras would check them twice more.
@@ -310,7 +315,7 @@ def train_wrapper(  # noqa: PLR0913
                 batch_size=batch_size,
                 epochs=epochs,
                 order=EpochOrder(random_state),
-                compiled=pays_to_compile(n_weights, len(rows.y), batch_size),
+                compiled=pays_to_compile(n_weights, n_updates),
                 validation_data=held_out,
                 verbose=verbose,
                 own_loop=is_recompiled(wrapper),
@@ -320,6 +325,13 @@ def train_wrapper(  # noqa: PLR0913
         # into a copy or a pickle of the fitted classifier.
         wrapper.callbacks = None
         wrapper._fit_callbacks = wrapper._predict_callbacks = []
+
+
+def _likely_epochs(planned, callbacks):
+    """Return the epochs to expect of a training that may stop early."""
+    stopping = [c for c in callbacks if isinstance(c, ValidationEarlyStopping)]
+    most = max([USUAL_EPOCHS, *(c.patience for c in stopping)])
+    return min(planned, most) if stopping else planned
 
 
 def wrapper_arrays(wrapper, spec):

@@ -7,19 +7,25 @@ An update of a small network is about a hundred operations of a few microseconds
 are the optimizer's, which works on each weight matrix and each bias. If the optimizer
 treats all numbers alike, the program of a small network keeps all weights in one vector
 during the epoch. Then the optimizer works once per update.
+
+The numbers of a training are arguments, too: those of the learning rate's schedule, the
+decay of the weights and the rates of dropout. So a search over them needs one program.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
+from contextlib import contextmanager
+from numbers import Real
 from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from .._compat import standing_in, sum_gradients_nowhere
+from .._compat import schedule_of, standing_in, sum_gradients_nowhere
+from ._layers import CheapDropout
 from ._optimizer_params import OPTIMIZERS
-from ._optimizers import deserialize_optimizer
+from ._optimizers import WarmUp, deserialize_optimizer
 from ._tensors import empty_variables
 
 # With more weights, copying them into one vector takes longer than the operations that
@@ -35,6 +41,17 @@ _NOT_ELEMENTWISE = (
     "loss_scale_factor",
     "gradient_accumulation_steps",
 )
+
+# Attributes that are arguments of a program, and not part of it.
+_NUMBERS = {
+    CheapDropout: ("rate",),
+    WarmUp: ("peak", "n_warmup"),
+    keras.optimizers.schedules.CosineDecay: ("initial_learning_rate", "decay_steps"),
+    keras.optimizers.schedules.PolynomialDecay: (
+        "initial_learning_rate",
+        "decay_steps",
+    ),
+}
 
 
 class FlatLayout(NamedTuple):
@@ -105,10 +122,77 @@ def flat_layout(network, optimizer):
 
 def _is_elementwise(optimizer):
     config = optimizer.get_config()
+    return _is_known(optimizer) and not any(map(config.get, _NOT_ELEMENTWISE))
+
+
+def _is_known(optimizer):
     # A class derived from one of Keras may do anything.
     own = type(optimizer) is getattr(keras.optimizers, type(optimizer).__name__, None)
-    known = own and type(optimizer).__name__.lower() in OPTIMIZERS
-    return known and not any(config.get(option) for option in _NOT_ELEMENTWISE)
+    return own and type(optimizer).__name__.lower() in OPTIMIZERS
+
+
+class Number(NamedTuple):
+    """A number that is an argument of a program.
+
+    Attributes
+    ----------
+    owner : object
+        A layer, an optimizer or a schedule of the learning rate.
+    name : str
+        The attribute that has the number.
+    place : tuple of str or int
+        The keys that lead to the owner's configuration: the position of a layer, or
+        "optimizer" and the keys inside.
+    """
+
+    owner: object
+    name: str
+    place: tuple
+
+
+def numbers_of(network, optimizer):
+    """List the numbers of a network and an optimizer that are arguments of a program.
+
+    Parameters
+    ----------
+    network : keras.Sequential
+        A built network.
+    optimizer : keras.optimizers.Optimizer
+        Its optimizer, or one of equal structure.
+
+    Returns
+    -------
+    numbers : list of Number
+        The same for networks and optimizers of one structure, but for the owners.
+    """
+    layers = [(layer, (i,)) for i, layer in enumerate(network.layers)]
+    owners = [*layers, *_with_schedules(optimizer)]
+    return [
+        Number(owner, name, place)
+        for owner, place in owners
+        for name in _number_names(owner)
+        # None is not a number: then the program has no such part.
+        if isinstance(getattr(owner, name), Real)
+    ]
+
+
+def _number_names(owner):
+    if isinstance(owner, keras.optimizers.Optimizer):
+        return ("weight_decay",) if _is_known(owner) else ()
+    return _NUMBERS.get(type(owner), ())
+
+
+def _with_schedules(optimizer, place=("optimizer",)):
+    """Yield an optimizer, the optimizer inside and schedules, each with its place."""
+    yield optimizer, place
+    schedule, there = schedule_of(optimizer), (*place, "learning_rate")
+    while schedule is not None:
+        yield schedule, there
+        schedule = schedule.after if isinstance(schedule, WarmUp) else None
+        there = (*there, "after")
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        yield from _with_schedules(inner, (*place, "inner_optimizer"))
 
 
 class Programs:
@@ -136,6 +220,8 @@ class Programs:
             zeros = tf.zeros([sum(self.layout.sizes)], dtype_of(network))
             self.vector = keras.Variable(zeros, name="flat", dtype=dtype_of(network))
             self.flat_optimizer = _optimizer_for([self.vector], optimizer)
+        used = self.optimizer if self.layout is None else self.flat_optimizer
+        self.numbers = numbers_of(network, used)
 
     @property
     def variables(self):
@@ -149,7 +235,9 @@ class Programs:
             lent += [self.vector, *self.flat_optimizer.variables]
         empty_variables([variable.value for variable in lent])
 
-    def any_epoch(self, variables, vectors, x, y, weights, order, batch_size):
+    def any_epoch(  # noqa: PLR0913
+        self, variables, vectors, numbers, x, y, weights, order, batch_size
+    ):
         """Train an epoch, for any number of rows and any batch size."""
         n_rows = tf.size(order)
 
@@ -161,29 +249,34 @@ class Programs:
         def in_range(start, *_):
             return start < n_rows
 
-        return self._loop(variables, vectors, in_range, body)
+        return self._loop(variables, vectors, numbers, in_range, body)
 
-    def static_epoch(self, variables, vectors, x, y, weights, order, batch_size):
-        """Train an epoch for a number of rows and a batch size that XLA knows.
+    def static_epoch(  # noqa: PLR0913
+        self, variables, vectors, numbers, x, y, weights, order, n_rows, batch_size
+    ):
+        """Train an epoch, for arrays of shapes and a batch size that XLA knows.
 
-        If the order is longer than the data, its last rows do not count.
+        Only the first `n_rows` of the order count. If rows are normalized together,
+        the rows that fill no batch are left out.
         """
-        n_steps, n_rows = order.shape[0] // batch_size, y.shape[0]
-        is_padded = order.shape[0] > n_rows
+        fills_up = not mixes_rows(self.network)
+        n_steps = (n_rows + (batch_size - 1 if fills_up else 0)) // batch_size
 
         def body(step, loss, hits):
             start = step * batch_size
             batch = tf.slice(order, [start], [batch_size])
-            counts = tf.range(batch_size) < n_rows - start if is_padded else None
+            counts = tf.range(batch_size) < n_rows - start if fills_up else None
             batch_loss, batch_hits = self._update(x, y, weights, batch, counts)
             return step + 1, loss + batch_loss, hits + batch_hits
 
         def in_range(step, *_):
             return step < n_steps
 
-        return self._loop(variables, vectors, in_range, body)
+        return self._loop(variables, vectors, numbers, in_range, body)
 
-    def static_chunk(self, variables, vectors, x, y, weights, n_rows, batch_size):
+    def static_chunk(  # noqa: PLR0913
+        self, variables, vectors, numbers, x, y, weights, n_rows, batch_size
+    ):
         """Train on the first rows of a chunk, one after the other, compiled by XLA.
 
         XLA knows the size of a chunk and the batch size, but not the number of rows. If
@@ -201,7 +294,7 @@ class Programs:
         def in_range(start, *_):
             return start < n_rows
 
-        return self._loop(variables, vectors, in_range, body)
+        return self._loop(variables, vectors, numbers, in_range, body)
 
     def evaluation(self, variables, x, y, weights):
         """Return the sum of losses, the sum of weights, and the number of hits."""
@@ -213,17 +306,33 @@ class Programs:
         total = tf.reduce_sum(weights)
         return loss * total, total, _hits(y, outputs)
 
-    def _loop(self, variables, vectors, condition, body):
+    def _loop(self, variables, vectors, numbers, condition, body):
         """Run a loop from step 0; return the sum of losses and the number of hits."""
         zero = tf.zeros([], dtype_of(self.network))
         start = (tf.constant(0), zero, tf.constant(0))
-        with standing_in(self.variables, variables):
+        with standing_in(self.variables, variables), self._with_numbers(numbers):
             self._pack(vectors)
             with standing_in(*self._flat(vectors)):
                 # Each update depends on the one before: do not look for parallel ones.
                 sums = tf.while_loop(condition, body, start, parallel_iterations=1)
             self._unpack(vectors)
         return sums[1:]
+
+    @contextmanager
+    def _with_numbers(self, values):
+        """Let layers and optimizer use tensors in place of their numbers."""
+        own = [getattr(owner, name) for owner, name, _ in self.numbers]
+        values = tf.unstack(values, len(own))
+        for (owner, name, _), value in zip(self.numbers, values, strict=True):
+            if isinstance(owner, keras.optimizers.schedules.LearningRateSchedule):
+                # Keras computes a schedule in the type of its numbers.
+                value = tf.cast(value, keras.config.floatx())
+            setattr(owner, name, value)
+        try:
+            yield
+        finally:
+            for (owner, name, _), value in zip(self.numbers, own, strict=True):
+                setattr(owner, name, value)
 
     def _flat(self, vectors):
         """Return the variables of the flat optimizer, and their stand-ins."""

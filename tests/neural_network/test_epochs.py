@@ -72,6 +72,8 @@ def make(
     schedule="constant",
     learning_rate=0.1,
     weight_decay=0.0,
+    n_steps=4 * EPOCHS,
+    n_warmup=0,
     n_outputs=10,
     dtype="float64",
     **kwargs,
@@ -84,7 +86,8 @@ def make(
             optimizer,
             learning_rate=learning_rate,
             schedule=schedule,
-            n_steps=4 * EPOCHS,
+            n_steps=n_steps,
+            n_warmup=n_warmup,
             weight_decay=weight_decay,
         ),
         loss=build_loss(n_outputs, dtype=dtype),
@@ -401,6 +404,72 @@ def test_equal_networks_share_one_engine(own_engines, other):
     assert engine_for(make(), False, None) is engine_for(make(**other), False, None)
 
 
+# Two trainings of one structure: all numbers differ.
+TRAINING = {
+    "dropout": 0.5,
+    "input_dropout": 0.1,
+    "optimizer": "adamw",
+    "schedule": "cosine",
+    "learning_rate": 0.01,
+    "weight_decay": 0.1,
+    "n_warmup": 2,
+}
+OTHER = {
+    **TRAINING,
+    "dropout": 0.2,
+    "input_dropout": 0.3,
+    "learning_rate": 0.02,
+    "weight_decay": 0.3,
+    "n_warmup": 3,
+    "n_steps": 5 * EPOCHS,
+}
+
+
+@BOTH_KINDS
+def test_numbers_of_a_training_need_no_other_program(digits, own_engines, compiled):
+    X, y = digits
+    train(make(**TRAINING), X, y, epochs=1, compiled=compiled)
+    (shared,) = own_engines.values()
+    programs_before = dict(shared._programs)
+    after = train(make(**OTHER), X[:97], y[:97], epochs=5, compiled=compiled)
+    assert list(own_engines.values()) == [shared]
+    assert shared._programs == programs_before
+    clear_engines()
+    alone = train(make(**OTHER), X[:97], y[:97], epochs=5, compiled=compiled)
+    assert_equal_weights(after, alone)
+
+
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
+@pytest.mark.parametrize("n_warmup", [0, 2])
+def test_schedules_of_other_lengths_share_one_engine(own_engines, schedule, n_warmup):
+    first, second = (
+        engine_for(make(schedule=schedule, n_steps=n, n_warmup=w), False, None)
+        for n, w in [(10, n_warmup), (20, 2 * n_warmup)]
+    )
+    assert first is second
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class OwnSchedule(keras.optimizers.schedules.CosineDecay):
+    """May do anything with its numbers, such as ask whether one is small."""
+
+
+def test_numbers_of_an_unknown_schedule_are_part_of_a_program(own_engines):
+    optimizers = [keras.optimizers.SGD(OwnSchedule(0.1, n)) for n in (10, 20)]
+    first, second = (
+        engine_for(make(optimizer=optimizer, learning_rate=None), False, None)
+        for optimizer in optimizers
+    )
+    assert first is not second
+
+
+def test_rows_that_fill_up_change_nothing(digits, monkeypatch):
+    X, y = digits
+    filled = train(make(**TRAINING), X[:97], y[:97], compiled=True)
+    monkeypatch.setattr(engine, "MAX_FILLED_UP", 0)
+    assert_equal_weights(filled, train(make(**TRAINING), X[:97], y[:97], compiled=True))
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -425,7 +494,7 @@ def test_another_network_gets_another_engine(own_engines, other):
 
 def test_another_kind_of_training_gets_another_engine(own_engines):
     network = make()
-    shapes = [None, (N_ROWS, BATCH), (N_ROWS, 25), (99, BATCH)]
+    shapes = [None, (N_ROWS, BATCH), (N_ROWS, 25), (96, BATCH)]
     engines = {
         engine_for(network, weighted, shape)
         for weighted in (False, True)
@@ -536,11 +605,11 @@ def test_threads_can_make_different_engines_at_once(digits, own_engines):
 
 
 def test_compiling_pays_for_the_report_and_not_for_a_toy():
-    assert pays_to_compile(n_parameters=593_210, n_rows=54_000, batch_size=64)
-    assert not pays_to_compile(n_parameters=1210, n_rows=200, batch_size=32)
+    assert pays_to_compile(n_parameters=593_210, n_updates=20 * 844)
+    assert not pays_to_compile(n_parameters=1210, n_updates=20 * 7)
 
 
-@pytest.mark.parametrize(("compiling", "shape"), [(1e9, None), (0, (N_ROWS, BATCH))])
+@pytest.mark.parametrize(("compiling", "shape"), [(1e9, None), (0, (104, BATCH))])
 def test_the_classifier_compiles_where_it_pays(
     digits, own_engines, monkeypatch, compiling, shape
 ):

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import OrderedDict
 
 import keras
 import numpy as np
@@ -15,8 +16,9 @@ from skmnist import (
     Stage,
     StagedSearchCV,
 )
-from skmnist.neural_network import _data, _scikeras
+from skmnist.neural_network import _compiled, _data, _scikeras
 from skmnist.neural_network._cache import digest
+from skmnist.neural_network._compiled import clear_engines
 from skmnist.neural_network._data import (
     Rows,
     center_and_scale,
@@ -155,6 +157,38 @@ def test_compiled_programs_train_alike_in_chunks(data, bounded, params, monkeypa
     )
     assert_allclose(chunked.loss_curve_, dense.loss_curve_, atol=1e-9)
     assert_allclose(chunked.predict_proba(X), dense.predict_proba(X), atol=1e-9)
+    assert 0 < max(bounded) <= MOST_DENSE
+
+
+# The second fit is wrong if a program has a number of the first one as a constant.
+@pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
+def test_fits_in_chunks_share_programs(data, bounded, compiled, monkeypatch):
+    engines = OrderedDict()
+    monkeypatch.setattr(_compiled, "_engines", engines)
+    X, y = data
+    first, second = (
+        KerasMLPClassifier(
+            **{**SMALL, "epochs": epochs},
+            learning_rate_schedule="cosine",
+            warmup_epochs=1,
+            learning_rate=rate,
+            weight_decay=rate,
+            dropout=10 * rate,
+            input_dropout=5 * rate,
+        )
+        for epochs, rate in [(2, 0.02), (3, 0.04)]
+    )
+    dense = second.fit(X[:90], y[:90]).predict_proba(X)
+    clear_engines()
+    monkeypatch.setattr(_scikeras, "pays_to_compile", lambda *_: compiled)
+    first.fit(make_sparse(X), y)
+    (engine,) = engines.values()
+    programs = dict(engine._programs)
+    assert set(programs) == {"static_chunk" if compiled else "any_epoch"}
+    chunked = second.fit(make_sparse(X[:90]), y[:90]).predict_proba(X)
+    assert list(engines.values()) == [engine]
+    assert engine._programs == programs
+    assert_allclose(chunked, dense, atol=1e-9)
     assert 0 < max(bounded) <= MOST_DENSE
 
 
