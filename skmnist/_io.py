@@ -421,7 +421,13 @@ def to_json(value: Any, name: Any = "it") -> Any:
 
 
 class ModelFileError(ValueError):
-    """A file is not a saved classifier, or it is damaged."""
+    """A file is not a saved classifier, or it is damaged.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, in one line.
+    """
 
     def __init__(self, message: str) -> None:
         # Names of files and labels may hold control characters.

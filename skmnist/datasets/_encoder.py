@@ -109,7 +109,20 @@ class TableEncoder:
 
     @classmethod
     def of_pixels(cls, names: list[str], low: float, high: float) -> Self:
-        """Return the encoder of a table whose columns are all pixels of one scale."""
+        """Return the encoder of a table whose columns are all pixels of one scale.
+
+        Parameters
+        ----------
+        names : list of str
+            The columns.
+        low, high : float
+            The values of paper and of full ink.
+
+        Returns
+        -------
+        encoder : TableEncoder
+            It scales the pixels to 0..1.
+        """
         encoder = cls._built(names, [low] * len(names), [False] * len(names), [], [])
         encoder.left_out, encoder.all_pixels = {}, True
         encoder.scaler = _scaler([low] * len(names), [high - low] * len(names))
@@ -154,6 +167,7 @@ class TableEncoder:
         Returns
         -------
         X : float32 ndarray of shape (n_rows, n_features)
+            The encoded columns.
 
         Raises
         ------
@@ -204,7 +218,13 @@ class TableEncoder:
         return [c.tolist() for c in self.one_hot.categories_] if self.texts else []
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the encoder as plain data, for `from_dict`."""
+        """Return the encoder as plain data, for `from_dict`.
+
+        Returns
+        -------
+        described : dict
+            Lists, texts and numbers.
+        """
         described: dict[str, Any] = {
             "texts": self.texts,
             "categories": self._categories(),
@@ -225,7 +245,18 @@ class TableEncoder:
 
     @classmethod
     def from_dict(cls, described: Mapping[str, Any]) -> Self:
-        """Return the encoder that `as_dict` described."""
+        """Return the encoder that `as_dict` described.
+
+        Parameters
+        ----------
+        described : dict
+            From `as_dict`.
+
+        Returns
+        -------
+        encoder : TableEncoder
+            One that encodes tables as the described one does.
+        """
         encoder = cls._built(
             described["numbers"],
             described.get("medians", []),

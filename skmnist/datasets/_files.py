@@ -33,7 +33,13 @@ CLASS_NAMES_KEYS = ("class_names", "target_names", "label_names", "classes")
 
 
 class DataError(ValueError):
-    """Data cannot be used. The message is one line and names the file."""
+    """Data cannot be used. The message is one line and names the file.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, in one line.
+    """
 
     def __init__(self, message: str) -> None:
         # Names of files and labels may hold control characters.
@@ -41,7 +47,13 @@ class DataError(ValueError):
 
 
 class DataNotFoundError(DataError, FileNotFoundError):
-    """The data are not there, nor in any of the places where they may be."""
+    """The data are not there, nor in any of the places where they may be.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, in one line.
+    """
 
     # That of ValueError makes no object which is an OSError too; pickles call it.
     __new__ = FileNotFoundError.__new__
