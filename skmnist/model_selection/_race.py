@@ -83,9 +83,9 @@ class Race:
     `alpha`.
 
     If a stage has a `rule` of its own, the rule chooses among the candidates that
-    stand in the end. If a stage grows (``grow`` of `Stage`), candidates with the next value
-    race against the winner, as long as the winner has the largest value. Its fits
-    count for these races too: they have the same seeds and splits.
+    stand in the end. If a stage grows (``grow`` of `Stage`), candidates with the next
+    value race against the winner, as long as the winner has the largest value. Its
+    fits count for these races too: they have the same seeds and splits.
 
     References
     ----------
