@@ -359,6 +359,7 @@ def test_outputs_for_sparse_rows_in_several_parts(density, monkeypatch):
 
 # The largest size of this program: of ru_maxrss, a child inherits that of its parent.
 MEMORY = """
+import tensorflow  # half a GiB, whatever the data are
 import numpy as np, scipy.sparse as sp
 from skmnist import KerasMLPClassifier
 
