@@ -294,7 +294,9 @@ class _Runner:
         write_json(self.out / CURVES, Curves(self.curves, fit_curve(final)))
         predictions = predict_test_set(final, data)
         write_predictions(self.out / PREDICTIONS, predictions)
-        fitted = self._fit_baselines(started, bool(search.not_tried_))
+        # A study whose candidates race keeps time for what follows the search.
+        out_of_time = bool(search.not_tried_) and not config.races
+        fitted = self._fit_baselines(started, out_of_time)
         summary = _summary(search, final, data, self.header)
         summary = replace(summary, n_fits=self.n_fits + 1)
         study = Study(self.header, self.rows, self.stages, summary)
@@ -334,7 +336,8 @@ class _Runner:
             twice=best["early_stopping"],
         )
         tried = [table["params"][row] for row in last.indices]
-        more = longest_won(search.best_params_, tried)
+        # Where no stage has said how long to train, the time that is left says it.
+        more = bool(search.not_tried_) or longest_won(search.best_params_, tried)
         recipe["epochs"] = clock.final_epochs(recipe["epochs"], each, more=more)
         return recipe
 
