@@ -14,6 +14,20 @@ _MARKUP = re.compile(r"[\\`*_{}\[\]<>#|~&$]")
 _LINE_START = re.compile(r"^ *(?=[-+](?: |$)|[-=]+ *$)|^ *\d+(?=[.)](?: |$))")
 
 
+class OneLineError(ValueError):
+    """An error whose message is one line, whatever file or user it quotes.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong. Control characters in it are written as escapes.
+    """
+
+    def __init__(self, message: str) -> None:
+        # Names of files and labels may hold control characters.
+        super().__init__(visible(message))
+
+
 def visible(text: str) -> str:
     r"""Write control characters as escapes, so that none acts on a terminal.
 

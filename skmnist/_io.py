@@ -22,7 +22,7 @@ from typing import IO, Any, BinaryIO, Literal, TextIO, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ._format import visible
+from ._format import OneLineError
 
 FORMAT = "skmnist classifier"
 VERSION = 1
@@ -420,7 +420,7 @@ def to_json(value: Any, name: Any = "it") -> Any:
     raise TypeError(f"{name!r} cannot be saved as plain data. Got {value!r}.")
 
 
-class ModelFileError(ValueError):
+class ModelFileError(OneLineError):
     """A file is not a saved classifier, or it is damaged.
 
     Parameters
@@ -428,10 +428,6 @@ class ModelFileError(ValueError):
     message : str
         What is wrong, in one line.
     """
-
-    def __init__(self, message: str) -> None:
-        # Names of files and labels may hold control characters.
-        super().__init__(visible(message))
 
 
 def write_archive(

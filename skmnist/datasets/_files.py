@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .._format import visible
+from .._format import OneLineError
 from .._io import check_readable_file
 from ._labels import read_plain_objects
 
@@ -32,7 +32,7 @@ NUMBERED_KEYS = (("arr_0", "arr_1", "arr_2", "arr_3"), ("arr_0", "arr_1"))
 CLASS_NAMES_KEYS = ("class_names", "target_names", "label_names", "classes")
 
 
-class DataError(ValueError):
+class DataError(OneLineError):
     """Data cannot be used. The message is one line and names the file.
 
     Parameters
@@ -40,10 +40,6 @@ class DataError(ValueError):
     message : str
         What is wrong, in one line.
     """
-
-    def __init__(self, message: str) -> None:
-        # Names of files and labels may hold control characters.
-        super().__init__(visible(message))
 
 
 class DataNotFoundError(DataError, FileNotFoundError):

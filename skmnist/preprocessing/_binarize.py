@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .._format import visible
+from .._format import OneLineError
 
 Grey: TypeAlias = NDArray[np.floating]
 
@@ -19,12 +19,8 @@ _FAINTEST = 0.08
 _NEIGHBOURS = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], bool)
 
 
-class PictureError(ValueError):
+class PictureError(OneLineError):
     """A picture cannot be read as one digit. The message is one line."""
-
-    def __init__(self, message: str) -> None:
-        # Names of files and labels may hold control characters.
-        super().__init__(visible(message))
 
 
 NOTHING = "shows no digit: it is blank or too faint"

@@ -14,7 +14,6 @@ from ._source_experiment import activation_pairs, node_distributions
 
 # A third of the updates of the classifier's "auto". The stage `duration` tries more.
 UPDATES, FEWEST_EPOCHS, MOST_EPOCHS = 833, 4, 133
-LIGHT = Distortions(rotation=5.0, shift=0.02, scale=0.05, shear=0.05)
 STRONG = Distortions(15.0, 0.08, 0.15, 0.2, elastic_strength=0.05)
 
 # Activations of the first and of the last hidden layer.

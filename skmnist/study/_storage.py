@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from .._format import visible
+from .._format import OneLineError
 from .._io import atomic_write, sweep_temporary_files, user_path
 from ._checks import MisfitError, Record, Said, read_record
 from ._columns import Candidate, frame_of, is_failed, read_csv, write_csv
@@ -45,7 +45,7 @@ MAY_DIFFER = (
 )
 
 
-class StudyFolderError(ValueError):
+class StudyFolderError(OneLineError):
     """A folder cannot take a study, holds none, or holds a damaged one.
 
     Parameters
@@ -53,9 +53,6 @@ class StudyFolderError(ValueError):
     message : str
         What is wrong. It is made one line without control characters.
     """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(visible(message))
 
 
 @dataclass(frozen=True)
