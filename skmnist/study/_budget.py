@@ -11,16 +11,13 @@ from ..model_selection._evaluation import BudgetSpentError
 
 # The part of the time that is kept for the final network and what comes after it:
 # where candidates train on a sample of the rows, and where they train on all.
-KEPT_FOR_MORE_ROWS, KEPT = 0.4, 0.15
+KEPT_FOR_MORE_ROWS, KEPT = 0.5, 0.15
 # The part that is kept for what comes after the final network.
-AFTERWARDS = 0.1
+AFTERWARDS = 0.12
 # The final network trains at most so many times as long as the search found best.
 MOST_TIMES = 4
-# A fit on all rows may be this much slower than the candidates' fits let expect.
-SLOWER = 1.1
-# How the time of an epoch grows with the widths of all layers: the weights between
-# hidden layers grow like the square, those of the inputs do not.
-OF_WIDTH = 1.5
+# The final network may train this much slower than a trial or the candidates let expect.
+SLOWER = 1.05
 
 
 class StudyClock:
@@ -98,35 +95,6 @@ class StudyClock:
         left = self.seconds * (1 - AFTERWARDS) - self.spent
         possible = math.floor(left / (SLOWER * seconds_each))
         return max(1, min(possible, MOST_TIMES * epochs if more else epochs))
-
-
-def seconds_of_epoch(
-    seconds: float, times_rows: float, times_width: float, *, twice: bool
-) -> float:
-    """Estimate what an epoch on all rows takes, from that of a candidate.
-
-    Parameters
-    ----------
-    seconds : float
-        What it takes for the candidate.
-    times_rows : float
-        How many times as many rows the final network trains on.
-    times_width : float
-        How many times as wide its layers are.
-    twice : bool
-        Whether the final network trains twice, see `refit_on_all`.
-
-    Returns
-    -------
-    seconds : float
-
-    Examples
-    --------
-    >>> from skmnist.study._budget import seconds_of_epoch
-    >>> seconds_of_epoch(0.1, 5.0, 4.0, twice=False)
-    4.0
-    """
-    return seconds * times_rows * times_width**OF_WIDTH * (2 if twice else 1)
 
 
 def longest_won(best_params: Mapping[str, Any], tried: list[Mapping[str, Any]]) -> bool:

@@ -40,7 +40,7 @@ from ._artifacts import (
     write_predictions,
 )
 from ._baselines import NOT_WANTED, Fitted, fit_baselines, read_baselines
-from ._budget import StudyClock, longest_won, seconds_of_epoch
+from ._budget import StudyClock, longest_won
 from ._columns import (
     PARAMETERS,
     RECORDED,
@@ -51,7 +51,7 @@ from ._columns import (
 )
 from ._config import StudyConfig
 from ._forms import keep_forms
-from ._full_study import scaled_up, wider_by
+from ._full_study import scaled_up
 from ._judging import JUDGING_PART, race_splits
 from ._presets import base_params, final_params, stages_for
 from ._records import (
@@ -85,6 +85,9 @@ if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
     from ..neural_network import KerasMLPClassifier
+
+# Epochs of the trial that says what an epoch of the final network takes.
+TRIAL_EPOCHS = 3
 
 _PACKAGES = (
     "skmnist",
@@ -325,21 +328,36 @@ class _Runner:
 
     def _full_recipe(self, search: StagedSearchCV, clock: StudyClock) -> dict[str, Any]:
         """Return what the final network has for training on all rows, and its time."""
-        judging, last = self.header.judging, search.stages_[-1]
-        table, i = search.cv_results_, last.winner
-        best = {**self.classifier.get_params(), **search.best_params_}
-        recipe = scaled_up(best, judging)
-        each = seconds_of_epoch(
-            table["mean_test_fit_seconds"][i] / table["mean_test_n_iter"][i],
-            judging.n_rows / judging.n_train,
-            wider_by(judging),
-            twice=best["early_stopping"],
+        last, tried = search.stages_[-1], search.cv_results_["params"]
+        recipe = scaled_up(
+            {**self.classifier.get_params(), **search.best_params_}, self.header.judging
         )
-        tried = [table["params"][row] for row in last.indices]
+        if clock.seconds is None:
+            return recipe
+        each = self._seconds_of_epoch(search, {**search.best_params_, **recipe})
         # Where no stage has said how long to train, the time that is left says it.
-        more = bool(search.not_tried_) or longest_won(search.best_params_, tried)
+        more = bool(search.not_tried_) or longest_won(
+            search.best_params_, [tried[row] for row in last.indices]
+        )
         recipe["epochs"] = clock.final_epochs(recipe["epochs"], each, more=more)
         return recipe
+
+    def _seconds_of_epoch(self, search: StagedSearchCV, params: dict) -> float:
+        """Return what an epoch of the final network takes."""
+        judging, table, i = self.header.judging, search.cv_results_, search.best_index_
+        if not judging.samples:
+            each = table["mean_test_fit_seconds"][i] / table["mean_test_n_iter"][i]
+            # One that holds rows out trains once more, on all of them.
+            trainings = 2 if params.get("early_stopping") else 1
+            return each * trainings * judging.n_rows / judging.n_train
+        # On many more rows, with wider layers: no candidate tells how long it takes. The
+        # first fit compiles what all of them use.
+        X, y = self.data.data[self.data.train], self.data.target[self.data.train]
+        for n_epochs in (1, TRIAL_EPOCHS):
+            trial = clone(self.classifier)
+            trial.set_params(**{**params, "epochs": n_epochs, "memory": None})
+            trial.fit(X, y)
+        return trial.fit_time_ / TRIAL_EPOCHS
 
     def _on_trial(self, trial: Trial) -> None:
         self.n_fits += 1
