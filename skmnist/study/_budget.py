@@ -16,7 +16,7 @@ KEPT_FOR_MORE_ROWS, KEPT = 0.5, 0.15
 AFTERWARDS = 0.12
 # The final network trains at most so many times as long as the search found best.
 MOST_TIMES = 4
-# The final network may train this much slower than a trial or the candidates let expect.
+# The final network may be this much slower than its trial.
 SLOWER = 1.05
 
 

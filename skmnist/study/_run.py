@@ -350,8 +350,8 @@ class _Runner:
             # One that holds rows out trains once more, on all of them.
             trainings = 2 if params.get("early_stopping") else 1
             return each * trainings * judging.n_rows / judging.n_train
-        # On many more rows, with wider layers: no candidate tells how long it takes. The
-        # first fit compiles what all of them use.
+        # On many more rows, with wider layers: no candidate tells how long it takes.
+        # The first fit compiles what all of them use.
         X, y = self.data.data[self.data.train], self.data.target[self.data.train]
         for n_epochs in (1, TRIAL_EPOCHS):
             trial = clone(self.classifier)
