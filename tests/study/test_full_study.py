@@ -127,6 +127,18 @@ def test_a_search_leaves_a_part_of_the_time():
     assert not longest_won({"epochs": 4}, tried[1:])
 
 
+def test_a_study_that_goes_on_keeps_the_epochs_of_its_candidates(monkeypatch, tmp_path):
+    monkeypatch.setitem(PRESETS, "full", few_stages)
+    config = StudyConfig(npz(tmp_path), epochs=4, time_budget=1e-3)
+    for wanted in (3, 2):  # the second run finds a slower machine
+        monkeypatch.setattr(
+            "skmnist.study._run.affordable_epochs", lambda *_, n=wanted: n
+        )
+        with pytest.raises(TimeoutError):
+            run_study(config, tmp_path / "study")
+        assert read_study(tmp_path / "study").header.candidate_epochs == 3
+
+
 def few_stages():
     """Three of the stages, small."""
     shapes = {"depth": [1, 2], "widths": [4, 8], "learning_rate": [0.01]}
@@ -228,9 +240,11 @@ def test_a_budget_too_short_for_a_race_is_one_line_and_keeps_the_fits(
     monkeypatch, tmp_path
 ):
     monkeypatch.setitem(PRESETS, "full", few_stages)
-    config = StudyConfig(npz(tmp_path), epochs=1, time_budget=1e-3)
+    config = StudyConfig(npz(tmp_path), epochs=4, time_budget=1e-3)
     with pytest.raises(TimeoutError) as caught:
         run_study(config, tmp_path / "study")
+    # Its candidates would have trained for as few epochs as are allowed, a quarter.
+    assert read_study(tmp_path / "study").header.candidate_epochs == 1
     message = str(caught.value)
     assert message.startswith(
         "time_budget of 0.001 s is too short for the first race: "
