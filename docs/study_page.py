@@ -24,7 +24,7 @@ It runs `docs/study.py` and skips runs that have results in `docs/results/study/
   the grid search. "Seconds" is the whole study, the final network included.
 - **Grid.** Sizes, `alpha` and learning rates, {n_grid} settings in a fixed order, in
   three folds, as many as there is time for. `MLPClassifier` stands behind a
-  `StandardScaler`, except for images.
+  `StandardScaler`, except for images. On MNIST there is no grid.
 - **Test rows** are read once, by the final networks.
 - ***p*** is from the corrected resampled t-test over the seeds: if both were equally
   good, how often would chance alone make a difference at least this large? For MNIST
@@ -86,15 +86,19 @@ def row(about, found, peers):
 
 def percent(found, name):
     """Write the mean of accuracies, and their standard deviation."""
+    if name not in found[0]:
+        return "-"
     values = [100 * one[name] for one in found]
     spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
     return f"{fmean(values):.2f}{spread}"
 
 
 def compare(name, found, peer):
-    """Return the mean difference to a peer in points, and its p-value or None."""
+    """Return the mean difference to a peer in points, and its p-value, or None."""
     from skmnist import corrected_resampled_t_test
 
+    if peer not in found[0]:
+        return None, None
     ours, theirs = ([one[which] for one in found] for which in ("study", peer))
     difference = 100 * (fmean(ours) - fmean(theirs))
     if name in ("mnist", "digits_28x28") or len(found) < 2:
@@ -108,7 +112,8 @@ def differences(about, name, found, peers):
     cells = [about.title]
     for peer in peers:
         difference, p = compare(name, found, peer)
-        cells.append(f"{difference:+.2f}" + ("" if p is None else f" (*p* = {p:.2g})"))
+        shown = "-" if difference is None else f"{difference:+.2f}"
+        cells.append(shown + ("" if p is None else f" (*p* = {p:.2g})"))
     return cells
 
 
@@ -165,7 +170,9 @@ def made(runs):
     every = [one for found in runs.values() for one in found]
     loads, dates = [one["load"] for one in every], [one["date"] for one in every]
     used = ", ".join(f"{n} {v}" for n, v in every[-1]["versions"].items())
+    threads = sorted({one.get("threads") or "all" for one in every})
     return (
-        f"{min(dates)} to {max(dates)}; {every[-1]['cores']} cores; load "
-        f"{min(loads):.1f} to {max(loads):.1f} at the end of a run; {used}."
+        f"{min(dates)} to {max(dates)}; {every[-1]['cores']} cores, threads: "
+        f"{', '.join(threads)}; load {min(loads):.1f} to {max(loads):.1f} at the end "
+        f"of a run; {used}."
     )

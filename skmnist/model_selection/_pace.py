@@ -8,8 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from ._race import Race
 
 # The fewest replicates that can be compared, and the fewest candidates.
@@ -98,15 +96,15 @@ class Pace:
             self.seconds_per_fit = seconds / costs
 
 
-def spread_out(n: int, n_wanted: int, keep: int | None) -> list[int]:
-    """Return evenly spread positions, with one that must be among them.
+def first_ones(n: int, n_wanted: int, keep: int | None) -> list[int]:
+    """Return the first positions, with one that must be among them.
 
     Parameters
     ----------
     n : int
         Number of positions.
     n_wanted : int
-        How many to return.
+        How many to return, at least one.
     keep : int or None
         A position that is always returned.
 
@@ -117,12 +115,11 @@ def spread_out(n: int, n_wanted: int, keep: int | None) -> list[int]:
 
     Examples
     --------
-    >>> from skmnist.model_selection._pace import spread_out
-    >>> spread_out(9, 3, None), spread_out(9, 3, 1)
-    ([0, 4, 8], [1, 4, 8])
+    >>> from skmnist.model_selection._pace import first_ones
+    >>> first_ones(9, 3, None), first_ones(9, 3, 7)
+    ([0, 1, 2], [0, 1, 7])
     """
-    found = np.linspace(0, n - 1, n_wanted).round().astype(int).tolist()
+    found = list(range(min(n, n_wanted)))
     if keep is not None and keep not in found:
-        nearest = min(range(len(found)), key=lambda i: abs(found[i] - keep))
-        found[nearest] = keep
-    return sorted(found)
+        found[-1] = keep
+    return found

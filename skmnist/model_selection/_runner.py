@@ -15,7 +15,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_random_state
 
 from .._compat import cause_of_failure
-from ._pace import Pace, Share, spread_out
+from ._pace import Pace, Share, first_ones
 from ._race import Race, RaceState, choose
 from ._racing import (
     RaceTooLongError,
@@ -459,7 +459,8 @@ def _shortened(
     race, n_possible = share.shortened(race, n)
     if n_possible >= n:
         return race, full, ""
-    kept = spread_out(n, n_possible, rows.incumbent)
+    # Who lists candidates lists first what matters most.
+    kept = first_ones(n, n_possible, rows.incumbent)
     rows.keep(kept)
     note = f"; {n_possible} of {n} candidates were tried for want of time"
     return race, [full[i] for i in kept], note

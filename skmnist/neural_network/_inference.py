@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erf, expit
 
-from .._archive import read_archive
+from .._archive import read_archive, require
 from .._io import ModelFileError
 
 if TYPE_CHECKING:
@@ -79,11 +79,43 @@ def _exp_of_negative(z):
 
 
 def _gelu(z):
+    if z.dtype == np.float32:
+        return _gelu_in_float32(z)
     part = z * _ROOT_OF_HALF
     erf(part, out=part)
     part += 1
     part *= 0.5
     return np.multiply(z, part, out=z)
+
+
+# The upper tail of a normal distribution, above x >= 0, to 1e-7: a polynomial in
+# 1 / (1 + p x / sqrt(2)) times exp(-x^2 / 2). Abramowitz and Stegun, Handbook of
+# Mathematical Functions (1964), formula 7.1.26, halved.
+_TAIL_P = 0.3275911 * _ROOT_OF_HALF
+_TAIL = (0.5307027145, -0.7265760135, 0.7107068705, -0.142248368, 0.127414796)
+# Numbers that pass through all steps of a formula at once: they stay in the cache.
+_BLOCK = 1 << 14
+
+
+def _gelu_in_float32(z):
+    """Return ``max(z, 0) - |z| tail(|z|)``: SciPy's erf takes four times as long."""
+    n_rows = max(1, _BLOCK // max(1, z[:1].size))
+    for start in range(0, len(z), n_rows):
+        x = z[start : start + n_rows]
+        # So far out the tail is 0, also where infinity would make it NaN.
+        size = np.minimum(np.abs(x), 100)
+        part = 1 / (1 + _TAIL_P * size)
+        tail = _TAIL[0] * part
+        for factor in _TAIL[1:]:
+            tail += factor
+            tail *= part
+        np.multiply(size, size, out=part)
+        part *= -0.5
+        tail *= np.exp(part, out=part)
+        tail *= size
+        np.maximum(x, 0, out=x)
+        x -= tail
+    return z
 
 
 def _glu(z):
@@ -329,6 +361,28 @@ def layer_variables(network: Mapping[str, Any]) -> list[tuple[str, tuple[int, ..
     return [*found, ("kernel", (n_in, n_outputs)), ("bias", (n_outputs,))]
 
 
+def check_numbers(network: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> None:
+    """Raise ValueError if an array has numbers that no training leaves.
+
+    Parameters
+    ----------
+    network : dict
+        The network's part of a spec, see `describe`.
+    arrays : list of ndarray
+        The variables of its layers, in Keras' order, and any others after them.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, a scale is not above 0, or a variance is below 0.
+    """
+    for array in arrays:
+        require(bool(np.isfinite(array).all()), "an array has numbers not finite")
+    for (name, _), array in zip(layer_variables(network), arrays, strict=False):
+        require(name != "scale" or bool((array > 0).all()), "a scale is not above 0")
+        require(name != "variance" or bool((array >= 0).all()), "a variance is below 0")
+
+
 def _layer(numbers, activation):
     numbers = {name: array for name, array in numbers.items() if name != STATE}
     if "bias" in numbers:
@@ -504,6 +558,7 @@ class SavedNetwork:
     def __init__(self, path: str | os.PathLike):
         description, arrays = read_archive(path)
         with error_of_file(path):
+            check_numbers(description["spec"]["network"], arrays)
             network, learned = description["spec"]["network"], description["learned"]
             self._layers = described_layers(network, arrays)
             self.learned = learned

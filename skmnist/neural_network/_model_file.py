@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from .._archive import Form, read_archive, require
 from .._compat import validate_parameter_constraints
 from ..augmentation._distortions import Distortions, describe_augmentation
-from ._inference import STATE, layer_variables
+from ._inference import STATE, check_numbers, layer_variables
 from ._optimizer_params import OPTIMIZERS, SCHEDULES
 from ._spec import ALLOWED, CONSTRAINTS, INITIALIZERS, is_per_layer
 
@@ -140,7 +140,7 @@ def _read(
             raise ValueError(f"it has no {error}") from error
 
     def check_values(described: dict[str, Any], arrays: list[NDArray[Any]]) -> None:
-        _check_numbers(described["spec"]["network"], arrays)
+        check_numbers(described["spec"]["network"], arrays)
 
     return read_archive(path, check_all, check_values)
 
@@ -690,12 +690,3 @@ def _check_forms(network: Mapping[str, Any], forms: Sequence[Form]) -> None:
         and all(f.shape in known and f.dtype.kind in "iuf" for f in rest),
         "it has arrays that are not of the network it describes",
     )
-
-
-def _check_numbers(network: Mapping[str, Any], arrays: Sequence[NDArray[Any]]) -> None:
-    """Raise ValueError if an array has numbers that no training leaves."""
-    for array in arrays:
-        require(bool(np.isfinite(array).all()), "an array has numbers not finite")
-    for (kind, _), array in zip(layer_forms(network), arrays, strict=False):
-        require(kind != "scale" or bool((array > 0).all()), "a scale is not above 0")
-        require(kind != "variance" or bool((array >= 0).all()), "a variance is below 0")

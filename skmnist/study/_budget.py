@@ -4,23 +4,26 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model_selection._evaluation import BudgetSpentError
+from ..model_selection._stage import Stage
 
 # The part of the time that is kept for the final network and what comes after it:
 # where candidates train on a sample of the rows, and where they train on all.
-KEPT_FOR_MORE_ROWS, KEPT = 0.4, 0.15
+KEPT_FOR_MORE_ROWS, KEPT = 0.5, 0.15
 # The part that is kept for what comes after the final network.
-AFTERWARDS = 0.1
+AFTERWARDS = 0.12
+# The shortest race: two candidates, two replicates of each, one fit for the score. In
+# the first stage there are six candidates. So many structures are compiled in all.
+FITS_OF_STAGE, FITS_OF_FIRST, N_COMPILED = 5, 13, 14
+# Candidates train for at least this part of the epochs that the rows need.
+LEAST_PART = 0.25
 # The final network trains at most so many times as long as the search found best.
 MOST_TIMES = 4
-# A fit on all rows may be this much slower than the candidates' fits let expect.
-SLOWER = 1.1
-# How the time of an epoch grows with the widths of all layers: the weights between
-# hidden layers grow like the square, those of the inputs do not.
-OF_WIDTH = 1.5
+# The final network may be this much slower than its trial.
+SLOWER = 1.05
 
 
 class StudyClock:
@@ -100,33 +103,45 @@ class StudyClock:
         return max(1, min(possible, MOST_TIMES * epochs if more else epochs))
 
 
-def seconds_of_epoch(
-    seconds: float, times_rows: float, times_width: float, *, twice: bool
-) -> float:
-    """Estimate what an epoch on all rows takes, from that of a candidate.
+def affordable_epochs(
+    wanted: int,
+    seconds: float,
+    stages: Sequence[Stage],
+    each: float,
+    compiling: float,
+) -> int:
+    """Return for how many epochs a candidate trains, so that all stages are tried.
 
     Parameters
     ----------
+    wanted : int
+        Epochs that the rows need.
     seconds : float
-        What it takes for the candidate.
-    times_rows : float
-        How many times as many rows the final network trains on.
-    times_width : float
-        How many times as wide its layers are.
-    twice : bool
-        Whether the final network trains twice, see `refit_on_all`.
+        Time of the search.
+    stages : sequence of Stage
+        Its stages.
+    each : float
+        Seconds of an epoch of a candidate.
+    compiling : float
+        Seconds that the first fit of another structure takes longer.
 
     Returns
     -------
-    seconds : float
+    epochs : int
+        At most `wanted`, and at least a quarter of it.
 
     Examples
     --------
-    >>> from skmnist.study._budget import seconds_of_epoch
-    >>> seconds_of_epoch(0.1, 5.0, 4.0, twice=False)
-    4.0
+    >>> from skmnist.model_selection import Stage
+    >>> from skmnist.study._budget import affordable_epochs
+    >>> stages = [Stage(name, {}) for name in ("widths", "rates")]
+    >>> [affordable_epochs(20, time, stages, 0.1, 0.5) for time in (60, 30, 10)]
+    [20, 12, 5]
     """
-    return seconds * times_rows * times_width**OF_WIDTH * (2 if twice else 1)
+    others = sum(stage.cost for stage in stages[1:])
+    n_fits = FITS_OF_FIRST + FITS_OF_STAGE * others
+    possible = math.floor((seconds - N_COMPILED * compiling) / (each * n_fits))
+    return min(wanted, max(possible, math.ceil(LEAST_PART * wanted)))
 
 
 def longest_won(best_params: Mapping[str, Any], tried: list[Mapping[str, Any]]) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..augmentation._distortions import AUGMENTATIONS, Distortions
+from ..augmentation._distortions import AUGMENTATIONS
 from ..model_selection._race import Race
 from ..model_selection._stage import Stage
 from ._judging import Judging
@@ -14,7 +14,6 @@ from ._source_experiment import activation_pairs, node_distributions
 
 # A third of the updates of the classifier's "auto". The stage `duration` tries more.
 UPDATES, FEWEST_EPOCHS, MOST_EPOCHS = 833, 4, 133
-STRONG = Distortions(15.0, 0.08, 0.15, 0.2, elastic_strength=0.05)
 
 # Activations of the first and of the last hidden layer.
 PAIRS = (
@@ -111,12 +110,16 @@ def full_stages() -> list[Stage]:
     Then how the network learns:
 
     9. ``learning_rate``: three rates with two schedules.
-    10. ``normalization``: with and without batch normalization, at two rates.
-    11. ``regularization``: seven settings of dropout, weight decay and smoothing.
-    12. ``augmentation``: for images, none and three distortions, with twice the epochs:
+    10. ``regularization``: seven settings of dropout, weight decay and smoothing.
+    11. ``augmentation``: for images, none and two distortions, with twice the epochs:
         what distortions bring shows late.
-    13. ``duration``: the epochs so far and four times as many; without distortions
-        twice and eight times as many.
+    12. ``normalization``: with and without batch normalization, at two rates. It comes
+        so late because it helps most where training is long.
+    13. ``duration``: the epochs so far, twice and four times as many; without
+        distortions twice and eight times as many.
+
+    Each stage lists first what mattered most on other data: where time is short, only
+    its first candidates are tried.
 
     Ties go to the smallest network, then to the fewest epochs, then to the highest
     mean. Only among widths that are tied, and with or without batch normalization, does
@@ -127,7 +130,7 @@ def full_stages() -> list[Stage]:
     --------
     >>> from skmnist.study import full_stages
     >>> [stage.name for stage in full_stages()][8:]
-    ['learning_rate', 'normalization', 'regularization', 'augmentation', 'duration']
+    ['learning_rate', 'regularization', 'augmentation', 'normalization', 'duration']
     """
     starts = ["he_normal", "glorot_uniform", "lecun_normal"]
     return [
@@ -140,21 +143,21 @@ def full_stages() -> list[Stage]:
         Stage("optimizer", optimizers),
         Stage("epochs", shorter),
         Stage("learning_rate", rates),
-        Stage("normalization", normalized, race=BY_MEAN),
         Stage("regularization", REGULARIZATIONS),
-        Stage("augmentation", distortions, cost=3.0),
-        Stage("duration", longer, cost=8.0),
+        Stage("augmentation", distortions, cost=2.5),
+        Stage("normalization", normalized, cost=2.5, race=BY_MEAN),
+        Stage("duration", longer, cost=5.0),
     ]
 
 
 def sizes(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
-    """List depths with half the width so far, the same and twice as much."""
+    """List depths with the width so far, half and twice as much."""
     from ..neural_network._spec import auto_learning_rate as rate
 
     width = chosen["widths"]
     return [
         {"depth": [2, 3], "widths": [one], "learning_rate": [rate(one)]}
-        for one in (max(1, width // 2), width, 2 * width)
+        for one in (width, max(1, width // 2), 2 * width)
     ]
 
 
@@ -169,9 +172,9 @@ def unequal_widths(chosen: Mapping[str, Any]) -> dict[str, list]:
 
 
 def batch_sizes(chosen: Mapping[str, Any]) -> dict[str, list]:
-    """List half the batch size, the same and twice as much."""
+    """List the batch size so far, twice and half as much."""
     size = chosen["batch_size"]
-    return {"batch_size": [max(1, size // 2), size, 2 * size]}
+    return {"batch_size": [size, 2 * size, max(1, size // 2)]}
 
 
 VALIDATIONS = [
@@ -195,19 +198,23 @@ def shorter(chosen: Mapping[str, Any]) -> dict[str, list]:
     return {"epochs": list(dict.fromkeys([max(1, epochs // 2), epochs]))}
 
 
-def rates(chosen: Mapping[str, Any]) -> dict[str, list]:
+def rates(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
     """List learning rates around the chosen one, with two schedules."""
     rate = chosen["learning_rate"]
-    return {
-        "learning_rate": [rate / 2, rate, 2 * rate],
-        "learning_rate_schedule": ["cosine", "linear"],
-    }
+    return [
+        {"learning_rate": [rate, 2 * rate, rate / 2], "learning_rate_schedule": [name]}
+        for name in ("cosine", "linear")
+    ]
 
 
-def normalized(chosen: Mapping[str, Any]) -> dict[str, list]:
+def normalized(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
     """List networks with and without normalization, at two learning rates."""
     rate = chosen["learning_rate"]
-    return {"batch_normalization": [False, True], "learning_rate": [rate, 2 * rate]}
+    pairs = (False, rate), (True, 2 * rate), (True, rate), (False, 2 * rate)
+    return [
+        {"batch_normalization": [normalizes], "learning_rate": [one]}
+        for normalizes, one in pairs
+    ]
 
 
 def _regularization(dropout=0.1, decay=0.02, smoothing=0.03, of_inputs=0.0):
@@ -233,14 +240,14 @@ REGULARIZATIONS = [
 def distortions(chosen: Mapping[str, Any]) -> dict[str, list]:
     """List distortions of images, and none, with twice the epochs so far."""
     return {
-        "augmentation": [None, *AUGMENTATIONS, STRONG],
+        "augmentation": [None, *reversed(AUGMENTATIONS)],
         "epochs": [2 * chosen["epochs"]],
     }
 
 
 def longer(chosen: Mapping[str, Any]) -> dict[str, list]:
     """List the epochs so far and more; distorted images have had twice as many."""
-    times = (1, 2, 8) if chosen["augmentation"] is None else (1, 4)
+    times = (1, 2, 8) if chosen["augmentation"] is None else (1, 2, 4)
     return {"epochs": [n * chosen["epochs"] for n in times]}
 
 

@@ -11,7 +11,7 @@ from scipy.stats import loguniform, uniform
 from ..augmentation._distortions import AUGMENTATIONS, Distortions, square_side
 from ..model_selection._rules import smallest
 from ..model_selection._stage import Stage
-from ._full_study import STRONG, full_base_params, full_stages
+from ._full_study import full_base_params, full_stages
 from ._judging import Judging
 from ._source_experiment import (
     as_reported_stages,
@@ -23,6 +23,7 @@ from ._source_experiment import (
 # Stages that distort images.
 IMAGE_STAGES = ("augmentation",)
 LIGHT = Distortions(rotation=5.0, shift=0.02, scale=0.05, shear=0.05)
+STRONG = Distortions(15.0, 0.08, 0.15, 0.2, elastic_strength=0.05)
 # Presets whose candidates race.
 RACING = ("full",)
 

@@ -110,6 +110,9 @@ class StudyHeader(Record):
         Threads of each fit.
     versions : dict of str to str
         Versions of Python and of packages.
+    candidate_epochs : int or None
+        Most epochs of a candidate before the last stages, where the time budget leaves
+        fewer than the rows need; else None.
     """
 
     schema: _Schema
@@ -119,6 +122,7 @@ class StudyHeader(Record):
     optimistic: bool
     threads_per_fit: Threads
     versions: dict[str, str]
+    candidate_epochs: Count | None = None
 
     @property
     def judging(self) -> Judging | None:

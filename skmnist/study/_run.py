@@ -26,7 +26,7 @@ from ..model_selection._results import RACE_REPLICATES, take_rows
 from ..model_selection._scoring import record_scoring
 from ..model_selection._search import StagedSearchCV
 from ..model_selection._significance import table_verdict
-from ..model_selection._stage import StageResult
+from ..model_selection._stage import Stage, StageResult
 from ..stats._compare import stage_verdict
 from ..stats._standard_error import binomial_standard_error
 from ._artifacts import (
@@ -40,7 +40,7 @@ from ._artifacts import (
     write_predictions,
 )
 from ._baselines import NOT_WANTED, Fitted, fit_baselines, read_baselines
-from ._budget import StudyClock, longest_won, seconds_of_epoch
+from ._budget import StudyClock, affordable_epochs, longest_won
 from ._columns import (
     PARAMETERS,
     RECORDED,
@@ -51,7 +51,7 @@ from ._columns import (
 )
 from ._config import StudyConfig
 from ._forms import keep_forms
-from ._full_study import scaled_up, wider_by
+from ._full_study import scaled_up
 from ._judging import JUDGING_PART, race_splits
 from ._presets import base_params, final_params, stages_for
 from ._records import (
@@ -85,6 +85,9 @@ if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
     from ..neural_network import KerasMLPClassifier
+
+# Epochs of the trial that says what an epoch of the final network takes.
+TRIAL_EPOCHS = 3
 
 _PACKAGES = (
     "skmnist",
@@ -193,25 +196,29 @@ def run_study(
     started = time.perf_counter()
     out = claim_folder(out)
     going_on = (out / HEADER).exists()
-    kept = read_study(out).header.threads_per_fit if going_on else None
+    before = read_study(out).header if going_on else None
+    kept = None if before is None else before.threads_per_fit
     # A worker of a cluster has one thread, and so has the final fit here.
     kept = kept or (1 if config.backend == "dask" else None)
     threads = pin_threads(config.n_jobs, kept)
     data = load_dataset(config.dataset, config.data, config.pixels, config.label)
     header = _header(config, data, threads)
-    if going_on:
+    judging = header.judging
+    more_rows = judging is not None and judging.samples
+    clock = StudyClock(config.time_budget, started, more_rows)
+    if before is not None:
+        header = replace(header, candidate_epochs=before.candidate_epochs)
         check_same(out, header)
         # A damaged file is an error now, and not after hours.
         read_baselines(out, header.data.n_test)
     listeners = _Listeners(on_data, on_stage, on_baseline, callbacks)
     with hold_folder(out) as held:
-        if not going_on:
+        if before is None:
+            with _short_trainings():
+                header = replace(header, candidate_epochs=_few(header, data, clock))
             write_json(out / HEADER, header)
         if on_data is not None:
             on_data(header)
-        judging = header.judging
-        more_rows = judging is not None and judging.samples
-        clock = StudyClock(config.time_budget, started, more_rows)
         with _workers(header), TrialFile(out / TRIALS) as trials, _short_trainings():
             study = _Runner(held, header, data, trials, listeners).run(clock)
         seconds = time.perf_counter() - started
@@ -226,6 +233,27 @@ def _short_trainings():
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", TOO_SHORT, ConvergenceWarning)
         yield
+
+
+def _few(header: StudyHeader, data: "Bunch", clock: StudyClock) -> int | None:
+    """Return the epochs of a candidate if there is no time for more, else None."""
+    if header.judging is None or clock.of_search is None:
+        return None
+    X, y = _judged(header, data)
+    rows = _splits(header, data)[0][0]
+    # The second fit has the program that the first one compiles.
+    first, second = (
+        clone(_classifier(header, None)).fit(X[rows], y[rows]) for _ in range(2)
+    )
+    wanted = second.epochs
+    epochs = affordable_epochs(
+        wanted,
+        clock.of_search,
+        _stages(header, data),
+        second.fit_time_ / wanted,
+        max(first.fit_time_ - second.fit_time_, 0.0),
+    )
+    return epochs if epochs < wanted else None
 
 
 @contextlib.contextmanager
@@ -279,9 +307,8 @@ class _Runner:
         search.set_params(on_stage_end=self._on_stage, on_trial_end=self._on_trial)
         if self.listeners.callbacks:
             search.set_callbacks(*self.listeners.callbacks)
-        judged = data.train if config.protocol == "holdout" else slice(None)
         try:
-            search.fit(data.data[judged], data.target[judged])
+            search.fit(*_judged(self.header, data))
         except TimeoutError as error:
             raise clock.too_short(error) from None
         self.held.check()
@@ -325,21 +352,36 @@ class _Runner:
 
     def _full_recipe(self, search: StagedSearchCV, clock: StudyClock) -> dict[str, Any]:
         """Return what the final network has for training on all rows, and its time."""
-        judging, last = self.header.judging, search.stages_[-1]
-        table, i = search.cv_results_, last.winner
-        best = {**self.classifier.get_params(), **search.best_params_}
-        recipe = scaled_up(best, judging)
-        each = seconds_of_epoch(
-            table["mean_test_fit_seconds"][i] / table["mean_test_n_iter"][i],
-            judging.n_rows / judging.n_train,
-            wider_by(judging),
-            twice=best["early_stopping"],
+        last, tried = search.stages_[-1], search.cv_results_["params"]
+        recipe = scaled_up(
+            {**self.classifier.get_params(), **search.best_params_}, self.header.judging
         )
-        tried = [table["params"][row] for row in last.indices]
+        if clock.seconds is None:
+            return recipe
+        each = self._seconds_of_epoch(search, {**search.best_params_, **recipe})
         # Where no stage has said how long to train, the time that is left says it.
-        more = bool(search.not_tried_) or longest_won(search.best_params_, tried)
+        more = bool(search.not_tried_) or longest_won(
+            search.best_params_, [tried[row] for row in last.indices]
+        )
         recipe["epochs"] = clock.final_epochs(recipe["epochs"], each, more=more)
         return recipe
+
+    def _seconds_of_epoch(self, search: StagedSearchCV, params: dict) -> float:
+        """Return what an epoch of the final network takes."""
+        judging, table, i = self.header.judging, search.cv_results_, search.best_index_
+        if not judging.samples:
+            each = table["mean_test_fit_seconds"][i] / table["mean_test_n_iter"][i]
+            # One that holds rows out trains once more, on all of them.
+            trainings = 2 if params.get("early_stopping") else 1
+            return each * trainings * judging.n_rows / judging.n_train
+        # On many more rows, with wider layers: no candidate tells how long it takes.
+        # The first fit compiles what all of them use.
+        X, y = self.data.data[self.data.train], self.data.target[self.data.train]
+        for n_epochs in (1, TRIAL_EPOCHS):
+            trial = clone(self.classifier)
+            trial.set_params(**{**params, "epochs": n_epochs, "memory": None})
+            trial.fit(X, y)
+        return trial.fit_time_ / TRIAL_EPOCHS
 
     def _on_trial(self, trial: Trial) -> None:
         self.n_fits += 1
@@ -511,10 +553,11 @@ def _error(accuracy: float, n_test: int) -> float:
 
 def _base(header: StudyHeader) -> dict[str, Any]:
     """Return the parameters before the first stage."""
-    return base_params(header.config.preset, header.config.epochs, header.judging)
+    epochs = header.candidate_epochs or header.config.epochs
+    return base_params(header.config.preset, epochs, header.judging)
 
 
-def _classifier(header: StudyHeader, memory: str) -> "KerasMLPClassifier":
+def _classifier(header: StudyHeader, memory: str | None) -> "KerasMLPClassifier":
     """Return the classifier before the first stage."""
     from ..neural_network._classifier import KerasMLPClassifier
 
@@ -525,20 +568,11 @@ def _classifier(header: StudyHeader, memory: str) -> "KerasMLPClassifier":
 
 def _search(header: StudyHeader, classifier: Any, data: "Bunch") -> StagedSearchCV:
     config, judging = header.config, header.judging
-    n_train, n_rows = data.train.stop, len(data.target)
-    by_test = config.protocol == "report"
-    if judging is not None:
-        y = data.target if by_test else data.target[data.train]
-        cv = race_splits(judging, y, config.seed, n_rows - n_train if by_test else None)
-    elif by_test:
-        cv = [(np.arange(n_train), np.arange(n_train, n_rows))]
-    else:
-        cv = StratifiedShuffleSplit(1, test_size=JUDGING_PART, random_state=config.seed)
     return StagedSearchCV(
         classifier,
-        stages_for(config.preset, _n_pixels(data), config.n_iter, judging),
+        _stages(header, data),
         scoring={**record_scoring(), **recorders()},
-        cv=cv,
+        cv=_splits(header, data),
         n_jobs=config.n_jobs,
         # The final model trains on the training data of either protocol, which
         # are not the data of the search under "report".
@@ -548,6 +582,29 @@ def _search(header: StudyHeader, classifier: Any, data: "Bunch") -> StagedSearch
         random_state=config.seed,
         time_budget=config.time_budget,
     )
+
+
+def _judged(header: StudyHeader, data: "Bunch") -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows of the search, and their classes."""
+    rows = data.train if header.config.protocol == "holdout" else slice(None)
+    return data.data[rows], data.target[rows]
+
+
+def _splits(header: StudyHeader, data: "Bunch") -> Any:
+    """Return how the rows of the search are split."""
+    config, judging = header.config, header.judging
+    n_train, n_rows = data.train.stop, len(data.target)
+    n_test = n_rows - n_train if config.protocol == "report" else None
+    if judging is not None:
+        return race_splits(judging, _judged(header, data)[1], config.seed, n_test)
+    if n_test is not None:
+        return [(np.arange(n_train), np.arange(n_train, n_rows))]
+    return StratifiedShuffleSplit(1, test_size=JUDGING_PART, random_state=config.seed)
+
+
+def _stages(header: StudyHeader, data: "Bunch") -> list[Stage]:
+    config = header.config
+    return stages_for(config.preset, _n_pixels(data), config.n_iter, header.judging)
 
 
 def _n_pixels(data: "Bunch") -> int:

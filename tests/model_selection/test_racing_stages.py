@@ -5,7 +5,7 @@ import pytest
 from racing import ONE_SPLIT, X, Y, results_of, search
 
 from skmnist import Race, Stage, smallest
-from skmnist.model_selection._pace import Pace, Share, spread_out
+from skmnist.model_selection._pace import Pace, Share, first_ones
 from skmnist.model_selection._runner import StageRows
 
 
@@ -151,6 +151,6 @@ def test_a_cost_is_a_positive_number(cost):
 def test_candidates_that_are_left_out_never_are_the_incumbent():
     rows = StageRows(Stage("s", {}), 0, [{"a": i} for i in range(9)])
     rows.incumbent = rows.added = 7
-    rows.keep(spread_out(9, 3, 7))
-    assert rows.tried == [{"a": 0}, {"a": 4}, {"a": 7}]
+    rows.keep(first_ones(9, 3, 7))
+    assert rows.tried == [{"a": 0}, {"a": 1}, {"a": 7}]
     assert rows.incumbent == rows.added == 2

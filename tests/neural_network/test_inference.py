@@ -223,6 +223,18 @@ def test_a_saved_network_predicts_as_its_classifier(digits, tmp_path, n_classes)
     assert saved.input_range_ == classifier.input_range_
 
 
+def test_a_saved_network_has_finite_numbers(fitted, tmp_path):
+    # NaN would be read as "0, nan %" without a word.
+    fitted.save(tmp_path / "model")
+    description, arrays = read_archive(tmp_path / "model")
+    for i, wrong in enumerate((np.nan, np.inf)):
+        changed = [array.copy() for array in arrays]
+        changed[i].flat[-1] = wrong
+        write_archive(tmp_path / "odd", description, changed)
+        with pytest.raises(ModelFileError, match=r"odd: damaged.* not finite"):
+            SavedNetwork(tmp_path / "odd")
+
+
 def test_a_file_without_a_network_is_named(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     description, arrays = read_archive(tmp_path / "model")
