@@ -58,7 +58,7 @@ of all epochs but the first. "~" marks a library that trained only three epochs;
 missing epoch counts as its median epoch.
 
 "Matrix products" is a lower bound for the time of a network: NumPy in float32 on all
-cores. It has the gather of the rows, three products forward, three products for the
+cores. It gathers the rows of a batch and computes three products forward, three for the
 gradients of the weights and two for the gradients of the inputs. It has no activations,
 biases or optimizer. NumPy's BLAS and TensorFlow use different libraries for matrix
 products, so this is the bound of NumPy's library only. The accuracy on 6,000 rows that
@@ -78,7 +78,7 @@ We tried the following there or on two cores of AMD EPYC. Nothing in this list w
 faster beyond the noise: oneDNN, XNNPACK and YNNPACK for XLA's products; fast math;
 XLA's other scheduler; wider vectors; one thread for each product; a gather of the rows
 outside of XLA in blocks of 2 to 32 MB; the same loop without Keras; weights in two to
-twelve blocks of columns, so that Adam can find a block in the cache. TensorFlow's graph
+twelve blocks of columns, so that Adam finds a block in the cache. TensorFlow's graph
 with oneDNN's products and its one-pass Adam was slower: 1.29 and 0.56 ms. A
 hand-written epoch in Numba took 1.6 s. XLA's epoch took 1.75 to 1.85 s in the same
 minutes. The Numba epoch has two threads that wait for each other by spinning. Each
@@ -91,14 +91,14 @@ compiled programs for other processes. To turn this on, set
 `TF_XLA_FLAGS="--tf_xla_persistent_cache_directory=DIR
 --tf_xla_persistent_cache_device_types=CPU"` before it starts. A first fit of one epoch
 on 20,000 rows then took 1.42 s in a later process; without it, 1.99 and 2.08 s. The
-package does not set this, because nothing would ever clear the folder.
+package does not set this, because nothing would ever delete the files.
 
 The figures in the last three paragraphs are from scripts that were not kept. Each ran
 in one or two processes, one after the other and not in turns. They can show a
 difference of a third, but hardly a difference of a tenth.
 
-Some targets need an epoch faster than the products: a multiple of a library that is
-itself nearly as fast as the products. You cannot meet them with the same arithmetic.
+Some targets cannot be met with the same arithmetic. They ask for several times the
+speed of a library that is itself nearly as fast as the products.
 """,
     "distortions": """\
 The report's network with and without `augmentation=`, which draws a new distortion for

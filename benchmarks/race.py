@@ -290,44 +290,45 @@ page shows how often that goes wrong, and what it saves. To make this page, run
 
     python benchmarks/race.py --real
 
-Each race here is decided by the code that `StagedSearchCV` uses, with the values of
-`Race()`: {min} to {max} replicates, `alpha` of {alpha}. "Fits" are the fits spent,
-beside a grid in which every candidate has {max} replicates. "Other than the simplest"
-is how often something else was chosen. It may be at most 5 % where nothing is better.
+The code of `StagedSearchCV` decides each race here, with the values of `Race()`: {min}
+to {max} replicates, and an `alpha` of {alpha}. "Fits" compares the number of fits with
+a grid in which every candidate has {max} replicates. "Other than the simplest" is how
+often another candidate won than the simplest. If no candidate is better, this may be at
+most 5 %.
 
-Each rate from {null} races has a standard error of at most 0.8 points where it is near
-5 %.
+A rate near 5 % from {null} races has a standard error of at most 0.8 points.
 """
 
 STAND_INS = """\
-## Stand-ins on one split
+## Simulated candidates on one split
 
-No networks are fitted here. Whether a row is right is drawn: some rows are hard for all
-candidates, some for one, and each fit has its own luck. Two fits of one candidate
-differ in {within:.1f} % of the rows, and fits of two candidates in {between:.1f} %;
-with real networks it was {real}. "Seed" is the standard deviation of
-an accuracy from seed to seed, in points.
+Here we fit no networks, but draw at random which rows a candidate classifies correctly:
+some rows are hard for all candidates, some for one, and each fit has its own luck. Two
+fits of one candidate differ in {within:.1f} % of the rows, and fits of two candidates
+in {between:.1f} %; with real networks it was {real}. "Seed" is the
+standard deviation of an accuracy from seed to seed, in points.
 
-**All candidates are equal in truth.** {null_rows:,} rows judge.
+**All candidates are equally good.** {null_rows:,} rows judge.
 
 {equal}
 
-**One candidate has a true lead of 0.5 points**, and is the most complex one. 10,000
-rows judge. "Found" is how often it won. To win it must beat every other candidate.
-Where seeds vary by 0.2 points, as under early stopping at the first bump of a
-validation loss, ten replicates do not always suffice for four or more candidates, and
-the races take longer. Train to the end of a schedule then, or raise `max_replicates`.
+**One candidate is truly 0.5 points better**, and is the most complex one. 10,000 rows
+judge. "Found" is how often it won. To win it must beat every other candidate. If seeds
+vary by 0.2 points, ten replicates are not always enough for four or more candidates,
+and the races take longer. Seeds vary so much if training stops at the first rise of the
+validation loss. Then train until the learning rate has fallen to zero, or raise
+`max_replicates`.
 
 {lead}
 
-**Other stages of eight candidates.** One candidate varies by two points from seed to
-seed, the others by half a point; three equal candidates are two points better than five
-others; accuracies rise evenly by two points, and the most complex candidate is the
-best.
+**Other stages of eight candidates.** "Noisy": one candidate varies by two points from
+seed to seed, the others by half a point. "Three better": three equal candidates are two
+points better than the five others. "Evenly rising": accuracies rise by two points in
+all, in equal steps, and the most complex candidate is the best.
 
-**Where the error is above 5 %**: a complex candidate that mostly does a little better
-than the others, and now and then much worse, so that its mean is the same. A few
-replicates may not show its bad seeds. Raise `min_replicates` where you expect this.
+**When the error is above 5 %**: a complex candidate is mostly a little better than the
+others, but sometimes much worse, so that its mean is the same. A few replicates may not
+show its bad seeds. If you expect this, raise `min_replicates`.
 
 {other}
 """
@@ -336,9 +337,9 @@ FOLDS = """\
 ## Small networks on five folds
 
 Networks of {units} random units are trained on real folds of {rows:,} rows, so their
-training sets overlap as those of any cross-validation do. Every candidate sees the
-features with noise of its own. Where the noise is equal, so are the candidates in
-truth. In the other races the last candidate sees no noise.
+training sets overlap as in any cross-validation. Every candidate sees the features with
+its own noise. If all have equally strong noise, the candidates are equally good. In the
+other races, the last candidate sees no noise.
 
 {folds}
 
@@ -353,7 +354,7 @@ REAL = """\
 {w0} and {n1} at width {w1}, and judged by 10,000 other images. The accuracies are
 {a0:.2f} % and {a1:.2f} %, a lead of {lead:.2f} points; from seed to seed they vary by
 {s0:.2f} and {s1:.2f} points. Each race draws other fits. Candidates of the same width
-are equal in truth.
+are equally good.
 
 {table}
 """

@@ -9,6 +9,7 @@ LESSONS = (
     "staged_search.py",
     "plot_selection_rules.py",
     "plot_early_stopping.py",
+    "plot_validation_leak.py",
     "plot_distorted_images.py",
     "data_frame_pipeline.py",
     "dask_cluster.py",

@@ -19,6 +19,7 @@ except ImportError:
     sys.exit()
 
 import joblib
+import matplotlib.pyplot as plt
 from sklearn.model_selection import GridSearchCV
 
 from skmnist import KerasMLPClassifier, load_digits_28x28
@@ -40,9 +41,11 @@ cluster = LocalCluster(
 )
 
 # %%
-# ``scatter`` sends the data to the workers once, not with each of the eight fits.
+# ``scatter`` sends the data to the workers once, not with each of the eight fits. The
+# task stream records what each worker does.
 with (
     Client(cluster) as client,
+    client.get_task_stream() as stream,
     joblib.parallel_config("dask", scatter=[X, y], wait_for_workers_timeout=30),
 ):
     print(f"{len(client.scheduler_info()['workers'])} workers")
@@ -58,3 +61,19 @@ search.fit(X, y)
 here = search.cv_results_["mean_test_score"]
 print("cluster:", on_cluster.round(3))
 print("here:   ", here.round(3))
+
+# %%
+# Draw which worker computed when. A worker gets the next fit as soon as it is free.
+spans = [
+    (task["worker"], span["start"], span["stop"] - span["start"])
+    for task in stream.data
+    for span in task["startstops"]
+    if span["action"] == "compute"
+]
+begin = min(start for _, start, _ in spans)
+numbers = {worker: f"worker {i}" for i, worker in enumerate({s[0] for s in spans}, 1)}
+fig, ax = plt.subplots(figsize=(8, 2.2), layout="constrained")
+for worker, start, seconds in spans:
+    ax.barh(numbers[worker], seconds, left=start - begin, edgecolor="white", color="C0")
+ax.set(xlabel="seconds", title="Fits on the cluster")
+plt.show()

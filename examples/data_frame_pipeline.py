@@ -11,10 +11,12 @@ with named columns and text labels. A grid search tunes the classifier in the pi
 # %%
 # scikit-learn's digits have 64 columns with names and values from 0 to 16. We use words
 # as labels and add one column of text.
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_digits
 from sklearn.feature_selection import VarianceThreshold
+from sklearn.metrics import ConfusionMatrixDisplay
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
@@ -66,3 +68,12 @@ try:
     network.predict(X_test)
 except ValueError as error:
     print(str(error).splitlines()[0])
+
+# %%
+# Which digits does it confuse? The display takes the labels from the pipeline.
+fig, ax = plt.subplots(figsize=(5.5, 5), layout="constrained")
+ConfusionMatrixDisplay.from_estimator(
+    search, X_test, y_test, ax=ax, cmap="Blues", colorbar=False, xticks_rotation=60
+)
+ax.set_title(f"{np.sum(search.predict(X_test) != y_test)} of {len(y_test)} are misread")
+plt.show()

@@ -12,6 +12,7 @@ takes part in the next stage, and each stage gives the reason for its choice.
 # A `Stage` has a name and a grid. With ``n_iter`` it has distributions to draw from.
 # Give it a rule if you do not want the highest score. `record_scoring` adds more
 # columns about each fit to the table.
+import matplotlib.pyplot as plt
 from scipy.stats import loguniform
 from sklearn.model_selection import StratifiedKFold
 
@@ -19,6 +20,7 @@ from skmnist import (
     KerasMLPClassifier,
     Stage,
     StagedSearchCV,
+    StageScoresDisplay,
     load_digits_28x28,
     record_scoring,
     smallest,
@@ -61,6 +63,13 @@ for stage, params, accuracy, n_parameters in zip(
     strict=True,
 ):
     print(f"{stage:<14}{accuracy:.3f} {n_parameters:8,.0f} parameters  {params}")
+
+# %%
+# A display draws the candidates of a stage, with the winner marked.
+fig, axes = plt.subplots(3, figsize=(7, 7), layout="constrained")
+for ax, stage in zip(axes, search.stages_, strict=True):
+    StageScoresDisplay.from_search(search, stage.name).plot(ax)
+plt.show()
 
 # %%
 # The grid can be a function of the parameters chosen so far. Here it distributes the

@@ -13,6 +13,7 @@ The next lesson does the same in one call.
 # Three widths, three batch sizes and three learning rates have 27 combinations. Three
 # stages have only nine candidates. But a staged search can miss values that are good
 # only in combination.
+import matplotlib.pyplot as plt
 from scipy.stats import loguniform
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
@@ -71,3 +72,17 @@ print(
     f"Before the last stage {batch.cv_results_['mean_test_score'].max():.3f},", end=" "
 )
 print(f"after it {rate.best_score_:.3f}")
+
+# %%
+# Draw all candidates of the three stages, and the path of the winners.
+fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+stages = {"width": width, "batch size": batch, "learning rate": rate}
+for name, stage in stages.items():
+    scores = 100 * stage.cv_results_["mean_test_score"]
+    ax.plot([name] * len(scores), scores, "o", color="0.7", markersize=8)
+won = [100 * s.cv_results_["mean_test_score"][s.best_index_] for s in stages.values()]
+ax.plot(list(stages), won, "o-", markersize=8, label="winner of the stage")
+ax.margins(x=0.2)
+ax.set_ylabel("mean accuracy of two folds, %")
+ax.legend()
+plt.show()

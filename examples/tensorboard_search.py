@@ -21,6 +21,8 @@ except ImportError:
     print('Skipped: this needs TensorBoard, pip install "skmnist[tensorboard]"')
     sys.exit()
 
+import matplotlib.pyplot as plt
+
 from skmnist import (
     KerasMLPClassifier,
     Stage,
@@ -66,6 +68,18 @@ for run in runs:
 winners = EventAccumulator(str(Path(temporary.name) / "log" / "winners")).Reload()
 for event in winners.Tensors("accuracy"):
     print(f"stage {event.step}: {event.tensor_proto.float_val[0]:.3f}")
+
+# %%
+# The curves of the fitted winner are there, too. TensorBoard draws them like this:
+fig, ax = plt.subplots(figsize=(7, 4), layout="constrained")
+for part in ("train", "validation"):
+    path = Path(temporary.name) / "log" / "best" / part
+    events = EventAccumulator(str(path)).Reload().Tensors("epoch_loss")
+    losses = [event.tensor_proto.float_val[0] for event in events]
+    ax.plot([event.step for event in events], losses, label=f"best/{part}")
+ax.set(xlabel="epoch", ylabel="epoch_loss", title="The winner's fit")
+ax.legend()
+plt.show()
 temporary.cleanup()
 
 # %%

@@ -29,7 +29,7 @@ ENDINGS = {"onnx": ".onnx", "keras": ".keras", "saved-model": "", "numpy": ".npz
     "another ending]",
 )
 def export(model: str, to: str, out: str | None) -> None:
-    """Write a model for other programs, which need no skmnist.
+    """Write a model for programs that do not have skmnist.
 
     MODEL is a file that skmnist fit or skmnist study wrote, or a study's folder.
 

@@ -95,7 +95,7 @@ def _others(
     show_default=True,
     type=FilePath(),
     metavar="MODEL",
-    help="File to write. An older model there is replaced.",
+    help="File to write; an older model there is replaced.",
 )
 @click.option(
     "--depth",
@@ -108,7 +108,8 @@ def _others(
     show_default=True,
     callback=_layers,
     metavar="N[,N...]",
-    help="Units of every hidden layer; or of each one, from input to output.",
+    help="Units: one number for all hidden layers, or one for each, from input to "
+    "output.",
 )
 @click.option(
     "--epochs",
@@ -121,7 +122,7 @@ def _others(
     default=128,
     show_default=True,
     type=Count(1),
-    help="Samples of one training step.",
+    help="Samples in one training step.",
 )
 @click.option(
     "--dropout",
@@ -151,10 +152,9 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
     """Train one classifier and save it.
 
     Prints its accuracy on the test data. skmnist predict then reads pictures with it.
-    The digits of scikit-learn are first placed in their square like those of MNIST,
-    because skmnist predict places the digits of pictures so. The defaults below suit
-    pictures. A table is trained with those of KerasMLPClassifier, but for the options
-    that you give.
+    scikit-learn's digits are first scaled and centred as in MNIST, as skmnist predict
+    does with pictures. The defaults below are for pictures. With a table, options that
+    you do not give have the defaults of KerasMLPClassifier.
 
     \b
     Examples:
@@ -335,7 +335,7 @@ def _table_classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClass
 @click.option(
     "--show",
     is_flag=True,
-    help="Also draw, with characters, what the network saw; with --json, on standard "
+    help="Also draw with characters what the network saw; with --json, on standard "
     "error.",
 )
 @click.option(
@@ -361,8 +361,8 @@ def _table_classifier(options: dict[str, Any], n_samples: int) -> "KerasMLPClass
     default=SURE,
     show_default=True,
     type=Real(0, 1),
-    help="Say 'unsure' below this probability, the mean over small changes of the "
-    "picture; 0 never says so.",
+    help="Say 'unsure' if the probability is below this. It is a mean over small "
+    "changes of the picture. With 0, always name a digit.",
 )
 def predict(
     model: str,
@@ -375,18 +375,19 @@ def predict(
 ) -> int:
     """Read pictures of one digit each, or with --digits of several; or label tables.
 
-    The pictures are photographs or scans: PNG, JPEG, TIFF, WebP, GIF or BMP. The ink
-    may be dark on light or light on dark. The digit may be anywhere in the picture.
-    A model that was trained with other pictures reads them as it read those: as they
-    are, at its size.
     MODEL is a file that skmnist fit or skmnist study wrote, or a study's folder.
 
-    A model that was trained with a table takes tables with the same columns, CSV or
-    Parquet, and prints the label of each row as CSV. If they have the column of the
-    labels too, the accuracy is on standard error.
+    The pictures are photographs or scans: PNG, JPEG, TIFF, WebP, GIF or BMP. The ink
+    may be dark on light or light on dark. The digit may be anywhere in the picture. If
+    a mark is hardly a digit, the answer is "unsure". A model that was trained with
+    pictures of other things looks for no digit: it reads the whole picture.
 
-    Pictures that cannot be read are named on standard error; the others are read. The
-    exit status is then 1, else 0. A mark that is hardly a digit is "unsure".
+    A model that was trained with a table takes tables with the same columns, CSV or
+    Parquet, and prints the label of each row as CSV. If a table has the column of the
+    labels too, the accuracy goes to standard error.
+
+    If some pictures cannot be read, the others are, standard error names the bad ones,
+    and the exit status is 1.
 
     \b
     Examples:

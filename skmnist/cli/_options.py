@@ -63,21 +63,21 @@ def data_options(command: Function) -> Function:
         "--data",
         type=FilePath(),
         metavar="DIR",
-        help="Folder with the files of a data set that has a name; no other place is "
-        "searched then.",
+        help="Folder with the files of a named data set. Then no other place is "
+        "searched.",
     )
     pixels = click.option(
         "--pixels",
         default="auto",
         show_default=True,
         metavar="auto|keep|LOW..HIGH",
-        help="Values of paper and of full ink in pictures of your own; auto tells them "
-        "from the training part, keep leaves the pixels as they are.",
+        help="Values of paper and of full ink in your own pictures. auto finds them "
+        "from the training part; keep leaves the pixels as they are.",
     )
     label = click.option(
         "--label",
         metavar="COLUMN",
-        help="Column of the labels in a table; without it, one with a usual name such "
+        help="Column of the labels in a table. By default, one with a usual name such "
         "as label, class or target.",
     )
     dataset = click.option(
@@ -86,10 +86,9 @@ def data_options(command: Function) -> Function:
         show_default=True,
         metavar=f"NAME|PATH|{OPENML}NAME",
         shell_complete=complete_dataset,
-        help=f"A name, a path, or a data set of OpenML. A path is a file ("
+        help="A name, a path, or a data set of OpenML. A path is a file ("
         f"{', '.join(SUFFIXES)}), or a folder: with IDX files like MNIST's, with "
-        "train.csv and test.csv, or with a folder of pictures for each class. The "
-        "names are "
+        "train.csv and test.csv, or with a folder of pictures for each class. Names: "
         + "; ".join(f"{name}: {what}" for name, what in names.items())
         + ".",
     )
@@ -116,8 +115,14 @@ class Count(click.IntRange):
         The largest.
     """
 
+    name = "integer"
+
     def __init__(self, min: int, max: int = MOST) -> None:
         super().__init__(min=min, max=max)
+
+    def _describe_range(self) -> str:
+        """Say in help and errors which numbers are taken."""
+        return super()._describe_range() if self.max != MOST else f"x>={self.min}"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -131,6 +136,8 @@ class Count(click.IntRange):
 
 class Real(click.FloatRange):
     """A finite number of a range."""
+
+    name = "number"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None

@@ -50,24 +50,25 @@ if TYPE_CHECKING:
     show_default=True,
     help="full: the eight stages of the source report, then learning rate, "
     "regularization, distorted images and duration; candidates race over replicates. "
-    "report: the eight stages as the source report ran them; quick: a small form of "
-    "them; as-reported: what the source report chose in each, whatever the scores say; "
-    "accuracy: learning rate, regularization, distorted images, epochs.",
+    "report: the eight stages as the source report ran them. quick: a small form of "
+    "them. as-reported: each stage starts from what the source report chose, whatever "
+    "the scores say. accuracy: learning rate, regularization, distorted images, "
+    "epochs.",
 )
 @click.option(
     "--protocol",
     type=click.Choice(["holdout", "report"]),
     default="holdout",
     show_default=True,
-    help="Judge candidates by a held-out part of the training data, or by the "
-    "test set as the source report did; its accuracies are then optimistic.",
+    help="Judge candidates by a held-out part of the training data, or, as the source "
+    "report did, by the test set. Then the accuracies are optimistic.",
 )
 @click.option(
     "--n-jobs",
     default=1,
     show_default=True,
     type=Count(-MOST),
-    help="Fits at once; -1 for all cores.",
+    help="How many fits run at once; -1 for all cores.",
 )
 @click.option(
     "--backend",
@@ -85,9 +86,9 @@ if TYPE_CHECKING:
     "--time-budget",
     type=Duration(),
     metavar="TIME",
-    help="Start no fit of the search after this time (90, 15m, 2h30m). The stages that "
-    "are done count. In full it is the time of the whole study: the stages share it, "
-    "and the final network keeps a part.",
+    help="Start no fit of the search after this time (90, 15m, 2h30m); finished stages "
+    "are kept. With the preset full, it is the time of the whole study: the stages and "
+    "the final network share it.",
 )
 @click.option(
     "--n-iter",
@@ -106,7 +107,8 @@ if TYPE_CHECKING:
 @click.option(
     "--epochs",
     type=Count(1),
-    help="Most epochs of a fit; by default 20, and in full as many as the data need.",
+    help="Largest number of epochs of a fit. By default 20; with the preset full, as "
+    "many as the data need.",
 )
 @click.option(
     "--baselines/--no-baselines",
@@ -119,22 +121,22 @@ if TYPE_CHECKING:
 @click.option(
     "--fresh",
     is_flag=True,
-    help="Start over: if the folder exists, in a new one with a number at its end.",
+    help="Start over. If the folder exists, use a new one with a number at its end.",
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but the result.")
 @click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="Print the study as JSON, and all else on standard error.",
+    help="Print the study as JSON; all other output goes to standard error.",
 )
 def study(out: str, quiet: bool, fresh: bool, as_json: bool, **options: Any) -> None:
     """Run the staged search and write a report.
 
-    DIR/report.html is there from the start, and renews itself while the study runs.
+    Open DIR/report.html at any time: the page renews itself while the study runs.
     When the study is done, the report opens with what searching brought.
 
-    If the study is stopped, give the same command again: it goes on, and repeats no
+    If you stop the study, give the same command again. It goes on, and repeats no
     finished fit.
 
     \b
@@ -172,7 +174,7 @@ def _print_result(finished: "Study", out: str) -> None:
 @click.argument("folder", metavar="DIR", type=FilePath())
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON instead.")
 def status(folder: str, as_json: bool) -> None:
-    """Print how far a study is, while it runs or afterwards.
+    """Print the progress of a study, while it runs or afterwards.
 
     \b
     Examples:
@@ -203,7 +205,7 @@ def status(folder: str, as_json: bool) -> None:
 @click.option(
     "--reported",
     is_flag=True,
-    help="Only print the source report's numbers beside the measured ones; for "
+    help="Only print the source report's figures beside the measured ones; for "
     "studies with --preset as-reported.",
 )
 @click.option(
@@ -214,10 +216,9 @@ def report(
 ) -> None:
     """Write a study's page again, and print the study as Markdown.
 
-    Makes DIR/report.html, for a browser, and DIR/report.md again from the study's
-    files; for a study of digits also DIR/draw.html, the page to draw on. With OTHER,
-    the folder of another study, nothing is written: only the differences between the
-    two are printed.
+    Writes DIR/report.html (for a browser) and DIR/report.md from the study's files, and
+    for a study of digits DIR/draw.html, the page to draw on. With OTHER, the folder of
+    another study, it only prints the differences of the two.
 
     \b
     Examples:

@@ -123,9 +123,10 @@ def describe_names() -> dict[str, str]:
     --------
     >>> from skmnist.datasets._registry import describe_names
     >>> describe_names()["auto"]
-    'the first of mnist, digits that is there or can be downloaded'
+    'mnist if it is there or can be downloaded, else digits'
     """
-    auto = f"the first of {', '.join(AUTO_NAMES)} that is there or can be downloaded"
+    auto = f"{', else '.join(AUTO_NAMES[:-1])} if it is there or can be downloaded"
+    auto += f", else {AUTO_NAMES[-1]}"
     described = {name: dataset.description for name, dataset in DATASETS.items()}
     return {AUTO: auto, **described}
 

@@ -253,7 +253,7 @@ def overview_table(study: Study, write: Callable[[str], str] = visible) -> Table
             ]
         )
     columns = ["stage", "candidates", "accuracy", "standard error"]
-    columns += ["before the best other", "p", "chosen"]
+    columns += ["lead over the next", "p", "chosen"]
     p = columns.index("p")
     if not any(row[p] for row in rows):  # a study from before p was kept
         columns.pop(p)
@@ -262,7 +262,7 @@ def overview_table(study: Study, write: Callable[[str], str] = visible) -> Table
 
 
 def _difference(lead: Lead) -> str:
-    """Write how far a winner is before the best other, with what is known of it."""
+    """Write the lead of a winner over the best other candidate."""
     text = f"{100 * lead.difference:+.2f}"
     if lead.rival is None:
         return ""

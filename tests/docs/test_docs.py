@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import inspect
+import os
 import re
 from pathlib import Path
 
@@ -33,9 +34,32 @@ def test_every_command_is_described(command):
     assert f"## `skmnist {command}`" in page
 
 
-def test_every_page_of_the_guide_is_in_its_table_of_contents():
-    pages = {path.stem for path in (DOCS / "guide").glob("*.md")} - {"index"}
-    assert pages == {n for n in listed(DOCS / "guide" / "index.md") if "/" not in n}
+def test_every_page_is_in_one_table_of_contents():
+    pages = {page.relative_to(DOCS) for page in pages_of_the_documentation()}
+    tables = [
+        Path(os.path.normpath(page.parent / f"{entry}.md"))
+        for page in pages
+        for entry in entries(DOCS / page)
+    ]
+    written = [page for page in tables if page.parts[0] != "auto_examples"]
+    assert sorted(written) == sorted(pages - {Path("index.md")})
+
+
+def pages_of_the_documentation():
+    """Return the pages in Markdown, without those that were built."""
+    built = {"_build", "auto_examples", "generated", "results"}
+    return [
+        page
+        for page in DOCS.rglob("*.md")
+        if not built & set(page.relative_to(DOCS).parts)
+    ]
+
+
+def entries(page):
+    """Return what the tables of contents of a page name."""
+    blocks = re.findall(r"```\{toctree\}\n(.*?)```", page.read_text(), re.DOTALL)
+    lines = (line.strip() for block in blocks for line in block.splitlines())
+    return [line for line in lines if line and line[0] != ":"]
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """The examples run as they stand."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -29,8 +30,14 @@ for path in map(pathlib.Path, sys.argv[2:]):
             runpy.run_path(str(path), run_name="__main__")
         except BaseException:
             error = traceback.format_exc()
-    left = os.listdir()
-    outcomes[path.stem] = {"printed": printed.getvalue(), "error": error, "left": left}
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    outcomes[path.stem] = {
+        "printed": printed.getvalue(),
+        "error": error,
+        "left": os.listdir(),
+        "n_figures": len(pyplot.get_fignums()) if pyplot else 0,
+    }
+    pyplot and pyplot.close("all")
 print(json.dumps(outcomes))
 """
 
@@ -58,6 +65,14 @@ def test_example_runs_and_prints(path, outcomes):
     assert outcome["printed"].strip()
     # Nothing is left lying about where it ran.
     assert outcome["left"] == []
+    # The first figure is its card in the gallery.
+    assert outcome["n_figures"] >= 1
+
+
+def test_every_example_has_its_place_in_the_gallery(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES[0].parents[1] / "docs")
+    gallery = importlib.import_module("gallery")
+    assert sorted(gallery.LESSONS) == [path.name for path in EXAMPLES]
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_overview_names_what_each_stage_chose():
 def test_overview_has_the_paired_error_and_p_of_the_best_other():
     other = a_row(32, accuracy=0.9788, p_value=0.3, difference_error=0.0012)
     table = overview_table(a_study(rows=[other, a_row(winner=True)]))
-    assert table.columns[-3:-1] == ["before the best other", "p"]
+    assert table.columns[-3:-1] == ["lead over the next", "p"]
     assert table.rows[0][-3:-1] == ["+0.20 ± 0.12 pp", "0.3"]
 
 
