@@ -169,13 +169,14 @@ def _race_verdict(cv_results: CVResults, winner: int, alpha: float) -> StageVerd
         known = i != winner and bool(np.isfinite(mean))
         gap = float(np.mean(its) - np.mean(own[: len(its)])) if known else None
         differences.append(gap)
-    # The winner is tied with the leader, so what is worse than the leader differs.
+    # The winner is tied with the leader, so what is worse than the leader differs. The
+    # leader itself has no value: what is known of it and the winner is the winner's.
     p_values, errors = (
         tuple(
-            None if difference is None else missing if value is None else float(value)
+            None if difference is None else _known(value, cv_results[name][winner], no)
             for value, difference in zip(cv_results[name], differences, strict=True)
         )
-        for name, missing in (("race_p_value", 1.0), ("race_standard_error", 0.0))
+        for name, no in (("race_p_value", 1.0), ("race_standard_error", 0.0))
     )
     return StageVerdict(
         winner=winner,
@@ -187,6 +188,12 @@ def _race_verdict(cv_results: CVResults, winner: int, alpha: float) -> StageVerd
         test=RACE_TEST,
         alpha=alpha,
     )
+
+
+def _known(value: float | None, of_winner: float | None, no: float) -> float:
+    """Return a value, or that of the winner, or `no` if the two were not compared."""
+    found = of_winner if value is None else value
+    return no if found is None else float(found)
 
 
 def significant_gain(

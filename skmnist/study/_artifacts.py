@@ -25,6 +25,8 @@ CURVES = "curves.json"
 PREDICTIONS = "predictions.npz"
 # More pictures than anybody looks at, and still a file of some 200 kB.
 MOST_PICTURES = 200
+# Height and width of the smallest square of columns that is taken for a picture.
+SMALLEST_PICTURE = 8
 _CURVES_OF_A_FIT = ("loss", "val_loss", "accuracy", "val_accuracy")
 
 
@@ -194,8 +196,8 @@ def picture_shape(data: "Bunch") -> tuple[int, int] | None:
     ----------
     data : Bunch
         Its `feature_names` are ``pixel_<row>_<column>``, or ``pixel_<number>`` for
-        pictures that came as rows. The latter are taken to be square. Those of tables
-        are other names.
+        arrays that came as rows. Rows are taken for square pictures if they have at
+        least 8 x 8 values, and none is negative: else they are columns of a table.
 
     Returns
     -------
@@ -216,7 +218,9 @@ def picture_shape(data: "Bunch") -> tuple[int, int] | None:
     if len(sizes) == 2:
         return sizes[0], sizes[1]
     side = square_side(data.data.shape[1])
-    return None if side is None else (side, side)
+    if side is None or side < SMALLEST_PICTURE or data.data.min() < 0:
+        return None
+    return side, side
 
 
 def _grey(rows: ArrayLike, lowest: float, highest: float) -> NDArray[np.uint8]:

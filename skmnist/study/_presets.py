@@ -271,7 +271,7 @@ TITLES = {
     "validation_split": "Validation split",
     "initializers": "Initializers",
     "optimizer": "Optimizer",
-    "epochs": "Epochs under early stopping",
+    "epochs": "Number of epochs",
     "learning_rate": "Learning rate and its schedule",
     "normalization": "Batch normalization",
     "regularization": "Regularization",

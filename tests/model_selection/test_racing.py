@@ -197,6 +197,22 @@ def test_the_verdict_on_the_stage_is_that_of_the_race():
         table_verdict(fitted.cv_results_, 0)
 
 
+def test_the_verdict_on_the_leader_is_what_the_race_knew_of_the_winner():
+    # All are equal, so the simplest wins, and often another one leads.
+    found = []
+    for seed in range(8):
+        fitted = search([Stage("w", {"width": [1, 2, 3]})], random_state=seed)
+        table = fitted.fit(X, Y).cv_results_
+        winner = fitted.stages_[0].winner
+        verdict = table_verdict(table, winner)
+        for i in set(range(3)) - {winner}:
+            if table["race_p_value"][i] is None:
+                assert verdict.adjusted[i] == table["race_p_value"][winner]
+                assert verdict.standard_errors[i] > 0
+                found.append(seed)
+    assert len(found) > 2
+
+
 @pytest.mark.parametrize(
     "cv, test",
     [(5, "corrected resampled t-test"), (ONE_SPLIT, "test over runs and rows")],

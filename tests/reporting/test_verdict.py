@@ -123,7 +123,7 @@ def test_stages_that_made_a_difference_and_ties_are_named():
         "1 of 3 stages made a difference: Optimizer (+1.20 pp); by its rule, a stage "
         "gave up accuracy: Batch size (-0.40 pp).",
         "2 choices are ties with other candidates, as far as 1,150 held-out samples "
-        "can tell: Batch size and Epochs under early stopping.",
+        "can tell: Batch size and Number of epochs.",
     ]
 
 

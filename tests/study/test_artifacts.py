@@ -95,8 +95,12 @@ def test_predictions_survive_writing_and_reading(tmp_path):
         ("pixel_4_9", 50, (5, 10)),
         ("pixel_63", 64, (8, 8)),
         ("pixel_49", 50, None),
+        ("pixel_24", 25, None),  # a table of 25 columns
+        ("pixel_4_4", 25, (5, 5)),
     ],
 )
 def test_shape_of_pictures_is_told_by_their_features(last_name, n_features, shape):
     data = Bunch(feature_names=[last_name], data=np.zeros((2, n_features)))
     assert picture_shape(data) == shape
+    data.data[1, 1] = -1  # as in a table whose columns are scaled
+    assert picture_shape(data) == (None if last_name.count("_") == 1 else shape)

@@ -154,7 +154,8 @@ def npz(tmp_path):
     generator = np.random.default_rng(0)
     y = np.arange(240) % 2
     X = generator.normal(size=(240, 16)) + y[:, None]
-    np.savez(tmp_path / "data.npz", X=X.astype(np.float32), y=y)
+    pictures = X.reshape(-1, 4, 4).astype(np.float32)
+    np.savez(tmp_path / "data.npz", X=pictures, y=y)
     return str(tmp_path / "data.npz")
 
 
