@@ -27,8 +27,9 @@ from pathlib import Path
 import numpy as np
 
 MOMENTS = ("before", "while", "after")
-# Seconds after which a round hangs.
-HANGS = 120
+# Seconds after which a round hangs: several times as long as the longest deadline.
+HANGS = 300
+START_WITHIN = 300
 N_FEATURES = 300  # enough for data that take a moment to send
 ONE_FIT_AT_ONCE = ["--nthreads", "1", "--no-dashboard", "--memory-limit", "0"]
 
@@ -49,11 +50,10 @@ def main():
             moment = MOMENTS[number % len(MOMENTS)]
             n_killed = 2 if number % 5 == 0 else 1
             delay = generator.uniform(0, 0.05 if moment == "while" else 1.0)
+            pids = generator.sample(processes_of(address), n_killed)
             started = time.monotonic()
             with ends_in_time(number):
-                same, sendings = one_round(
-                    address, data, expected, moment, n_killed, delay, generator
-                )
+                same, sendings = one_round(address, data, expected, moment, pids, delay)
             took.append(time.monotonic() - started)
             wrong += not same
             print(
@@ -90,7 +90,16 @@ def search():
     return StagedSearchCV(tree, stages, cv=2, refit=False)
 
 
-def one_round(address, data, expected, moment, n_killed, delay, generator):
+def processes_of(address):
+    """Wait for both workers, which may have to start again; return their processes."""
+    from distributed import Client
+
+    with Client(address, timeout=START_WITHIN, set_as_default=False) as client:
+        client.wait_for_workers(2, timeout=START_WITHIN)
+        return sorted(client.run(os.getpid).values())
+
+
+def one_round(address, data, expected, moment, pids, delay):
     """Search while workers are killed; return whether the results are the same."""
     import joblib
 
@@ -99,13 +108,10 @@ def one_round(address, data, expected, moment, n_killed, delay, generator):
 
     options = {"n_threads": 1, "expected": versions()}
     with open_cluster(address, **options) as client:
-        client.wait_for_workers(2, timeout=60)
-        pids = list(client.run(os.getpid).values())
-        victims = generator.sample(pids, min(n_killed, len(pids)))
         send, sendings = client.scatter, []
 
         def kill():
-            for pid in victims:
+            for pid in pids:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
@@ -162,8 +168,11 @@ def cluster(folder):
     finally:
         for process in processes:
             process.terminate()
-        for process in processes:
-            process.wait(30)
+        for process in reversed(processes):
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
 def start(kind, file, folder, *options):

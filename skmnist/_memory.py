@@ -13,14 +13,13 @@ from pathlib import Path
 from ._format import visible
 
 MB = 2**20
-# What a process needs to train the smallest network, measured on Linux with TensorFlow
-# 2.21. Less ends in an error of its import, or in an end without a word: its C++ code
-# calls abort() where it gets no memory. Of address space each thread takes a part for
-# its stack and its allocator.
-ADDRESS_SPACE = 2048 * MB
-ADDRESS_SPACE_OF_A_THREAD = 72 * MB
-# Of the same, what is left to take when TensorFlow is there.
-ADDRESS_SPACE_OF_A_FIT = 384 * MB
+# The address space that a process takes, measured on Linux with TensorFlow 2.21. With
+# less, TensorFlow ends in an error of its import, or without a word: its C++ code calls
+# abort() where it gets no memory.
+LIBRARIES = 560 * MB  # NumPy, SciPy and scikit-learn
+TRAINING = 1700 * MB  # TensorFlow, and the programs of a first fit
+OF_A_THREAD = 50 * MB  # each thread's stack, and its part of the allocator
+SPARE = 200 * MB  # what shall be left before any fit
 # In a container, with all that the system can take back taken back.
 RESIDENT = 256 * MB
 # A number from here on means "no limit".
@@ -99,13 +98,12 @@ def check_memory() -> None:
     loaded = "tensorflow" in sys.modules
     space, container = address_space(), container_memory()
     if space is not None:
-        wanted = ADDRESS_SPACE + ADDRESS_SPACE_OF_A_THREAD * n_threads()
-        wanted = ADDRESS_SPACE_OF_A_FIT if loaded else wanted
-        if space.left < wanted:
+        wanted = SPARE if loaded else TRAINING + SPARE + OF_A_THREAD * n_threads()
+        left = space.n_bytes - max(space.used, LIBRARIES)
+        if left < wanted:
             raise TooLittleMemoryError(
-                f"too little memory to train a network: {space}, of which "
-                f"{megabytes(max(0, space.left))} are left and {megabytes(wanted)} are "
-                f"needed; {_advice(loaded)}"
+                f"too little memory to train a network: {space}, and "
+                f"{megabytes(wanted - left)} more are needed; {_advice(loaded)}"
             )
     if container is not None and not loaded and container.left < RESIDENT:
         raise TooLittleMemoryError(
@@ -120,7 +118,7 @@ def _advice(loaded: bool) -> str:
 
 
 def n_threads() -> int:
-    """Return about how many threads TensorFlow starts: a few for each core."""
+    """Return about how many threads TensorFlow starts."""
     return int(os.environ.get("TF_NUM_INTRAOP_THREADS", 0)) or os.cpu_count() or 1
 
 
@@ -171,8 +169,8 @@ def _container_limit(root: Path, groups: Path) -> int | None:
         return None
     limits = []
     for line in lines:
-        _, kinds, path = line.split(":", 2)
-        if kinds and "memory" not in kinds.split(","):
+        _, kinds, path = (line.split(":", 2) + ["", ""])[:3]
+        if not path or (kinds and "memory" not in kinds.split(",")):
             continue
         # Version 2 has one tree of groups, version 1 has one for each kind.
         top = root / "memory" if kinds else root

@@ -86,7 +86,7 @@ def limits(monkeypatch):
             False,
             "space is limited to 900",
         ),
-        (MemoryLimit("space", 9000 * MB, 8900 * MB), None, True, "of which 100 MB are"),
+        (MemoryLimit("space", 9000 * MB, 8900 * MB), None, True, "and 100 MB more are"),
         (MemoryLimit("space", 9000 * MB, 8000 * MB), None, True, None),
         (
             None,

@@ -5,6 +5,7 @@
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 import dask
@@ -111,17 +112,11 @@ def open_cluster(
     address = client.scheduler.address
     with contextlib.ExitStack() as stack:
         stack.callback(_in_time, client.close)
-        within = _waiting.ANSWER_WITHIN
-        try:
-            answered(2 * within, client.wait_for_workers, 1, timeout=within)
-        except Exception as error:
-            raise ClusterError(
-                f"the cluster at {address} has no worker; start some with "
-                f"'dask worker --nthreads 1 {address}'"
-            ) from error
+        _wait_for_a_worker(client)
         try:
             plugin = SameResults(n_threads, expected)
-            answered(2 * within, client.register_plugin, plugin)
+            # The workers load this package, which can take long from a slow disk.
+            answered(_waiting.CHECKED_WITHIN, client.register_plugin, plugin)
         except ClusterError:
             raise
         except Exception as error:
@@ -153,6 +148,19 @@ def _connected(scheduler: str | None) -> Client:
             f"no Dask scheduler answers at {address}: {error}; start one with "
             "'dask scheduler' and name its address with --scheduler"
         ) from error
+
+
+def _wait_for_a_worker(client: Client) -> None:
+    """Wait until a cluster has a worker; raise ClusterError if it gets none."""
+    watch = _waiting.Watch(client)
+    deadline = time.monotonic() + _waiting.ANSWER_WITHIN
+    while not watch.look():
+        if time.monotonic() > deadline:
+            raise ClusterError(
+                f"the cluster at {watch.address} has no worker; start some with "
+                f"'dask worker --nthreads 1 {watch.address}'"
+            )
+        time.sleep(0.1)
 
 
 def _check_address(address: str) -> None:

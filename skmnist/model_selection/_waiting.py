@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # docs/clusters.md states these numbers.
 ANSWER_WITHIN = 30.0  # seconds that a scheduler has for an answer
 WORKERS_WITHIN = 120.0  # seconds that a cluster may be without a worker
+CHECKED_WITHIN = 180.0  # seconds that all workers have to load this package
 LOOK_EVERY = 2.0  # seconds between two looks at the cluster, while fits run
 # Data may take as long as an answer, and a second more for so many bytes.
 SLOWEST = 1e6

@@ -30,11 +30,15 @@ pytestmark = [
 
 
 @pytest.fixture
-def hurried(monkeypatch):
-    """Deadlines of a few seconds."""
-    monkeypatch.setattr(_waiting, "ANSWER_WITHIN", 4.0)
-    monkeypatch.setattr(_waiting, "WORKERS_WITHIN", 2.0)
-    monkeypatch.setattr(_waiting, "LOOK_EVERY", 0.2)
+def hurry(monkeypatch):
+    """Set deadlines of a few seconds, once a cluster is there: that takes its time."""
+
+    def set_deadlines():
+        monkeypatch.setattr(_waiting, "ANSWER_WITHIN", 4.0)
+        monkeypatch.setattr(_waiting, "WORKERS_WITHIN", 2.0)
+        monkeypatch.setattr(_waiting, "LOOK_EVERY", 0.2)
+
+    return set_deadlines
 
 
 @contextlib.contextmanager
@@ -48,8 +52,10 @@ def small_cluster(folder, *options, **more):
         cluster.close()
 
 
-def opened(cluster):
-    """Open the connection of a study."""
+def opened(cluster, n_workers=1):
+    """Open the connection of a study, when the workers have started."""
+    with distributed.Client(cluster.address, set_as_default=False) as client:
+        client.wait_for_workers(n_workers, timeout=180)
     return open_cluster(cluster.address, n_threads=1, expected=versions())
 
 
@@ -66,39 +72,37 @@ def slow(values, task):
 
 def run_until_the_first(client, disturb):
     """Run slow tasks, and disturb the cluster after the first one."""
-    began = None
     for _ in DaskWorkers(client).run(slow, (np.ones(10),), [0, 1, 2]):
         disturb()
-        began = time.monotonic()
-    return began
 
 
-def test_a_search_ends_when_all_workers_are_gone_for_good(hurried, tmp_path):
+def test_a_search_ends_when_all_workers_are_gone_for_good(hurry, tmp_path):
     with small_cluster(tmp_path) as cluster:
         with opened(cluster) as client:
+            hurry()
             began = time.monotonic()
             with pytest.raises(ClusterError, match="has had no worker for 2 s"):
                 run_until_the_first(client, cluster.processes["one"].kill)
         # The connection is taken down without waiting for the dead.
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 60
 
 
-def test_a_search_ends_when_the_scheduler_is_killed(hurried, tmp_path):
-    with (
-        small_cluster(tmp_path) as cluster,
-        opened(cluster) as client,
-        pytest.raises(ClusterError, match="does not answer any more"),
-    ):
-        run_until_the_first(client, cluster.processes["scheduler"].kill)
+def test_a_search_ends_when_the_scheduler_is_killed(hurry, tmp_path):
+    with small_cluster(tmp_path) as cluster, opened(cluster) as client:
+        hurry()
+        with pytest.raises(ClusterError, match="does not answer any more"):
+            run_until_the_first(client, cluster.processes["scheduler"].kill)
 
 
-def test_a_search_ends_when_the_scheduler_is_silent(hurried, shared_cluster):
+def test_a_search_ends_when_the_scheduler_is_silent(hurry, shared_cluster):
     scheduler = shared_cluster.processes["scheduler"]
     try:
-        with opened(shared_cluster) as client:
-            stop = lambda: scheduler.send_signal(signal.SIGSTOP)  # noqa: E731
+        with opened(shared_cluster, 2) as client:
+            hurry()
             with pytest.raises(ClusterError, match="no answer within 4 s"):
-                run_until_the_first(client, stop)
+                run_until_the_first(
+                    client, lambda: scheduler.send_signal(signal.SIGSTOP)
+                )
     finally:
         scheduler.send_signal(signal.SIGCONT)
 
@@ -179,14 +183,14 @@ except _waiting.ClusterError as error:
 """
 
 
-def connect(address, environment, seconds=30):
+def connect(address, environment, seconds=5):
     """Run tasks on a cluster from a process with an environment."""
     ended = subprocess.run(
         [sys.executable, "-c", CONNECT, address, str(seconds)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     assert "Traceback" not in ended.stdout
     assert ended.returncode == 0, ended.stderr
@@ -203,11 +207,12 @@ def test_an_encrypted_cluster_takes_those_who_have_its_certificates(tmp_path):
     with small_cluster(folders[2], "--protocol", "tls", environment=ours) as cluster:
         address = cluster.address
         assert address.startswith("tls://")
-        assert connect(address, ours) == "[(0, 8), (1, 16)]\n"
+        # The first one waits until the worker has started.
+        assert connect(address, ours, 180) == "[(0, 8), (1, 16)]\n"
         # Of another authority: their scheduler is not ours, and we are not theirs.
-        refused = connect(address, theirs, 3)
+        refused = connect(address, theirs)
         assert refused.startswith(f"no Dask scheduler answers at {address}")
         # Without encryption nobody answers.
         plain = address.replace("tls", "tcp")
-        refused = connect(plain, {}, 3)
+        refused = connect(plain, {})
         assert refused.startswith(f"no Dask scheduler answers at {plain}")
