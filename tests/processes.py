@@ -34,12 +34,24 @@ def processes_of(mark):
 
 
 class Cluster:
-    """A scheduler and two workers of Dask's, in processes of their own."""
+    """A scheduler and workers of Dask's, in processes of their own.
 
-    def __init__(self, folder):
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where they write.
+    environment : dict, default={}
+        More variables of their environment.
+    *options : str
+        More options of the scheduler.
+    """
+
+    def __init__(self, folder, *options, environment=None):
         self.folder = folder
+        self.environment = environment or {}
         self.processes = {}
-        self.start("scheduler", "dask_scheduler", "--port", "0", "--no-dashboard")
+        options = ["--port", "0", "--no-dashboard", *options]
+        self.start("scheduler", "dask_scheduler", *options)
         self.address = self._wait_for_address()
 
     def _wait_for_address(self):
@@ -60,7 +72,7 @@ class Cluster:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env={**os.environ, "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "OMP_NUM_THREADS": "1", **self.environment},
             )
 
     def add_worker(self, name, *options):
@@ -82,6 +94,7 @@ class Cluster:
     def close(self):
         """End all processes."""
         for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
             process.terminate()
         for process in self.processes.values():
             try:

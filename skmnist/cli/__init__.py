@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from .._memory import is_of_memory, said_of_memory
 from ._draw import draw
 from ._export import export
 from ._model import fit, predict
@@ -55,6 +56,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         drop_output()
         say_error(f"Error: the output cannot be written, {error.strerror}")
+        return 2
+    except Exception as error:
+        if not is_of_memory(error):
+            raise
+        say_error(f"Error: {said_of_memory(error)}")
         return 2
     return status if isinstance(status, int) else 0
 

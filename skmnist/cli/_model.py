@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._format import TOO_SHORT, visible
+from .._memory import check_memory
 from ..datasets._suffixes import is_table
 from ._model_files import check_reads, find_model, read_forms
 from ._options import (
@@ -166,6 +167,7 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
       skmnist fit --dataset titanic.csv --label survived
       skmnist fit --dataset fashion-mnist
     """
+    check_memory()
     with library_noise_apart():
         from .._io import user_path
         from ..datasets._loaders import DataError
@@ -173,6 +175,8 @@ def fit(out: str, quiet: bool, as_json: bool, **options: Any) -> None:
         try:
             _check_out(user_path(out))
             result = _fit_and_save(out, options, quiet, as_json)
+        except MemoryError:
+            raise  # the line of `main`
         except (DataError, ValueError, FloatingPointError, OSError) as error:
             raise click.ClickException(str(error)) from error
         except Exception as error:

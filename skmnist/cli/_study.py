@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .._format import visible
+from .._memory import check_memory, said_of_memory
 from ._options import LARGEST_SEED, MOST, Count, Duration, FilePath, Limit, data_options
 from ._terminal import (
     console,
@@ -149,6 +150,7 @@ def study(out: str, quiet: bool, fresh: bool, as_json: bool, **options: Any) -> 
       skmnist study --time-budget 8m
       skmnist study --backend dask --scheduler tcp://10.0.0.1:8786
     """
+    check_memory()
     config = _config(options)
     asked, out = out, _fresh(out) if fresh else out
     with _resumable(out, asked), library_noise_apart():
@@ -349,6 +351,11 @@ def _run_or_explain(
         ) from error
     except (DataError, StudyFolderError, AllFailedError, ClusterError) as error:
         raise click.ClickException(str(error)) from error
+    except MemoryError as error:
+        raise click.ClickException(
+            f"{said_of_memory(error)}. Every finished fit is kept: with more memory "
+            "the same command goes on"
+        ) from error
     except OSError as error:
         raise click.ClickException(
             f"{error}. What {out} held before is as it was; the same command goes on "

@@ -215,7 +215,7 @@ def library_noise_apart() -> Iterator[None]:
         os.dup2(noise.fileno(), 2)
         try:
             yield
-        except (click.ClickException, KeyboardInterrupt):
+        except (click.ClickException, KeyboardInterrupt, MemoryError):
             raise
         except BaseException:
             noise.seek(0)

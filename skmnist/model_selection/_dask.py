@@ -5,16 +5,21 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 
+import dask
 import joblib
 from distributed import Client, Worker, WorkerPlugin
+from distributed.comm.addressing import parse_address
+from distributed.comm.registry import get_backend
 
+from . import _waiting
 from ._evaluation import versions
-from ._executors import ClusterError
+from ._waiting import ClusterError, answered
 
 PLUGIN = "skmnist-same-results"
-ANSWER_WITHIN = 30  # seconds
+CLOSE_WITHIN = 5.0  # seconds
 
 
 class SameResults(WorkerPlugin):
@@ -103,26 +108,80 @@ def open_cluster(
     ClusterError
         If no scheduler answers, if there is no worker, or if a worker is refused.
     """
+    client = _connected(scheduler)
+    address = client.scheduler.address
+    with contextlib.ExitStack() as stack:
+        stack.callback(_in_time, client.close)
+        _wait_for_a_worker(client)
+        try:
+            plugin = SameResults(n_threads, expected)
+            # The workers load this package, which can take long from a slow disk.
+            answered(_waiting.CHECKED_WITHIN, client.register_plugin, plugin)
+        except ClusterError:
+            raise
+        except Exception as error:
+            raise ClusterError(
+                f"the workers of {address} cannot be checked: {error}"
+            ) from error
+        # If the cluster is gone, so is the plugin.
+        stack.callback(_in_time, client.unregister_worker_plugin, PLUGIN)
+        stack.enter_context(joblib.parallel_config(backend="dask", client=client))
+        yield client
+
+
+def _connected(scheduler: str | None) -> Client:
+    """Connect to a scheduler."""
+    address = scheduler or dask.config.get("scheduler-address", None)
+    if address is None:
+        raise ClusterError("name the cluster's scheduler with --scheduler")
+    within = _waiting.ANSWER_WITHIN
     try:
-        client = Client(scheduler, timeout=ANSWER_WITHIN, set_as_default=False)
-    except (OSError, ValueError) as error:
+        _check_address(address)
+        options = {"timeout": within, "set_as_default": False}
+        return answered(1.5 * within, Client, address, **options)
+    except ClusterError:
+        raise
+    except Exception as error:
+        # Errors of sockets, certificates, names; of a server that speaks something
+        # else; and Dask's own assertions about its answers.
         raise ClusterError(
-            f"no Dask scheduler answers at {scheduler}: {error}; start one with "
+            f"no Dask scheduler answers at {address}: {error}; start one with "
             "'dask scheduler' and name its address with --scheduler"
         ) from error
-    with client:
-        try:
-            client.wait_for_workers(1, timeout=ANSWER_WITHIN)
-            client.register_plugin(SameResults(n_threads, expected))
-        except TimeoutError:
+
+
+def _wait_for_a_worker(client: Client) -> None:
+    """Wait until a cluster has a worker; raise ClusterError if it gets none."""
+    watch = _waiting.Watch(client)
+    deadline = time.monotonic() + _waiting.ANSWER_WITHIN
+    while not watch.look():
+        if time.monotonic() > deadline:
             raise ClusterError(
-                f"the cluster at {scheduler} has no worker; start some with "
-                f"'dask worker --nthreads 1 {scheduler}'"
-            ) from None
-        try:
-            with joblib.parallel_config(backend="dask", client=client):
-                yield client
-        finally:
-            # If the cluster is gone, so is the plugin.
-            with contextlib.suppress(OSError, ValueError):
-                client.unregister_worker_plugin(PLUGIN)
+                f"the cluster at {watch.address} has no worker; start some with "
+                f"'dask worker --nthreads 1 {watch.address}'"
+            )
+        time.sleep(0.1)
+
+
+def _check_address(address: str) -> None:
+    """Raise ClusterError for an address that nobody can connect to from here."""
+    protocol, _ = parse_address(address)
+    try:
+        get_backend(protocol).get_connector()
+    except Exception as error:
+        raise ClusterError(f"{address}: {error}; use tcp:// or tls://") from error
+    names = ("tls.ca-file", "tls.client.cert")
+    missing = [n for n in names if not dask.config.get(f"distributed.comm.{n}", None)]
+    others = dask.config.get("distributed.client.security-loader", None)
+    if protocol == "tls" and missing and not others:
+        raise ClusterError(
+            f"{address}: an encrypted connection needs certificates; set "
+            f"{' and '.join(f'distributed.comm.{n}' for n in missing)} in Dask's "
+            "configuration"
+        )
+
+
+def _in_time(function: Callable[..., object], *args: object) -> None:
+    """Take leave of a cluster, which need not be there any more."""
+    with contextlib.suppress(Exception):
+        answered(CLOSE_WITHIN, function, *args)

@@ -28,6 +28,7 @@ from .._compat import (
     metric_names,
     named_error,
 )
+from .._memory import TooLittleMemoryError
 from .._versions import installed_versions
 from ._executors import TRIES, GivenUp, open_workers
 from ._results import objects, pad_outcomes, race_columns
@@ -629,6 +630,7 @@ def fit_and_score(
     where = {"host": node(), "pid": os.getpid(), "versions": versions()}
     fitted = outcome.pop("estimator")
     if outcome["fit_error"] is not None:
+        _raise_of_memory(outcome["fit_error"])
         return outcome, where
     if inspect is not None:
         where["inspected"] = inspect(fitted, *_safe_split(fitted, X, y, test, train))
@@ -639,6 +641,13 @@ def fit_and_score(
         X_test, y_test = _safe_split(fitted, X, y, test, train)
         where["right"] = np.asarray(fitted.predict(X_test) == np.asarray(y_test))
     return outcome, where
+
+
+def _raise_of_memory(traceback: str) -> None:
+    """End the search if no fit can be made in this process, whatever its parameters."""
+    name, _, message = named_error(traceback).partition(": ")
+    if name.rpartition(".")[2] == TooLittleMemoryError.__name__:
+        raise TooLittleMemoryError(message)
 
 
 def seeded(

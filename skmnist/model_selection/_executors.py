@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 import warnings
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
@@ -26,18 +26,21 @@ import joblib
 from joblib.parallel import get_active_backend
 from sklearn.utils.parallel import Parallel, delayed
 
+from . import _waiting
+from ._waiting import ClusterError as ClusterError
+
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, as_completed
 
 # A task is given up after so many of its workers have died.
 TRIES = 3
 LOOK_EVERY = 0.5  # seconds
 # Pauses before data are sent again: a scheduler needs time to notice a death.
 PAUSES = (0.1, 0.5, 2)  # seconds
-
-
-class ClusterError(ValueError):
-    """No cluster answers, or its workers would give other results."""
+# Data are sent again after so many losses without a finished fit between them.
+MOST_LOSSES = 5
+LOOK_AT_RESULTS_EVERY = 0.05  # seconds
+CANCEL_WITHIN = 5.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,9 @@ def _refuse_forks(n_jobs: int | None) -> None:
 class JoblibWorkers:
     """Workers of joblib: this process, other processes, or threads.
 
+    There are never more of them than a search has had tasks at once: each process has a
+    TensorFlow of its own, which takes half a gigabyte.
+
     Parameters
     ----------
     n_jobs, pre_dispatch
@@ -109,27 +115,40 @@ class JoblibWorkers:
 
     def __init__(self, n_jobs: int | None, pre_dispatch: int | str, streams: bool):
         self._options = {
-            "n_jobs": n_jobs,
             "pre_dispatch": pre_dispatch,
             # One task at a time: if a worker dies, few tasks can be the reason.
             "batch_size": 1,
             "return_as": "generator_unordered" if streams else "list",
         }
-        self._n_workers = joblib.effective_n_jobs(n_jobs)
-        self._open()
+        self._most = joblib.effective_n_jobs(n_jobs)
+        self._n_workers = 0
+        self._parallel: Parallel | None = None
 
     def _open(self) -> None:
-        self._parallel = Parallel(**self._options)
+        self._parallel = Parallel(n_jobs=self._n_workers, **self._options)
         self._parallel.__enter__()
 
     def close(self) -> None:
         """Release the processes; joblib keeps them for the next search."""
-        self._parallel.__exit__(None, None, None)
+        if self._parallel is not None:
+            self._parallel.__exit__(None, None, None)
+            self._parallel = None
 
     def _open_again(self) -> None:
         """Replace all processes, after one of them has died."""
         self.close()
         self._open()
+
+    def _open_for(self, n_tasks: int) -> None:
+        """Have a worker for each task, or as many as there may be.
+
+        Those that are there stay: the next stage may have more tasks again, and a new
+        process takes seconds to start.
+        """
+        n_wanted = min(n_tasks, self._most)
+        if n_wanted > self._n_workers:
+            self._n_workers = n_wanted
+            self._open_again()
 
     def run(
         self, function: Callable, shared: tuple, tasks: Sequence[Any]
@@ -153,6 +172,7 @@ class JoblibWorkers:
             What `function` returned, or `GivenUp`.
         """
         waiting = dict(enumerate(tasks))
+        self._open_for(len(waiting))
         while waiting:
             try:
                 for number, result in self._stream(function, shared, waiting):
@@ -218,12 +238,32 @@ def _warn_of_death(n_suspects: int) -> None:
     )
 
 
+@dataclass(frozen=True)
+class Running:
+    """A task that a cluster runs.
+
+    Parameters
+    ----------
+    number : int
+        Its position.
+    worker : str
+        The address of the worker that it was given to.
+    sending : int
+        Which sending of the shared data it uses, from 0.
+    """
+
+    number: int
+    worker: str
+    sending: int
+
+
 class DaskWorkers:
     """The workers of a Dask cluster.
 
     Tasks are sent to the cluster directly: joblib's own way waits forever for a task
     whose worker has died too often. Data are sent once. As many tasks run at once as
-    the workers have threads, also while workers join and leave.
+    the workers have threads, also while workers join and leave. All that waits for the
+    cluster ends with a `ClusterError` when the cluster is gone; see `_waiting`.
 
     Parameters
     ----------
@@ -233,7 +273,10 @@ class DaskWorkers:
 
     def __init__(self, client: Client):
         self._client = client
+        self._watch = _waiting.Watch(client)
         self._sent: dict[int, tuple[Any, Future]] = {}
+        self._n_sendings = self._n_losses = 0
+        self._running: dict[Future, Running] = {}
 
     def close(self) -> None:
         """Let the cluster drop the data of this search."""
@@ -245,35 +288,80 @@ class DaskWorkers:
         """Run tasks; see `JoblibWorkers.run`."""
         from distributed import as_completed
 
-        waiting = deque(enumerate(tasks))
-        numbers = {}  # of the tasks that are running, by their futures
-        running = as_completed([], loop=self._client.loop)
+        waiting = deque(range(len(tasks)))
+        finished = as_completed([], loop=self._client.loop)
         try:
-            while waiting or numbers:
-                while waiting and len(numbers) < self._n_threads():
-                    number, task = waiting.popleft()
-                    sent = [self._send(value) for value in shared]
-                    future = self._client.submit(function, *sent, task, pure=False)
-                    numbers[future] = number
-                    running.add(future)
-                future = next(running)
-                number = numbers.pop(future)
+            while waiting or self._running:
+                for worker in self._idle()[: len(waiting)]:
+                    number = waiting.popleft()
+                    finished.add(
+                        self._submit(function, shared, number, tasks[number], worker)
+                    )
+                future = _wait_a_while(finished)
+                if future is None:
+                    continue
+                running = self._running.pop(future)
                 try:
-                    result = _result(future)
+                    result = self._result(future)
                 except CancelledError:
-                    # All workers that held the data are gone: send them again.
-                    self._sent.clear()
-                    waiting.appendleft((number, tasks[number]))
+                    self._lose(running)
+                    waiting.appendleft(running.number)
                 else:
-                    yield number, result
+                    self._n_losses = 0
+                    yield running.number, result
         finally:
-            self._client.cancel(list(numbers))
+            unfinished, self._running = list(self._running), {}
+            # If the cluster is gone, so are its tasks.
+            with contextlib.suppress(Exception):
+                _waiting.answered(CANCEL_WITHIN, self._client.cancel, unfinished)
 
-    def _n_threads(self) -> int:
-        return max(1, sum(self._client.ncores().values()))
+    def _idle(self) -> list[str]:
+        """Return the workers that have nothing to do, once for each of their threads.
+
+        A worker's tasks go elsewhere when it dies. So there may be idle workers, and
+        yet as many tasks as all workers have threads.
+        """
+        workers = self._watch.look()
+        busy = Counter(running.worker for running in self._running.values())
+        idle = [
+            address
+            for address, n_threads in workers.items()
+            for _ in range(n_threads - busy[address])
+        ]
+        return idle[: max(0, sum(workers.values()) - len(self._running))]
+
+    def _submit(
+        self, function: Callable, shared: tuple, number: int, task: Any, worker: str
+    ) -> Future:
+        """Give a task to a worker; if that dies, Dask gives it to another one."""
+        sent = [self._send(value) for value in shared]
+        # Without a name, Dask gives all tasks to the worker that has the data.
+        where = {"workers": [worker], "allow_other_workers": True}
+        try:
+            future = self._client.submit(function, *sent, task, pure=False, **where)
+        except Exception as error:
+            if self._client.status in ("closing", "closed"):
+                raise self._watch.gone(error) from error
+            raise
+        self._running[future] = Running(number, worker, self._n_sendings)
+        return future
+
+    def _lose(self, running: Running) -> None:
+        """Have the data sent again: all workers that had them are gone."""
+        if running.sending < self._n_sendings:
+            return  # another task has noticed it before
+        self._sent.clear()
+        self._n_sendings += 1
+        self._n_losses += 1
+        if self._n_losses > MOST_LOSSES:
+            raise ClusterError(
+                f"the workers of the cluster at {self._watch.address} have lost the "
+                f"data {self._n_losses} times, and no fit was finished between; do "
+                "they have enough memory?"
+            )
 
     def _send(self, value: Any) -> Future:
-        """Send a shared argument to every worker, once."""
+        """Send a shared argument to the cluster, once."""
         key = id(value)
         if key not in self._sent:
             # Keep the value, so that no other object gets its id.
@@ -281,29 +369,52 @@ class DaskWorkers:
         return self._sent[key][1]
 
     def _scatter(self, value: Any) -> Future:
-        """Send a value to every worker, and again if a worker dies meanwhile."""
-        for seconds in PAUSES:
+        """Send a value to a worker, and again if that dies meanwhile.
+
+        The others get it from there. Dask's own broadcast goes on for ever if a worker
+        dies in it, and then no client can send anything any more.
+        """
+        from dask.sizeof import sizeof
+
+        seconds = _waiting.ANSWER_WITHIN + sizeof(value) / _waiting.SLOWEST
+        for pause in (*PAUSES, None):
+            try:
+                return _waiting.answered(seconds, self._scatter_once, value)
             # Errors of a connection that is closed, or of a scheduler that notices
             # between two of its steps that the worker is gone.
-            with contextlib.suppress(OSError, KeyError, ValueError):
-                return self._scatter_once(value)
-            time.sleep(seconds)
-        return self._scatter_once(value)
+            except (OSError, KeyError, ValueError) as error:
+                if pause is None:
+                    raise ClusterError(
+                        f"data cannot be sent to the workers of {self._watch.address}: "
+                        f"{type(error).__name__}: {error}"
+                    ) from error
+            time.sleep(pause)
+            self._watch.look()
+        raise AssertionError("the loop returns or raises")
 
     def _scatter_once(self, value: Any) -> Future:
-        (future,) = self._client.scatter([value], broadcast=True, hash=False)
+        (future,) = self._client.scatter([value], hash=False)
         return future
 
+    def _result(self, future: Future) -> Any:
+        """Return what a task returned, or `GivenUp` if Dask has given it up."""
+        from distributed import KilledWorker
 
-def _result(future: Future) -> Any:
-    """Return what a task returned, or `GivenUp` if Dask has given it up."""
-    from distributed import KilledWorker
+        if future.cancelled():
+            raise CancelledError
+        error = self._watch.wait_for(future.exception)
+        if isinstance(error, KilledWorker):
+            return GivenUp(str(error).strip().splitlines()[0])
+        if error is not None:
+            raise error
+        return self._watch.wait_for(future.result)
 
-    if future.cancelled():
-        raise CancelledError
-    error = future.exception()
-    if isinstance(error, KilledWorker):
-        return GivenUp(str(error).strip().splitlines()[0])
-    if error is not None:
-        raise error
-    return future.result()
+
+def _wait_a_while(finished: as_completed) -> Future | None:
+    """Return a future that is finished, or None if none is for a while."""
+    deadline = time.monotonic() + _waiting.LOOK_EVERY
+    while not finished.has_ready():
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(LOOK_AT_RESULTS_EVERY)
+    return next(finished)

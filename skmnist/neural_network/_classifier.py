@@ -14,6 +14,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._io import write_archive
+from .._memory import check_memory, memory_errors_named
 from ..augmentation._distortions import Distortions
 from . import check_backend
 from ._data import MatrixLike, check_data
@@ -44,8 +45,10 @@ def _training():
     than a fit, and whoever asks for the network, imports it.
     """
     check_backend()
+    check_memory()
     try:
-        from . import _training
+        with memory_errors_named("while TensorFlow was loaded"):
+            from . import _training
     except ModuleNotFoundError as error:
         raise ImportError(
             "Training, and the Keras network of a classifier (model_, "
@@ -445,7 +448,9 @@ class KerasMLPClassifier(
             If all `epochs` are trained, and "auto" means more than ten times as many.
         """
         validation = X_val, y_val, sample_weight_val
-        _training().fit(self, X, y, sample_weight, validation)
+        training = _training()
+        with memory_errors_named("while a network was trained"):
+            training.fit(self, X, y, sample_weight, validation)
         return self
 
     @fit_method
@@ -482,7 +487,9 @@ class KerasMLPClassifier(
         FloatingPointError
             If the training loss or a weight becomes infinite or NaN.
         """
-        _training().partial_fit(self, X, y, classes, sample_weight)
+        training = _training()
+        with memory_errors_named("while a network was trained"):
+            training.partial_fit(self, X, y, classes, sample_weight)
         return self
 
     def predict(self, X: MatrixLike) -> NDArray[Any]:

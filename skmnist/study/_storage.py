@@ -156,9 +156,19 @@ def claim_folder(out: str | os.PathLike[str]) -> Path:
     """
     out = user_path(out)
     taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
-    if taken and not (out / HEADER).exists():
+    if taken and not (out / HEADER).exists() and not _holds_kept_fits_only(out):
         raise StudyFolderError(f"{out} is not empty; name a new folder with --out")
     return out
+
+
+def _holds_kept_fits_only(out: Path) -> bool:
+    """Return whether a folder is what a study leaves when it loses its own.
+
+    A fit that runs when the folder is removed or renamed is kept in a new one.
+    """
+    from ..neural_network._cache import FOLDER
+
+    return out.is_dir() and {path.name for path in out.iterdir()} == {FOLDER}
 
 
 def fresh_folder(out: str | os.PathLike[str]) -> Path:
@@ -212,7 +222,8 @@ class HeldFolder:
                 return
         raise StudyFolderError(
             f"{self.out}: the folder or its file {LOCK} was removed or renamed while "
-            "the study ran, so the study ends"
+            "the study ran, so the study ends. What it holds stays: the same command "
+            "goes on; if the folder has a new name, with that after --out"
         )
 
 

@@ -376,6 +376,24 @@ def test_a_study_ends_when_its_folder_is_gone(config, tmp_path, change):
     with pytest.raises(StudyFolderError, match="was removed or renamed while"):
         run_study(config, out, on_stage=lose)
     assert len(read_trials(tmp_path / "moved" / FILE)) in (0, 2)
+    # The same command goes on, or begins anew with the fit that ran meanwhile.
+    assert claim_folder(out) == out
+
+
+def test_a_file_system_that_becomes_read_only_is_named(config, tmp_path):
+    def mount(*options):
+        command = ["mount", "-t", "tmpfs", "-o", *options, "tmpfs", tmp_path]
+        return subprocess.run(command, capture_output=True).returncode
+
+    if mount("size=2m"):
+        pytest.skip("only root may mount a file system")
+    try:
+        out = tmp_path / "study"
+        with pytest.raises(OSError, match=r"Read-only file system: .*results\.csv"):
+            run_study(config, out, on_stage=lambda *_: mount("remount,ro"))
+        assert len(read_trials(out / FILE)) == 2
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)
 
 
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
