@@ -152,6 +152,7 @@ KERAS_SIDE = {
     "_layers",
     "_network",
     "_optimizers",
+    "_plain",
     "_scikeras",
     "_traced",
     "_training",

@@ -270,6 +270,8 @@ class WeightsSeen(keras.callbacks.Callback):
 
 def _averages(optimizer):
     """Return whether an optimizer changes the weights when a training ends."""
+    if optimizer is None:  # of a network without Keras' objects
+        return False
     plain = keras.optimizers.Optimizer.finalize_variable_values
     own = type(optimizer).finalize_variable_values
     return own is not plain or bool(getattr(optimizer, "use_ema", False))
@@ -282,7 +284,7 @@ def _digest(network):
     return digest.digest()
 
 
-def check_finite(network):
+def check_finite(weights):
     """Raise FloatingPointError if a weight of a network is infinite or NaN.
 
     The loss can be finite all the same: Keras clips probabilities before it takes
@@ -290,23 +292,25 @@ def check_finite(network):
 
     Parameters
     ----------
-    network : EpochNetwork
-        A trained network.
+    weights : list of ndarray
+        Of a trained network.
     """
-    if not all(np.isfinite(array).all() for array in read_variables(network.weights)):
+    if not all(np.isfinite(array).all() for array in weights):
         raise FloatingPointError(
             "Weights of the network became infinite or NaN. A smaller learning_rate, "
             "another optimizer or inputs scaled to [0, 1] usually help."
         )
 
 
-def record(classifier, callbacks, epochs, held_out):
+def record(classifier, trained, callbacks, epochs, held_out):
     """Record the curves, the epoch whose weights are kept, and why training ended.
 
     Parameters
     ----------
     classifier : KerasMLPClassifier
         A classifier that was just trained; changed in place.
+    trained : KerasClassifier or PlainNetwork
+        What was trained.
     callbacks : list of keras.callbacks.Callback
         Our own callbacks of this training.
     epochs : int
@@ -316,7 +320,7 @@ def record(classifier, callbacks, epochs, held_out):
     """
     seen, *_, ticks = callbacks
     stopping = next((c for c in callbacks if hasattr(c, "best_epoch_")), None)
-    before, curves = classifier.n_iter_, classifier._wrapper.history_
+    before, curves = classifier.n_iter_, trained.history_
     curves.update(fill_curves(curves, known=classifier.history_))
     history = {name: list(map(float, curve)) for name, curve in curves.items()}
     classifier.history_, classifier.loss_curve_ = history, history["loss"]
@@ -332,9 +336,9 @@ def record(classifier, callbacks, epochs, held_out):
     classifier.best_loss_ = None if stopping else min(classifier.loss_curve_)
     score = scores and scores[classifier.best_iter_ - 1]
     if kept is None and held_out is not None:
-        score = _accuracy(classifier._network, held_out)
+        score = _accuracy(trained.model_, held_out)
     classifier.best_validation_score_ = score
-    weights = classifier._network.trainable_weights
+    weights = trained.model_.trainable_weights
     classifier.n_parameters_ = sum(math.prod(w.shape) for w in weights)
     classifier.stop_reason_ = stop_reason(stopping, ticks, epochs)
 

@@ -18,13 +18,14 @@ from .._memory import check_memory, memory_errors_named
 from ..augmentation._distortions import Distortions
 from . import check_backend
 from ._data import MatrixLike, check_data
-from ._inference import class_probabilities
+from ._inference import FixedLayers, class_probabilities
 from ._optimizer_params import OptimizerParameter
 from ._persistence import (
     fit_method,
     loaded,
     picklable,
     restore_network,
+    spec_and_arrays,
     take_apart,
     to_plain,
     unpickled,
@@ -321,7 +322,8 @@ class KerasMLPClassifier(
 
     # A fitted classifier also has `_wrapper`, the scikeras classifier inside, or the
     # `_arrays` to build it from; `_spec` and `_seeds`, from which that was made; and
-    # `_kept_layers` for predictions, None during training. A fit works on a twin, which
+    # `_kept_layers` for predictions; during training that is None, or the network that
+    # is trained without Keras' objects, see `_plain`. A fit works on a twin, which
     # has the classifier as `_origin`, see `fit_method`.
 
     @with_advice
@@ -658,4 +660,7 @@ class KerasMLPClassifier(
 
     def _snapshot(self):
         """Return the attributes that make a copy of this estimator a fitted one."""
-        return {"_wrapper": self._wrapper, "_kept_layers": None}
+        if "_wrapper" in vars(self):
+            return {"_wrapper": self._wrapper, "_kept_layers": None}
+        layers = FixedLayers(self._current_layers())
+        return {"_arrays": spec_and_arrays(self)[1], "_kept_layers": layers}

@@ -84,15 +84,15 @@ def shape_of(x, batch_size):
     return n_rows, batch_size
 
 
-def tensor_rows(network, x, y, sample_weight=None, batch_size=1, compiled=False):
+def tensor_rows(dtype, x, y, sample_weight=None, batch_size=1, compiled=False):
     """Return rows for the programs: `TensorRows`, or `ChunkedRows` of sparse data.
 
     With `compiled`, they have the shape for XLA; see `shape_of`.
     """
     if issparse(x):
-        return ChunkedRows(network, x, y, sample_weight, batch_size)
+        return ChunkedRows(dtype, x, y, sample_weight, batch_size)
     n_tensor = shape_of(x, batch_size)[0] if compiled else None
-    return TensorRows(network, x, y, sample_weight, n_tensor)
+    return TensorRows(dtype, x, y, sample_weight, n_tensor)
 
 
 class TensorRows:
@@ -100,8 +100,8 @@ class TensorRows:
 
     Parameters
     ----------
-    network : EpochNetwork
-        The network they are for.
+    dtype : {"float32", "float64"}
+        Type of the network they are for.
     x : array-like of shape (n_samples, n_features)
         Data.
     y : array-like of shape (n_samples,) or (n_samples, 1)
@@ -113,8 +113,7 @@ class TensorRows:
         many.
     """
 
-    def __init__(self, network, x, y, sample_weight=None, n_tensor=None):
-        dtype = dtype_of(network)
+    def __init__(self, dtype, x, y, sample_weight=None, n_tensor=None):
         y = np.asarray(y).reshape(-1)
         self.weighted = sample_weight is not None
         weights = sample_weight if self.weighted else np.ones(len(y))
@@ -182,8 +181,8 @@ class ChunkedRows:
 
     Parameters
     ----------
-    network : EpochNetwork
-        The network they are for.
+    dtype : {"float32", "float64"}
+        Type of the network they are for.
     x : csr_array of shape (n_samples, n_features)
         Data.
     y : array-like of shape (n_samples,) or (n_samples, 1)
@@ -194,8 +193,7 @@ class ChunkedRows:
         The number of rows in a chunk is a multiple of this.
     """
 
-    def __init__(self, network, x, y, sample_weight=None, batch_size=1):
-        dtype = dtype_of(network)
+    def __init__(self, dtype, x, y, sample_weight=None, batch_size=1):
         self.weighted = sample_weight is not None
         self._x = x.astype(dtype, copy=False)
         self._y = np.asarray(y).reshape(-1).astype(np.int32)
@@ -268,6 +266,8 @@ class Engine:
         self.dtype = dtype_of(network)
         self.layout = flat_layout(network, network.optimizer)
         self.fills_up = not mixes_rows(network)
+        # What fits without Keras' objects share, see `_plain`.
+        self.structure = None
         self._programs = {}
         self._lock = threading.Lock()
 
@@ -496,7 +496,7 @@ def engine_for(network, weighted, shape):
     engine : Engine
         An engine that all such networks share.
     """
-    key = _engine_key(network, weighted, shape)
+    key = engine_key(network, weighted, shape)
     with _engines_lock:
         if key not in _engines:
             _engines[key] = Engine(network, weighted, shape)
@@ -504,6 +504,25 @@ def engine_for(network, weighted, shape):
         while len(_engines) > MAX_ENGINES:
             _engines.popitem(last=False)
         return _engines[key]
+
+
+def engine_of(key):
+    """Return the engine of a key, or None if there is none any more.
+
+    Parameters
+    ----------
+    key : str
+        From `engine_key`.
+
+    Returns
+    -------
+    engine : Engine or None
+        The engine; it counts as just used.
+    """
+    with _engines_lock:
+        if key in _engines:
+            _engines.move_to_end(key)
+        return _engines.get(key)
 
 
 def clear_engines() -> None:
@@ -522,11 +541,21 @@ def clear_engines() -> None:
         _engines.clear()
 
 
-def _engine_key(network, weighted, shape):
+def engine_key(network, weighted, shape):
     """Describe all that the program of an epoch depends on.
 
     Initial weights, seeds, a constant learning rate and `numbers_of` are left out. They
     are arguments, which each fit brings along.
+
+    Parameters
+    ----------
+    network, weighted, shape
+        As for `Engine`.
+
+    Returns
+    -------
+    key : str
+        The same for all networks that can share an engine.
     """
     optimizer = keras.optimizers.serialize(network.optimizer)
     optimizer["config"].pop("name", None)
@@ -564,10 +593,14 @@ def _without(config, *names):
 
 def _numbers(network):
     """Return the numbers of a network and its optimizer, as they are now."""
+    if hasattr(network, "program_numbers"):
+        return network.program_numbers
     numbers = numbers_of(network, network.optimizer)
     return np.array([getattr(owner, name) for owner, name, _ in numbers], np.float64)
 
 
 def _variables(network):
     """Return the TensorFlow variables of a network and its optimizer."""
+    if hasattr(network, "program_variables"):
+        return network.program_variables
     return [v.value for v in (*state_of(network), *network.optimizer.variables)]

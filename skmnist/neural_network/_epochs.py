@@ -12,6 +12,7 @@ from scipy.sparse import issparse
 from ._compiled import EVALUATION_ROWS, engine_for, shape_of, tensor_rows
 from ._data import dense_rows
 from ._network import plain_network
+from ._traced import dtype_of
 
 
 class EpochOrder:
@@ -167,23 +168,22 @@ class EpochNetwork(keras.Sequential):
                 verbose=verbose,
                 shuffle=False,
             )
-        rows = tensor_rows(self, x, y, row_weight, batch_size, compiled)
-        vectors = engine.vectors()
-        held_out = validation_data and tensor_rows(self, *validation_data)
+        dtype = dtype_of(self)
+        data = tensor_rows(dtype, x, y, row_weight, batch_size, compiled)
+        held_out = validation_data and tensor_rows(dtype, *validation_data)
         callbacks = self._callback_list(callbacks, verbose, epochs)
-        self.stop_training = False
-        logs = {}
         callbacks.on_train_begin()
-        for epoch in range(initial_epoch, epochs):
-            callbacks.on_epoch_begin(epoch)
-            visited = order(epoch, len(rows))
-            logs = engine.train_epoch(self, vectors, rows, visited, batch_size)
-            if held_out:
-                scores = engine.evaluate(self, held_out).items()
-                logs |= {f"val_{name}": value for name, value in scores}
-            callbacks.on_epoch_end(epoch, logs)
-            if self.stop_training:
-                break
+        logs = run_epochs(
+            self,
+            engine,
+            engine.vectors(),
+            data,
+            held_out,
+            order=order,
+            batch_size=batch_size,
+            epochs=range(initial_epoch, epochs),
+            callbacks=callbacks,
+        )
         self.optimizer.finalize_variable_values(self.trainable_weights)
         callbacks.on_train_end(logs)
         return self.history
@@ -213,6 +213,59 @@ class EpochNetwork(keras.Sequential):
             )
             return None
         return engine
+
+
+def run_epochs(  # noqa: PLR0913
+    network,
+    engine,
+    vectors,
+    rows,
+    held_out,
+    *,
+    order,
+    batch_size,
+    epochs,
+    callbacks,
+):
+    """Train epoch after epoch, until all are trained or a callback asks to stop.
+
+    Parameters
+    ----------
+    network : EpochNetwork or PlainNetwork
+        The network, trained in place.
+    engine : Engine
+        Its programs.
+    vectors : list of tf.Variable
+        From the engine.
+    rows, held_out : TensorRows, ChunkedRows or None
+        Rows to train on, and to evaluate the network on after each epoch.
+    order : EpochOrder
+        Gives the order of the rows in each epoch.
+    batch_size : int
+        Rows per update.
+    epochs : range
+        Numbers of the epochs.
+    callbacks : object
+        Has `on_epoch_begin` and `on_epoch_end`, as Keras' `CallbackList`.
+
+    Returns
+    -------
+    logs : dict of str to float
+        The values of the last epoch.
+    """
+    network.stop_training = False
+    logs = {}
+    for epoch in epochs:
+        callbacks.on_epoch_begin(epoch)
+        visited = order(epoch, len(rows))
+        logs = engine.train_epoch(network, vectors, rows, visited, batch_size)
+        if held_out:
+            scores = engine.evaluate(network, held_out).items()
+            logs |= {f"val_{name}": value for name, value in scores}
+        callbacks.on_epoch_end(epoch, logs)
+        if network.stop_training:
+            break
+    return logs
 
 
 def fill_curves(curves, known):

@@ -73,6 +73,11 @@ def _folded(bits, distance):
     return tf.bitwise.bitwise_xor(bits, shifted)
 
 
+def first_factors(shape, dtype):
+    """Return the factors with which `ScaleInputs` begins to learn."""
+    return keras.initializers.Constant(1 / SCALE_SPEED)(shape, dtype=dtype)
+
+
 @keras.saving.register_keras_serializable(package="skmnist")
 class ScaleInputs(keras.layers.Layer):
     """Center and scale each input; learn a factor for each, if asked to.
@@ -113,8 +118,9 @@ class ScaleInputs(keras.layers.Layer):
         if self.learned:
             # An optimizer such as Adam moves all numbers alike. Multiplied by the
             # speed, this one moves faster.
-            start = keras.initializers.Constant(1 / SCALE_SPEED)
-            self.factor = self.add_weight(shape=shape, initializer=start, name="factor")
+            self.factor = self.add_weight(
+                shape=shape, initializer=first_factors, name="factor"
+            )
 
     def call(self, inputs):
         """Return ``(inputs - centre) / scale``, times the factors."""

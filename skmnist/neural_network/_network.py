@@ -108,7 +108,7 @@ def build_network(  # noqa: PLR0913
     593210
     """
     depth = len(widths)
-    *seeds, output_seed, mask_seed, image_seed = _layer_seeds(
+    *seeds, output_seed, mask_seed, image_seed = layer_seeds(
         random_state, 2 * depth + 3
     )
     layers = [keras.Input((n_features,), dtype=dtype, name="inputs")]
@@ -128,7 +128,7 @@ def build_network(  # noqa: PLR0913
         strict=True,
     )
     for i, (width, activation, initializer, rate) in enumerate(hidden):
-        kernel = _seeded(initializer, seeds[2 * i])
+        kernel = seeded(initializer, seeds[2 * i])
         name = f"hidden_{i + 1}"
         layers += _hidden_layer(
             name, width, activation, kernel, batch_normalization, dtype
@@ -138,7 +138,7 @@ def build_network(  # noqa: PLR0913
         keras.layers.Dense(
             n_outputs,
             activation=output_activation(n_outputs),
-            kernel_initializer=_seeded(output_initializer, output_seed),
+            kernel_initializer=seeded(output_initializer, output_seed),
             name="output",
             dtype=dtype,
         )
@@ -322,13 +322,13 @@ def _dropout(rate, seed, name, dtype, shared=False):
     return [CheapDropout(rate, shared, seed=seed, name=name, dtype=dtype)]
 
 
-def _layer_seeds(random_state, n_seeds):
+def layer_seeds(random_state, n_seeds):
     """Derive one seed for each layer and purpose from a single seed."""
     # NumPy's SeedSequence gives unrelated numbers for neighbouring seeds, too.
     return [int(s) for s in SeedSequence(random_state).generate_state(n_seeds)]
 
 
-def _seeded(initializer, seed):
+def seeded(initializer, seed):
     """Return a new initializer of that name, with its own seed."""
     # Without a seed it would draw one from Python's global generator.
     config = {} if initializer == "zeros" else {"seed": seed}

@@ -116,7 +116,10 @@ def spec_and_arrays(classifier):
     """Return what describes the network as it is now, and its numbers."""
     state = vars(classifier)
     if "_wrapper" not in state:
-        return state["_spec"], state["_arrays"]
+        kept = state["_kept_layers"]
+        # In training without Keras' objects, the layers know the arrays of now.
+        arrays = kept.arrays() if hasattr(kept, "arrays") else state["_arrays"]
+        return state["_spec"], arrays
     from ._scikeras import live_spec, wrapper_arrays
 
     wrapper, spec = state["_wrapper"], state["_spec"]
@@ -176,7 +179,7 @@ def put_together(classifier, described, arrays):
     kept = FixedLayers(described_layers(spec["network"], arrays))
     vars(classifier).update(learned)
     changes = {"_spec": spec, "_seeds": described["seeds"], "_arrays": arrays}
-    _replace(classifier, {**changes, "_kept_layers": kept}, ["_wrapper"])
+    replace(classifier, {**changes, "_kept_layers": kept}, ["_wrapper"])
 
 
 def loaded(cls: type[_Classifier], path: str | os.PathLike) -> _Classifier:
@@ -208,10 +211,10 @@ def restore_network(classifier):
     from ._network import KeptLayers
     from ._scikeras import restore_wrapper
 
-    spec, history = classifier._spec, classifier.history_
-    wrapper = restore_wrapper(spec, classifier._arrays, history)
+    spec, arrays = spec_and_arrays(classifier)
+    wrapper = restore_wrapper(spec, arrays, classifier.history_)
     kept = KeptLayers(wrapper.model_)
-    _replace(classifier, {"_wrapper": wrapper, "_kept_layers": kept}, ["_arrays"])
+    replace(classifier, {"_wrapper": wrapper, "_kept_layers": kept}, ["_arrays"])
 
 
 # ---- training goes on ----------------------------------------------------------------
@@ -425,7 +428,7 @@ def set_aside(twin: _Classifier) -> None:
     }
     if wrapper.model_.is_lent:
         changes["_taken"] = Checkpoint(wrapper)
-    _replace(classifier, changes, ["_wrapper"])
+    replace(classifier, changes, ["_wrapper"])
 
 
 def give_back(classifier: _Classifier) -> None:
@@ -445,10 +448,10 @@ def give_back(classifier: _Classifier) -> None:
         wrapper = taken.restore()
         kept = KeptLayers(wrapper.model_)
         changes = {"_wrapper": wrapper, "_kept_layers": kept}
-        _replace(classifier, changes, ["_arrays", "_taken"])
+        replace(classifier, changes, ["_arrays", "_taken"])
 
 
-def _replace(classifier, changes, removed):
+def replace(classifier, changes, removed=()):
     """Change and remove attributes in one step."""
     state = {k: v for k, v in vars(classifier).items() if k not in removed}
     classifier.__dict__ = {**state, **changes}

@@ -19,12 +19,13 @@ from sklearn import config_context
 
 from . import backend_needed
 from ._callbacks import ValidationEarlyStopping
-from ._compiled import USUAL_EPOCHS, pays_to_compile
+from ._compiled import USUAL_EPOCHS, pays_to_compile, shape_of
 from ._epochs import EpochNetwork, EpochOrder
 from ._layers import DistortImages
 from ._network import build_loss, build_network
 from ._optimizer_params import is_scheduled
 from ._optimizers import build_optimizer
+from ._plain import PlainNetwork
 from ._tensors import read_variables
 
 # The process in which TensorFlow has started.
@@ -61,6 +62,12 @@ def refuse_fork():
         )
 
 
+def start():
+    """Remember that TensorFlow starts in this process; see `refuse_fork`."""
+    refuse_fork()
+    _STARTED_IN[:] = [os.getpid()]
+
+
 def make_wrapper(spec, *, scaling=None):
     """Build a scikeras classifier from a spec; do not train it.
 
@@ -84,8 +91,7 @@ def make_wrapper(spec, *, scaling=None):
     RuntimeError
         In a process that was forked after TensorFlow had started.
     """
-    refuse_fork()
-    _STARTED_IN[:] = [os.getpid()]
+    start()
     wrapper = KerasClassifier(
         model=partial(build_network, network_class=EpochNetwork, **spec["network"]),
         loss=build_loss(**spec["loss"]),
@@ -272,8 +278,8 @@ def train_wrapper(  # noqa: PLR0913
 
     Parameters
     ----------
-    wrapper : scikeras.wrappers.KerasClassifier
-        The classifier to train, in place.
+    wrapper : scikeras.wrappers.KerasClassifier or PlainNetwork
+        The classifier to train, in place; or a network without Keras' objects.
     rows : Rows
         Training rows.
     held_out : Rows, default=None
@@ -289,14 +295,27 @@ def train_wrapper(  # noqa: PLR0913
     verbose : int, default=0
         Keras' verbosity.
     """
+    is_plain = isinstance(wrapper, PlainNetwork)
     n_weights = wrapper.model_.count_params()
     # More rows than there are make the same updates, and would have to be filled up.
     batch_size = min(batch_size, len(rows.y))
-    X = rows.X.astype(wrapper.X_dtype_, copy=False)
     # After one epoch more calls may follow, see `partial_fit`. The second training of a
     # fit may have fewer epochs than the first; the kind of program stays.
     planned = wrapper.epochs if epochs > 1 else USUAL_EPOCHS
     n_updates = _likely_epochs(planned, callbacks) * -(-len(rows.y) // batch_size)
+    compiled = pays_to_compile(n_weights, n_updates)
+    if is_plain:
+        wrapper.fit(
+            rows,
+            held_out,
+            callbacks=callbacks,
+            order=EpochOrder(random_state),
+            batch_size=batch_size,
+            epochs=epochs,
+            shape=shape_of(rows.X, batch_size) if compiled else None,
+        )
+        return
+    X = rows.X.astype(wrapper.X_dtype_, copy=False)
     wrapper.callbacks = wrapper._fit_callbacks = callbacks
     try:
         # The data are checked already; scikeras would check them twice more.
@@ -315,7 +334,7 @@ def train_wrapper(  # noqa: PLR0913
                 batch_size=batch_size,
                 epochs=epochs,
                 order=EpochOrder(random_state),
-                compiled=pays_to_compile(n_weights, n_updates),
+                compiled=compiled,
                 validation_data=held_out,
                 verbose=verbose,
                 own_loop=is_recompiled(wrapper),

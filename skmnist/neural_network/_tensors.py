@@ -82,11 +82,15 @@ def read_variables(variables):
     arrays : list of ndarray
         Read-only. Copies, if the variables are in the memory of a GPU.
     """
+    return read_tensors([variable.value for variable in variables])
+
+
+def read_tensors(variables):
+    """Do what `read_variables` does for TensorFlow's own variables."""
     import tensorflow as tf
 
     read = tf.raw_ops.ReadVariableOp
-    handles = [(v.handle, v.dtype) for v in (variable.value for variable in variables)]
-    return [np.asarray(read(resource=h, dtype=dtype)) for h, dtype in handles]
+    return [np.asarray(read(resource=v.handle, dtype=v.dtype)) for v in variables]
 
 
 def addresses(arrays):

@@ -108,7 +108,7 @@ def flat_layout(network, optimizer):
         alike.
     """
     shapes = tuple(tuple(v.shape) for v in network.trainable_variables)
-    if sum(map(math.prod, shapes)) > MAX_FLAT or not _is_elementwise(optimizer):
+    if sum(map(math.prod, shapes)) > MAX_FLAT or not is_elementwise(optimizer):
         return None
     kernel = network.trainable_variables[0].path.replace("/", "_") + "_"
     found = [v.name.startswith(kernel) for v in optimizer.variables]
@@ -120,7 +120,8 @@ def flat_layout(network, optimizer):
     return layout if states == expected else None
 
 
-def _is_elementwise(optimizer):
+def is_elementwise(optimizer):
+    """Return whether an optimizer treats all numbers alike, one by one."""
     config = optimizer.get_config()
     return _is_known(optimizer) and not any(map(config.get, _NOT_ELEMENTWISE))
 
@@ -166,7 +167,15 @@ def numbers_of(network, optimizer):
         The same for networks and optimizers of one structure, but for the owners.
     """
     layers = [(layer, (i,)) for i, layer in enumerate(network.layers)]
-    owners = [*layers, *_with_schedules(optimizer)]
+    return [*_numbers_among(layers), *optimizer_numbers(optimizer)]
+
+
+def optimizer_numbers(optimizer):
+    """List the last numbers of `numbers_of`: those of the optimizer."""
+    return _numbers_among(_with_schedules(optimizer))
+
+
+def _numbers_among(owners):
     return [
         Number(owner, name, place)
         for owner, place in owners

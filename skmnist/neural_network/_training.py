@@ -8,6 +8,7 @@ a fit, a twin of the user's (see `_persistence`).
 # SPDX-License-Identifier: BSD-3-Clause
 
 import time
+from collections import defaultdict
 
 from ._cache import fit_key, open_cache
 from ._callbacks import (
@@ -30,17 +31,27 @@ from ._data import (
     draw_seeds,
 )
 from ._early_stopping import STOPPING_PARAMETERS
+from ._inference import FixedLayers
 from ._network import KeptLayers, network_layers as network_layers
 from ._optimizer_params import STEADY
 from ._persistence import (
     OF_THE_DATA,
     go_on,
     put_together,
+    replace,
     take_apart,
     with_network,
 )
-from ._scikeras import make_wrapper, refuse_fork, renew_optimizer, train_wrapper
+from ._plain import PlainNetwork, trains_plainly
+from ._scikeras import (
+    make_wrapper,
+    refuse_fork,
+    renew_optimizer,
+    start,
+    train_wrapper,
+)
 from ._spec import check_partial_fit, check_together, describe, fitted_to
+from ._tensors import read_variables
 
 
 def fit(classifier, X, y, sample_weight, validation):
@@ -211,10 +222,33 @@ def _stopping_params(classifier):
 
 def _build(classifier, rows):
     """Build the network that is described, for some rows."""
-    scales = classifier._spec["network"]["input_scaling"] is not None
+    spec = classifier._spec
+    scales = spec["network"]["input_scaling"] is not None
     scaling = center_and_scale(rows) if scales else None
-    classifier._wrapper = make_wrapper(classifier._spec, scaling=scaling)
+    if _is_unwatched(classifier) and trains_plainly(spec):
+        start()
+        network = PlainNetwork(spec, scaling)
+        replace(classifier, {"_kept_layers": network}, ["_wrapper", "_arrays"])
+        return
+    classifier._wrapper = make_wrapper(spec, scaling=scaling)
     classifier._kept_layers = None
+
+
+def _is_unwatched(classifier):
+    """Return whether nobody can ask for Keras' network while it is trained."""
+    hooks = getattr(classifier, "_skl_callbacks", [])
+    # Those of scikit-learn, and our own, ask for predictions at most.
+    known = all(type(hook).__module__.startswith(_OURS) for hook in hooks)
+    return known and not classifier.callbacks and not classifier.verbose
+
+
+_OURS = ("sklearn.", "skmnist.")
+
+
+def _trained(classifier):
+    """Return what is trained: a plain network, or scikeras' classifier."""
+    kept = classifier._kept_layers
+    return kept if isinstance(kept, PlainNetwork) else classifier._wrapper
 
 
 def _go_on(classifier, rows, seeds, settings):
@@ -238,9 +272,9 @@ def _train(classifier, rows, held_out, stop_early, epochs, again=None):
     ticks = EpochTicks(classifier, context, classifier._snapshot, data)
     seen = WeightsSeen(bool(classifier.callbacks))
     own = [seen, FiniteLoss(), *([stopping] if stopping else []), ticks]
-    _run_epochs(classifier, rows, held_out, own, epochs)
+    trained = _run_epochs(classifier, rows, held_out, own, epochs)
     before = classifier.n_iter_
-    record(classifier, own, epochs, held_out)
+    record(classifier, trained, own, epochs, held_out)
     classifier.t_ += len(rows.y) * (classifier.n_iter_ - before)
     if again is not None:
         data = hook_data(again[0], classifier.classes_)
@@ -253,25 +287,28 @@ def _train(classifier, rows, held_out, stop_early, epochs, again=None):
 
 def _train_again(classifier, rows, settings, callbacks):
     """Train fresh weights on some rows for as many epochs as the best one took."""
-    curves = classifier._wrapper.history_
+    curves = {name: list(curve) for name, curve in classifier.history_.items()}
     # The settings of the first training, also where "auto" would now mean others: so
     # the schedule of the learning rate spans as many epochs as before.
     classifier._spec = _spec_for(classifier, rows, settings)
     _build(classifier, rows)
-    _run_epochs(classifier, rows, None, callbacks, classifier.best_iter_)
-    again = classifier._wrapper.history_
+    trained = _run_epochs(classifier, rows, None, callbacks, classifier.best_iter_)
+    again = trained.history_
     classifier.refit_history_ = {n: list(map(float, c)) for n, c in again.items()}
     # A later training continues the curves of the first one.
-    classifier._wrapper.history_ = curves
+    trained.history_ = defaultdict(list, curves)
     classifier.t_ += len(rows.y) * len(classifier.refit_history_["loss"])
 
 
 def _run_epochs(classifier, rows, held_out, callbacks, epochs):
-    """Train the network for some epochs."""
-    classifier._kept_layers = None
+    """Train the network for some epochs; return what was trained."""
+    trained = _trained(classifier)
+    is_plain = isinstance(trained, PlainNetwork)
+    if not is_plain:
+        classifier._kept_layers = None
     with lent_callbacks(classifier.callbacks) as given:
         train_wrapper(
-            classifier._wrapper,
+            trained,
             rows,
             held_out,
             callbacks=callbacks + given,
@@ -280,5 +317,13 @@ def _run_epochs(classifier, rows, held_out, callbacks, epochs):
             random_state=classifier._seeds["order"],
             verbose=classifier.verbose,
         )
-    check_finite(classifier._network)
-    classifier._kept_layers = KeptLayers(classifier._network)
+    if is_plain:
+        arrays = trained.arrays()
+        check_finite(arrays)
+        kept = FixedLayers(trained.current())
+        replace(classifier, {"_arrays": arrays, "_kept_layers": kept})
+    else:
+        network = trained.model_
+        check_finite(read_variables(network.weights))
+        classifier._kept_layers = KeptLayers(network)
+    return trained

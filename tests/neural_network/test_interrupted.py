@@ -20,6 +20,7 @@ from skmnist.neural_network import (
     _data,
     _epochs,
     _persistence,
+    _plain,
     _scikeras,
     _training,
 )
@@ -31,6 +32,7 @@ MODULES = (
     _data,
     _epochs,
     _persistence,
+    _plain,
     _scikeras,
     _training,
 )

@@ -105,7 +105,7 @@ def key_of(digits, tmp_path, monkeypatch):
         raise Unkept
 
     monkeypatch.setattr(FitCache, "read", ask)
-    monkeypatch.setattr(_training, "make_wrapper", build)
+    monkeypatch.setattr(_training, "_build", build)
 
     def key_of(**params):
         settings = {**SMALL, "memory": tmp_path, **params}

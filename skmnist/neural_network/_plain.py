@@ -1,0 +1,443 @@
+"""Fits without Keras' objects: a network in training as the variables of its program.
+
+To build Keras' network and optimizer takes longer than a small training. A program
+needs their variables only, and these begin in a way that the spec of the network tells.
+So a fit that nobody watches gets variables with the values that Keras would give them.
+Keras' objects of one *structure* are built once, to trace its program.
+
+The results are those of a fit with Keras' objects, bit by bit.
+"""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import functools
+import json
+import math
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+
+import numpy as np
+import tensorflow as tf
+from scipy.sparse import issparse
+
+from ._compiled import engine_for, engine_key, engine_of, tensor_rows
+from ._epochs import EpochNetwork, run_epochs
+from ._inference import STATE, described_layers, layer_variables
+from ._layers import first_factors
+from ._network import build_loss, build_network, layer_seeds, seeded
+from ._optimizers import build_optimizer
+from ._tensors import read_tensors
+from ._traced import is_elementwise, optimizer_numbers, state_of
+
+# The variables of larger networks are made anew for each fit, so that they take no
+# memory between two fits; then to make them is a small part of a fit.
+MOST_KEPT_WEIGHTS = 2**14
+# As many sets of variables of one structure wait for the next fits, which may come at
+# once, in threads.
+MOST_KEPT_SETS = 8
+
+# How variables begin that are neither drawn nor found from the data.
+_BEGIN = {
+    "bias": 0.0,
+    "beta": 0.0,
+    "mean": 0.0,
+    "gamma": 1.0,
+    "variance": 1.0,
+    "centre": 0.0,
+    "scale": 1.0,
+}
+
+# Variables of layers that no training changes, or not by the optimizer.
+_FIXED = (STATE, "centre", "scale", "mean", "variance")
+
+# Keras' name of the variable that has a constant learning rate.
+RATE = "learning_rate"
+
+# The keys of engines, by what a spec tells. To find the key of a network's engine takes
+# the network; so these keys are kept, more of them than engines.
+MOST_KEYS = 512
+_keys = OrderedDict()
+_keys_lock = threading.Lock()
+
+
+def initial_values(network, scaling=None):
+    """Return the values with which the variables of a network's layers begin.
+
+    Parameters
+    ----------
+    network : dict
+        The network's part of a spec, see `describe`.
+    scaling : (ndarray, ndarray), default=None
+        Center and scale of the inputs, if the network scales them.
+
+    Returns
+    -------
+    values : list of ndarray or tensor
+        In Keras' order, the same that `build_network` gives its variables.
+    """
+    depth, dtype = len(network["widths"]), network["dtype"]
+    seeds = layer_seeds(network["random_state"], 2 * depth + 3)
+    *hidden, output_seed, mask_seed, image_seed = seeds
+    names = [*network["initializers"], network["output_initializer"]]
+    kernels = iter(zip(names, [*hidden[::2], output_seed], strict=True))
+    draws = [image_seed] if network["augmentation"] is not None else []
+    draws += [mask_seed] if network["input_dropout"] else []
+    dropout = zip(network["dropout"], hidden[1::2], strict=True)
+    draws = iter([*draws, *(seed for rate, seed in dropout if rate)])
+    scaled = dict(zip(("centre", "scale"), scaling or (), strict=False))
+    values = []
+    for name, shape in layer_variables(network):
+        if name == STATE:
+            values.append(np.array([next(draws), 0]))
+        elif name == "kernel":
+            initializer = seeded(*next(kernels))
+            values.append(initializer(shape, dtype=dtype))
+        elif name == "factor":
+            values.append(first_factors(shape, dtype=dtype))
+        elif name in scaled:
+            values.append(np.asarray(scaled[name], dtype))
+        else:
+            values.append(np.full(shape, _BEGIN[name], dtype))
+    return values
+
+
+def trains_plainly(spec):
+    """Return whether a network can be trained without Keras' objects.
+
+    Parameters
+    ----------
+    spec : dict
+        From `describe`.
+
+    Returns
+    -------
+    plainly : bool
+        Whether the optimizer is one of Keras' own that treats all numbers alike, so
+        that its state is known before it has made an update.
+    """
+    return _described(_as_key(spec["optimizer"])).elementwise
+
+
+class _Described:
+    """What a fit needs to know of a described optimizer."""
+
+    def __init__(self, described):
+        optimizer = build_optimizer(**described)
+        self.elementwise = is_elementwise(optimizer)
+        numbers = optimizer_numbers(optimizer)
+        self.numbers = [getattr(owner, name) for owner, name, _ in numbers]
+        rates = [np.asarray(v) for v in optimizer.variables if v.name == RATE]
+        self.rate = rates[0] if rates else None
+
+
+@functools.lru_cache(maxsize=256)
+def _described(key):
+    return _Described(json.loads(key))
+
+
+def _as_key(plain):
+    return json.dumps(plain, sort_keys=True)
+
+
+class PlainNetwork:
+    """A fresh network in training, without Keras.
+
+    It has what `Engine` and our own callbacks expect of a network, and what a fit
+    expects of scikeras' wrapper around it.
+
+    Parameters
+    ----------
+    spec : dict
+        From `describe`, such that `trains_plainly`.
+    scaling : (ndarray, ndarray), default=None
+        Center and scale of the inputs, if the network scales them.
+
+    Attributes
+    ----------
+    history_ : dict of str to list of float
+        The curves of the training.
+    stop_training : bool
+        A callback sets it to end the training.
+    """
+
+    # Our callbacks ask whether an optimizer averages weights. None of these does.
+    optimizer = None
+
+    def __init__(self, spec, scaling=None):
+        self.spec = spec
+        self.epochs = spec["epochs"]
+        self.history_ = {}
+        self.stop_training = False
+        self._scaling = scaling
+        self._named = layer_variables(spec["network"])
+        self._arrays = None
+
+    @property
+    def model_(self):
+        """The network itself."""
+        return self
+
+    @property
+    def trainable_weights(self):
+        """The arrays that the training changes."""
+        named = zip(self._named, self.arrays(), strict=False)
+        return [array for (name, _), array in named if name not in _FIXED]
+
+    def count_params(self):
+        """Return the number of weights, trained or not."""
+        return sum(math.prod(shape) for name, shape in self._named if name != STATE)
+
+    def fit(self, rows, held_out, *, callbacks, order, batch_size, epochs, shape):
+        """Train for some epochs, see `EpochNetwork.fit_epochs`.
+
+        Parameters
+        ----------
+        rows : Rows
+            Training rows.
+        held_out : Rows or None
+            Rows that the network is evaluated on after each epoch.
+        callbacks : list of keras.callbacks.Callback
+            Our own callbacks.
+        order : EpochOrder
+            Gives the order of the rows in each epoch.
+        batch_size : int
+            Rows per update.
+        epochs : int
+            Number of epochs.
+        shape : (int, int) or None
+            As for `Engine`.
+        """
+        weighted = rows.sample_weight is not None
+        structure, engine = structure_for(self.spec, weighted, shape)
+        engine.prepare(issparse(rows.X))
+        dtype = self.spec["network"]["dtype"]
+        data = tensor_rows(dtype, *rows, batch_size, shape is not None)
+        evaluated = held_out and tensor_rows(dtype, *held_out)
+        with structure.variables(engine) as (variables, vectors):
+            described = _described(_as_key(self.spec["optimizer"]))
+            states = structure.states(described.rate)
+            first = initial_values(self.spec["network"], self._scaling)
+            _assign(variables, [*first, *states])
+            self.program_variables = variables
+            self.program_numbers = self._numbers(described)
+            callbacks = _Callbacks(callbacks, self)
+            callbacks.on_train_begin()
+            logs = run_epochs(
+                self,
+                engine,
+                vectors,
+                data,
+                evaluated,
+                order=order,
+                batch_size=batch_size,
+                epochs=range(epochs),
+                callbacks=callbacks,
+            )
+            callbacks.on_train_end(logs)
+            # They stay as they are when others get the variables.
+            self._arrays = read_tensors(variables)
+            del self.program_variables
+
+    def arrays(self):
+        """Return the variables as arrays, in the order of `wrapper_arrays`.
+
+        Returns
+        -------
+        arrays : list of ndarray
+            Read-only; those of now, if the network is in training.
+        """
+        if self._arrays is not None:
+            return self._arrays
+        return read_tensors(self.program_variables)
+
+    def current(self):
+        """Return the layers as arrays, as they are now."""
+        return described_layers(self.spec["network"], self.arrays())
+
+    def get_weights(self):
+        """Return the weights as they are now; the arrays never change."""
+        return read_tensors(self._weights())
+
+    def set_weights(self, weights):
+        """Give the network other weights."""
+        _assign(self._weights(), weights)
+
+    def _weights(self):
+        named = zip(self._named, self.program_variables, strict=False)
+        return [variable for (name, _), variable in named if name != STATE]
+
+    def _numbers(self, described):
+        """Return what `numbers_of` lists of the network with Keras' objects."""
+        network = self.spec["network"]
+        rates = [r for r in (network["input_dropout"], *network["dropout"]) if r]
+        return np.array([*rates, *described.numbers], np.float64)
+
+
+class _Callbacks:
+    """Call callbacks, and keep the curves; what Keras' `CallbackList` does."""
+
+    def __init__(self, callbacks, network):
+        self._callbacks = callbacks
+        self._history = network.history_
+        for callback in callbacks:
+            callback.set_model(network)
+
+    def on_train_begin(self):
+        for callback in self._callbacks:
+            callback.on_train_begin()
+
+    def on_epoch_begin(self, epoch):
+        for callback in self._callbacks:
+            callback.on_epoch_begin(epoch)
+
+    def on_epoch_end(self, epoch, logs):
+        for callback in self._callbacks:
+            callback.on_epoch_end(epoch, logs)
+        for name, value in logs.items():
+            self._history.setdefault(name, []).append(value)
+
+    def on_train_end(self, logs):
+        for callback in self._callbacks:
+            callback.on_train_end(logs)
+
+
+# ---- what fits of one structure share ----------------------------------------------
+
+
+class Structure:
+    """What fits of one structure share, beside the programs of their engine.
+
+    Parameters
+    ----------
+    network : EpochNetwork
+        One of these networks, compiled, that has made no update.
+    """
+
+    def __init__(self, network):
+        own, states = state_of(network), network.optimizer.variables
+        names = [v.name for v in states]
+        variables = [v.value for v in (*own, *states)]
+        self._forms = [(v.shape, v.dtype, v.trainable) for v in variables]
+        self._states = [_compact(np.asarray(v)) for v in states]
+        self._rate = names.index(RATE) if RATE in names else None
+        self._is_small = network.count_params() <= MOST_KEPT_WEIGHTS
+        self._free = []
+
+    def states(self, rate):
+        """Return the values with which the variables of the optimizer begin.
+
+        Parameters
+        ----------
+        rate : float or None
+            The learning rate, if it is one of them.
+
+        Returns
+        -------
+        values : list of ndarray
+            In the order of Keras.
+        """
+        values = list(self._states)
+        if self._rate is not None:
+            values[self._rate] = np.asarray(rate, values[self._rate].dtype)
+        return values
+
+    @contextmanager
+    def variables(self, engine):
+        """Lend variables to one training.
+
+        Parameters
+        ----------
+        engine : Engine
+            The programs.
+
+        Yields
+        ------
+        variables, vectors : list of tf.Variable
+            Variables of layers and optimizer, of any values; and those that
+            `Engine.vectors` makes.
+        """
+        try:
+            lent = self._free.pop()
+        except IndexError:
+            made = [
+                tf.Variable(tf.zeros(shape, dtype), trainable=trainable)
+                for shape, dtype, trainable in self._forms
+            ]
+            lent = made, engine.vectors()
+        yield lent
+        # After an error nobody knows who still uses them: then they do not come back.
+        if self._is_small and len(self._free) < MOST_KEPT_SETS:
+            self._free.append(lent)
+
+
+def _keras_network(spec):
+    """Build the network, compiled, with an optimizer that is built."""
+    plain = {**spec["network"], "output_initializer": "zeros"}
+    plain["initializers"] = ["zeros"] * len(plain["widths"])
+    network = build_network(network_class=EpochNetwork, **plain)
+    optimizer = build_optimizer(**spec["optimizer"])
+    network.compile(optimizer, loss=build_loss(**spec["loss"]))
+    optimizer.build(network.trainable_variables)
+    return network
+
+
+def _compact(array):
+    """Return a copy; of one that has one value everywhere, it takes no memory."""
+    if array.size and np.all(array == array.flat[0]):
+        return np.broadcast_to(array.flat[0], array.shape)
+    return array.copy()
+
+
+def _assign(variables, values):
+    """Give variables other values; the raw operation saves half of the time."""
+    for variable, value in zip(variables, values, strict=True):
+        value = tf.convert_to_tensor(value, variable.dtype)
+        tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
+
+
+def structure_for(spec, weighted, shape):
+    """Return what fits of the structure of a network share; make it the first time.
+
+    Parameters
+    ----------
+    spec : dict
+        From `describe`.
+    weighted, shape
+        As for `Engine`.
+
+    Returns
+    -------
+    structure : Structure
+        It ends with its engine.
+    engine : Engine
+        The programs, which fits with Keras' objects use, too.
+    """
+    key = _as_key([_structure_of(spec), weighted, shape])
+    with _keys_lock:
+        engine = engine_of(_keys.get(key))
+        if engine is None or engine.structure is None:
+            network = _keras_network(spec)
+            _keys[key] = engine_key(network, weighted, shape)
+            engine = engine_for(network, weighted, shape)
+            engine.structure = engine.structure or Structure(network)
+        _keys.move_to_end(key)
+        while len(_keys) > MOST_KEYS:
+            _keys.popitem(last=False)
+        return engine.structure, engine
+
+
+def _structure_of(spec):
+    """Return a spec without seeds and without what is an argument of the programs."""
+    own = ("random_state", "initializers", "output_initializer")
+    network = {k: v for k, v in spec["network"].items() if k not in own}
+    network["dropout"] = [bool(rate) for rate in network["dropout"]]
+    network["input_dropout"] = bool(network["input_dropout"])
+    described = spec["optimizer"]
+    optimizer = {
+        "optimizer": described["optimizer"],
+        "schedule": described["schedule"],
+        "n_warmup": described["n_warmup"] > 0,
+        "weight_decay": described["weight_decay"] > 0,
+    }
+    return [network, optimizer, spec["loss"]]
