@@ -1,11 +1,13 @@
 """Kill workers of a Dask cluster at random moments, many times in a row.
 
-Each round runs a small staged search on two workers, kills one of them (in every fifth
-round both) before the data are sent, while they are sent, or at any moment after that,
-and compares the results with those of one process. A round that takes too long counts
-as one that hangs.
+Each round runs twelve tasks on two workers, kills one of them (in every fifth round
+both) before the data are sent, while they are sent, or at any moment after that, and
+compares the results with those of one process. A round that takes too long counts as
+one that hangs. With --search, a round is a small staged search; that takes longer,
+because each new worker then loads this package.
 
     python benchmarks/cluster_kills.py --rounds 50
+    python benchmarks/cluster_kills.py --rounds 10 --search
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -39,11 +41,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--search", action="store_true")
     options = parser.parse_args()
     warnings.filterwarnings("ignore")
     generator = random.Random(options.seed)
+    run, opened = run_tasks, open_client
+    if options.search:
+        run, opened = run_search, open_cluster
     data = small_data()
-    expected = search().fit(*data).cv_results_["mean_test_score"]
+    expected = run(data)
     wrong, took = 0, []
     with tempfile.TemporaryDirectory() as folder, cluster(Path(folder)) as address:
         for number in range(1, options.rounds + 1):
@@ -52,13 +58,14 @@ def main():
             delay = generator.uniform(0, 0.05 if moment == "while" else 1.0)
             pids = generator.sample(processes_of(address), n_killed)
             started = time.monotonic()
-            with ends_in_time(number):
-                same, sendings = one_round(address, data, expected, moment, pids, delay)
+            with ends_in_time(number), opened(address) as client:
+                sendings = kill_soon(client, moment, pids, delay)
+                same = np.array_equal(run(data, client), expected)
             took.append(time.monotonic() - started)
             wrong += not same
             print(
                 f"{number:3d}  {n_killed} killed {delay:5.3f} s "
-                f"{moment:6s} sending  {sendings} values sent  "
+                f"{moment:6s} sending  {len(sendings):2d} values sent  "
                 f"{took[-1]:5.1f} s  {'same results' if same else 'OTHER RESULTS'}",
                 flush=True,
             )
@@ -76,8 +83,26 @@ def small_data():
     return generator.normal(size=(2000, N_FEATURES)) + y[:, np.newaxis] * 0.1, y
 
 
-def search():
-    """Return a search of twelve short fits, which need no TensorFlow."""
+def run_tasks(data, client=None):
+    """Run twelve tasks, which need nothing of this package."""
+    from skmnist.model_selection._executors import DaskWorkers
+
+    def total(X, y, task):
+        import time
+
+        time.sleep(0.1)
+        return float(X[y == task % 2].sum()) + task
+
+    tasks = list(range(12))
+    if client is None:
+        return [total(*data, task) for task in tasks]
+    found = dict(DaskWorkers(client).run(total, data, tasks))
+    return [found[task] for task in tasks]
+
+
+def run_search(data, client=None):
+    """Run a search of twelve short fits, which need no TensorFlow."""
+    import joblib
     from sklearn.tree import DecisionTreeClassifier
 
     from skmnist import Stage, StagedSearchCV
@@ -87,49 +112,55 @@ def search():
         Stage("leaf", {"min_samples_leaf": [1, 5, 20]}),
     ]
     tree = DecisionTreeClassifier(random_state=0)
-    return StagedSearchCV(tree, stages, cv=2, refit=False)
+    search = StagedSearchCV(tree, stages, cv=2, refit=False)
+    where = {} if client is None else {"backend": "dask", "client": client}
+    with joblib.parallel_config(**where):
+        return search.fit(*data).cv_results_["mean_test_score"]
+
+
+def open_client(address):
+    """Connect to the cluster."""
+    from distributed import Client
+
+    return Client(address, timeout=START_WITHIN, set_as_default=False)
+
+
+def open_cluster(address):
+    """Connect to the cluster as a study does."""
+    from skmnist.model_selection import _dask, _evaluation
+
+    return _dask.open_cluster(address, n_threads=1, expected=_evaluation.versions())
 
 
 def processes_of(address):
     """Wait for both workers, which may have to start again; return their processes."""
-    from distributed import Client
-
-    with Client(address, timeout=START_WITHIN, set_as_default=False) as client:
+    with open_client(address) as client:
         client.wait_for_workers(2, timeout=START_WITHIN)
         return sorted(client.run(os.getpid).values())
 
 
-def one_round(address, data, expected, moment, pids, delay):
-    """Search while workers are killed; return whether the results are the same."""
-    import joblib
+def kill_soon(client, moment, pids, delay):
+    """Kill processes before, while or after a client sends; return what it counts."""
+    send, sendings = client.scatter, []
 
-    from skmnist.model_selection._dask import open_cluster
-    from skmnist.model_selection._evaluation import versions
+    def kill():
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
-    options = {"n_threads": 1, "expected": versions()}
-    with open_cluster(address, **options) as client:
-        send, sendings = client.scatter, []
+    def scatter(*args, **how):
+        sendings.append(1)
+        if moment == "before" and len(sendings) == 1:
+            kill()
+        elif moment == "while" and len(sendings) == 1:
+            threading.Timer(delay, kill).start()
+        sent = send(*args, **how)
+        if moment == "after" and len(sendings) == 2:
+            threading.Timer(delay, kill).start()
+        return sent
 
-        def kill():
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
-        def scatter(*args, **how):
-            sendings.append(1)
-            if moment == "before" and len(sendings) == 1:
-                kill()
-            elif moment == "while" and len(sendings) == 1:
-                threading.Timer(delay, kill).start()
-            sent = send(*args, **how)
-            if moment == "after" and len(sendings) == 4:
-                threading.Timer(delay, kill).start()
-            return sent
-
-        client.scatter = scatter
-        with joblib.parallel_config("dask", client=client):
-            found = search().fit(*data).cv_results_["mean_test_score"]
-    return np.array_equal(found, expected), len(sendings)
+    client.scatter = scatter
+    return sendings
 
 
 @contextlib.contextmanager
