@@ -98,7 +98,7 @@ search-methods: $(BENCH_INSTALLED)
 	$(BIN)/python benchmarks/search_methods_page.py
 
 clean:
-	rm -rf $(VENV) build *.egg-info docs/_build docs/auto_examples docs/generated
+	rm -rf $(VENV) build *.egg-info docs/_build docs/auto_examples docs/auto_tutorials docs/generated
 
 $(INSTALLED): setup.cfg constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -78,8 +78,8 @@ numpydoc_validation_exclude = {r"\.explain$", r"\.on_[a-z_]+$"}
 
 # -- Gallery -------------------------------------------------------------------
 sphinx_gallery_conf = {
-    "examples_dirs": "../examples",
-    "gallery_dirs": "auto_examples",
+    "examples_dirs": ["../examples", "../tutorials"],
+    "gallery_dirs": ["auto_examples", "auto_tutorials"],
     # All examples run, also those that draw nothing.
     "filename_pattern": r"\.py$",
     "within_subsection_order": "gallery.LessonOrder",

@@ -20,7 +20,6 @@ import tempfile
 from pathlib import Path
 
 import matplotlib.pyplot as plt
-import pandas as pd
 
 from skmnist.reporting import describe_final
 from skmnist.study import StudyConfig, read_study, run_study
@@ -43,7 +42,7 @@ print(study.header.data.name, study.header.data.fingerprint[:12])
 # the rows as columns for a DataFrame.
 first = study.rows[0]
 print(first.params["widths"], first.accuracy)
-rows = pd.DataFrame(study.frame())
+rows = study.frame()
 print(rows[rows.winner][["stage", "accuracy", "gap", "seconds", "n_parameters"]])
 
 # %%

@@ -45,6 +45,7 @@ __all__ = [
     "_insert_error_scores",
     "_safe_split",
     "_warn_or_raise_about_fit_failures",
+    "call_callbacks",
     "cause_of_failure",
     "close_listener",
     "last_step",
@@ -178,6 +179,23 @@ def last_step(estimator: Any) -> Any:
     return (
         last_step(estimator.steps[-1][1]) if hasattr(estimator, "steps") else estimator
     )
+
+
+def call_callbacks(estimator: Any, hook: str, *facts: Any) -> None:
+    """Call a hook of our own of those callbacks of an estimator that have it.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        The estimator that `set_callbacks` has given its callbacks.
+    hook : str
+        Name of the method.
+    *facts : object
+        Its arguments.
+    """
+    for callback in getattr(estimator, "_skl_callbacks", ()):
+        if hasattr(callback, hook):
+            getattr(callback, hook)(*facts)
 
 
 def metric_names(scorers: object) -> list[str] | None:

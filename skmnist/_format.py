@@ -98,6 +98,18 @@ def as_percent(value: float | None) -> str:
     return "" if value is None or value != value else f"{100 * value:.2f} %"
 
 
+def as_score(value: float) -> str:
+    """Write a score: in percent if it can be an accuracy; NaN as an empty text.
+
+    Examples
+    --------
+    >>> from skmnist._format import as_score
+    >>> as_score(0.9733), as_score(-0.25)
+    ('97.33 %', '-0.25')
+    """
+    return as_percent(value) if 0 <= value <= 1 else as_number(value, ".5g")
+
+
 def as_points(value: float) -> str:
     """Write a difference of accuracies in percentage points; NaN: an empty text."""
     return "" if value != value else f"{100 * value:.2f} pp"

@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from ..reporting._text import Table
 
+# Where no terminal says how wide it is, and no COLUMNS.
+PIPE_WIDTH = 100
 # Characters beside the text of a column.
 COLUMN_GAP = 2
 # Cells with spaces are wrapped to no less than this.
@@ -29,7 +32,8 @@ def print_table(screen: "Console", table: "Table", heading: str) -> None:
     Parameters
     ----------
     screen : rich.console.Console
-        Where to print. If it is no terminal, the table has the width that it needs.
+        Where to print. If it is no terminal, a line has 100 characters, or as many as
+        the environment variable ``COLUMNS`` says.
     table : Table
         The table.
     heading : str
@@ -38,9 +42,8 @@ def print_table(screen: "Console", table: "Table", heading: str) -> None:
     columns = [visible(column) for column in table.columns]
     rows = [[visible(cell) for cell in row] for row in table.rows]
     widths = list(map(_width, columns, _turned(rows, len(columns))))
-    if not screen.is_terminal:
-        # Lines of a file may be as long as they must.
-        screen.width = max(screen.width, _natural(columns, rows))
+    if not screen.is_terminal and "COLUMNS" not in os.environ:
+        screen.width = PIPE_WIDTH
     parts = split_columns(widths, screen.width)
     for i, part in enumerate(parts):
         names = [columns[j] for j in part]
@@ -93,14 +96,6 @@ def split_columns(widths: Sequence[int], width: int) -> list[list[int]]:
 
 def _turned(rows, n_columns):
     return [[row[j] for row in rows] for j in range(n_columns)]
-
-
-def _natural(columns, rows):
-    """Return the width of a table in which no cell is wrapped."""
-    return sum(
-        COLUMN_GAP + max(map(cell_len, [name, *cells]))
-        for name, cells in zip(columns, _turned(rows, len(columns)), strict=True)
-    )
 
 
 def _heading_lines(name):

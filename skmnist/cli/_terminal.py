@@ -202,8 +202,12 @@ def library_noise_apart() -> Iterator[None]:
 
     It writes to the file descriptor, in this process and in its workers, before any
     setting can stop it. Python's own messages still reach the terminal. If the block
-    ends in an unexpected error, the rest is shown.
+    ends in an unexpected error, the rest is shown. Where ``TF_CPP_MIN_LOG_LEVEL`` is
+    "0", all of it reaches the terminal.
     """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
     sys.stderr.flush()
     terminal, python_stderr = os.dup(2), sys.stderr
     with (

@@ -21,6 +21,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import Bunch
 
 from .._io import atomic_write, may_access, temporary_path, user_path
+from .._startup import quiet_import
 from ._files import (
     CLASS_NAMES_KEYS,
     FOUR_KEYS,
@@ -410,7 +411,8 @@ def _download() -> list[Array]:
     # TensorFlow starts, and through the same proxies.
     probe = urllib.request.Request(_URL, method="HEAD")
     _within(_ANSWER_SECONDS, lambda: urllib.request.urlopen(probe).close())
-    import keras
+    with quiet_import():
+        import keras
 
     def download():
         keras.config.disable_interactive_logging()  # for this thread alone

@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from .._io import atomic_write, temporary_path, user_path
+from .._startup import quiet_import
 from ._onnx import classifier_of, to_onnx
 
 # What the name of each file ends in; a saved model is a folder.
@@ -134,7 +135,8 @@ def _write_saved_model(classifier: Any, path: Path) -> None:
 
 def _plain_network(classifier: Any) -> Any:
     """Return a Keras model of dense layers only, which loads without this package."""
-    import keras
+    with quiet_import():
+        import keras
 
     layers = classifier._current_layers()
     n_features, dtype = layers[0].weights.shape[0], str(layers[0].weights.dtype)

@@ -4,6 +4,9 @@ from ._evaluation import (
 from ._executors import (
     ClusterError as ClusterError,
 )
+from ._progress import (
+    SearchProgress as SearchProgress,
+)
 from ._race import (
     Finish as Finish,
     Race as Race,

@@ -25,6 +25,7 @@ from .._compat import (
     _insert_error_scores,
     _safe_split,
     _warn_or_raise_about_fit_failures,
+    call_callbacks,
     metric_names,
     named_error,
 )
@@ -32,7 +33,7 @@ from .._memory import TooLittleMemoryError
 from .._versions import installed_versions
 from ._executors import TRIES, GivenUp, open_workers
 from ._results import objects, pad_outcomes, race_columns
-from ._scoring import FittedAttribute
+from ._scoring import FittedAttribute, deciding_metric
 from ._stage import overlay, random_states
 
 if TYPE_CHECKING:
@@ -267,6 +268,7 @@ class Evaluation:
         self.raced: list[Raced | None] = []
         self.more = defaultdict(list)
         self.results = {"params": []}
+        self.best: float | None = None  # mean score of the best candidate so far
 
     def __enter__(self) -> Self:
         self.workers = open_workers(self.search.n_jobs, self.search.pre_dispatch)
@@ -426,6 +428,7 @@ class Evaluation:
             if isinstance(answer, GivenUp):
                 answer = self._given_up(answer, folds[tasks[number].replicate.fold][1])
             answers[number] = answer
+            self._take_score(tasks[number], tasks, answers)
             if self.search.on_trial_end is not None:
                 self.search.on_trial_end(
                     self._trial(tasks[number], *answer, len(tasks), stage)
@@ -433,6 +436,42 @@ class Evaluation:
         if len(answers) < len(tasks):
             raise BudgetSpentError(len(answers), len(tasks))
         return [answers[number] for number in sorted(answers)]
+
+    def _take_score(
+        self, task: Task, tasks: list[Task], answers: dict[int, tuple[dict, dict]]
+    ) -> None:
+        """Tell the best score, if all splits have judged the candidate of a task."""
+        if task.replicate.n_standing is not None:
+            return  # the race tells who leads
+        own = [i for i, one in enumerate(tasks) if one.candidate == task.candidate]
+        if all(i in answers for i in own):
+            self.tell_best(
+                np.mean([self.deciding_score(answers[i][0]) for i in own]), self.best
+            )
+
+    def tell_best(self, score: float, other: float | None = None) -> None:
+        """Tell callbacks the mean score of the best candidate so far.
+
+        Parameters
+        ----------
+        score : float
+            A mean of scores that judge; nothing is told of NaN.
+        other : float, default=None
+            Another one. Nothing is told if it is as good.
+        """
+        if np.isfinite(score) and (other is None or score > other):
+            self.best = float(score)
+            call_callbacks(self.search, "on_best_score", self.best)
+
+    def deciding_score(self, outcome: dict) -> float:
+        """Return the score of a fit that decides; NaN for a fit that failed."""
+        scores = outcome["test_scores"]
+        if outcome["fit_error"] is not None:
+            return np.nan
+        if isinstance(scores, dict):
+            search = self.search
+            scores = scores[deciding_metric(list(scores), search.scoring, search.refit)]
+        return float(scores)
 
     def _given_up(self, answer: GivenUp, test: NDArray) -> tuple[dict, dict]:
         """Make the outcome of a fit whose process was killed too often."""

@@ -288,12 +288,12 @@ class Racing:
             n_new = n_more * len(self.state.running)
             # Fits that an earlier race has made count once.
             before = replace(self.state, n_fits=self.n_fits - n_new)
+            done = self._replicates(first + n_more)
+            means = done.scores.mean(axis=1)
+            means = means[np.isfinite(means)]
+            self.evaluation.tell_best(max(means, default=np.nan))
             self.state = judge(
-                self.race,
-                before,
-                self._replicates(first + n_more),
-                self._simplicity(),
-                by_rule=self.by_rule,
+                self.race, before, done, self._simplicity(), by_rule=self.by_rule
             )
 
     def _fit_until(self, n_wanted: int) -> int:
@@ -450,15 +450,11 @@ class Racing:
                     return deciding_metric(names, search.scoring, search.refit)
         return "score"
 
-    def _score(self, outcome: dict) -> float:
-        """Return the score that decides; NaN for a fit that failed."""
-        scores = outcome["test_scores"]
-        if outcome["fit_error"] is not None:
-            return np.nan
-        return float(scores[self.metric()] if isinstance(scores, dict) else scores)
-
     def _scores(self, candidate: int) -> list[float]:
-        return [self._score(outcome) for outcome, _ in self.answers[candidate]]
+        return [
+            self.evaluation.deciding_score(outcome)
+            for outcome, _ in self.answers[candidate]
+        ]
 
     def _rows(self, candidate: int) -> NDArray[np.bool_] | None:
         """Return which rows each replicate classified correctly, if all are known."""
@@ -471,7 +467,8 @@ class Racing:
             return
         for candidate in self.state.running:
             for outcome, where in self.answers[candidate]:
-                right, score = where.get("right"), self._score(outcome)
+                right = where.get("right")
+                score = self.evaluation.deciding_score(outcome)
                 # A score that failed is NaN, and not further away than anything.
                 if right is not None and abs(right.mean() - score) > ROUNDING:
                     raise ValueError(f"stage {self.stage.name!r}: {_ONE_SPLIT}")

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_random_state
 
-from .._compat import cause_of_failure
+from .._compat import call_callbacks, cause_of_failure
 from ._pace import Pace, Share, first_ones
 from ._race import Race, RaceState, choose
 from ._racing import (
@@ -124,6 +124,8 @@ class SearchRun:
             result = self._try_all(rows, full, search_ctx, note)
         self.carried = result.best_params
         self.done.append(result)
+        place = len(self.done), len(self.search.stages)
+        call_callbacks(self.search, "on_stage_result", result, *place)
         return result
 
     def _try_all(

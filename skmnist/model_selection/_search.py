@@ -28,6 +28,7 @@ from .._compat import (
     _MultimetricScorer,
 )
 from ._evaluation import BudgetSpentError, Evaluation, Trial
+from ._notebook import search_html
 from ._race import Race
 from ._racing import RaceTooLongError
 from ._runner import SearchRun
@@ -135,6 +136,8 @@ class StagedSearchCV(BaseSearchCV):
         Whether there are several metrics.
     n_splits_ : int
         Number of folds.
+    split_sizes_ : tuple of two float
+        Mean number of rows that fitted, and of rows that judged, in a fold.
     classes_ : ndarray
         Class labels; if `refit` and for classifiers.
     n_features_in_ : int
@@ -216,6 +219,7 @@ class StagedSearchCV(BaseSearchCV):
     scorer_: Callable | dict[str, Callable]
     multimetric_: bool
     n_splits_: int
+    split_sizes_: tuple[float, float]
     feature_names_in_: NDArray[np.object_]
 
     def __init__(  # noqa: PLR0913
@@ -396,6 +400,8 @@ class StagedSearchCV(BaseSearchCV):
         if fresh is not None and np.isfinite(fresh[winner]):
             self.best_score_ = fresh[winner]
         self.n_splits_ = evaluation.n_splits
+        n_train, n_test = evaluation.folds.sizes
+        self.split_sizes_ = float(n_train), float(n_test)
         # A function may return one score or several: its first result shows which.
         self.multimetric_ = isinstance(evaluation.first_scores, dict)
         self.scorer_ = getattr(evaluation.scorers, "_scorers", evaluation.scorers)
@@ -405,6 +411,20 @@ class StagedSearchCV(BaseSearchCV):
             self.best_estimator_, self.refit_time_ = refitted
             if hasattr(self.best_estimator_, "feature_names_in_"):
                 self.feature_names_in_ = self.best_estimator_.feature_names_in_
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        """What a notebook shows: stages, winners and reasons, once it is fitted."""
+        diagram = super()._repr_html_  # an error where the user wants no diagrams
+        if not hasattr(self, "stages_"):
+            return diagram
+        return lambda: search_html(self, diagram())
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle and hasattr(self, "stages_"):
+            bundle["text/html"] = search_html(self, bundle["text/html"])
+        return bundle
 
     def _get_scorers(self) -> tuple[Callable, str]:
         scorers, metric = super()._get_scorers()

@@ -6,27 +6,41 @@ The tests themselves are in `skmnist.stats`; here are the ways from a table to t
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .._format import candidate_name, visible
 from ..stats._compare import StageVerdict, compare_scores, stage_verdict
-from ..stats._tests import Comparison, runs_test
+from ..stats._replicates import ReplicateComparison, compare_on_replicates
+from ..stats._tests import Comparison
 from ._results import (
+    RACE_COLUMNS,
     RACE_REPLICATES,
     ROUNDING,
     CVResults,
     mean_scores,
     n_judging,
+    same_value,
     split_scores,
+    take_rows,
 )
+
+if TYPE_CHECKING:
+    from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
+
+    from . import StagedSearchCV
+
+    Search = StagedSearchCV | GridSearchCV | RandomizedSearchCV
 
 RACE_TEST = "race over replicates"
 
 
 def compare_candidates(
-    cv_results: CVResults,
+    search: "Search | CVResults",
     a: int,
     b: int,
     *,
@@ -37,28 +51,31 @@ def compare_candidates(
 
     Parameters
     ----------
-    cv_results : dict
-        A table as in ``GridSearchCV.cv_results_``. The score is the column
-        ``mean_test_score`` or, with several metrics, ``mean_test_accuracy``.
+    search : StagedSearchCV, another search of scikit-learn, or dict
+        A fitted search; or a table as in ``GridSearchCV.cv_results_``. The score of a
+        table is the column ``mean_test_score`` or, with several metrics,
+        ``mean_test_accuracy``; that of a search is the metric that decided.
     a, b : int
         Rows of the table.
     test_size : float, default=None
         Part of the data, between 0 and 1, that judged in each split. None takes it
-        from the columns ``n_train`` and ``n_test``, which the rule of a `Stage` sees,
-        or else as ``1 / n_splits``, which is right for k-fold cross-validation. Give
-        it for other splits, for example repeated ones.
+        from a `StagedSearchCV`; from the columns ``n_train`` and ``n_test``, which the
+        rule of a `Stage` sees; or else as ``1 / n_splits``, which is right for k-fold
+        cross-validation. Give it for other splits, for example repeated ones.
     confidence : float, default=0.95
         Level of the confidence interval.
 
     Returns
     -------
     found : Comparison
-        Score of `a` minus score of `b`, by the test that
-        `skmnist.stats.compare_scores` chooses:
+        Score of `a` minus score of `b`, with its interval, its p-value, the number
+        of rows, splits or replicates, and a sentence. It is from the test that the
+        search itself uses:
 
-        - two or more splits: `corrected_resampled_t_test`. Of a race, these are the
-          replicates that both ran;
-        - a race on one split: `skmnist.stats.runs_test`;
+        - candidates that raced: `skmnist.stats.compare_on_replicates`, on the
+          replicates that both ran. The p-value is of this pair alone; that of the
+          race is adjusted for all candidates and looks;
+        - two or more splits: `corrected_resampled_t_test`;
         - one split, and the table has a column ``right`` for both rows:
           `mcnemar_test`. `StagedSearchCV` makes that column if its `inspect` returns
           ``right``; it is used where its share of correct rows is the score;
@@ -68,7 +85,8 @@ def compare_candidates(
     Raises
     ------
     ValueError
-        If a candidate failed; or if a single split has no column ``n_test``, which
+        If a candidate failed; if two candidates raced in different stages, with
+        different seeds; or if a single split has no column ``n_test``, which
         `record_scoring` makes, or a score that is not an accuracy.
 
     Examples
@@ -77,24 +95,135 @@ def compare_candidates(
     >>> table = {"mean_test_score": [0.9814, 0.9791], "mean_test_n_test": [1e4, 1e4]}
     >>> compare_candidates(table, 0, 1).significant()
     False
+
+    A search names its candidates:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skmnist import Stage, StagedSearchCV
+    >>> search = StagedSearchCV(
+    ...     DecisionTreeClassifier(random_state=0),
+    ...     [Stage("depth", {"max_depth": [1, 3]})],
+    ... ).fit(*load_iris(return_X_y=True))
+    >>> print(compare_candidates(search, 1, 0).sentence)
+    ... # doctest: +NORMALIZE_WHITESPACE
+    Candidate 1 (max_depth=3) scores 29.33 pp more than candidate 0 (max_depth=1) (95 %
+    confidence interval +24.14 to +34.53 pp). That is more than chance: p < 0.001,
+    corrected resampled t-test on 5 splits.
     """
+    table = _table_of(search)
+    found = _compared(table, a, b, test_size, confidence)
+    scores = mean_scores(table)
+    return replace(
+        found,
+        names=tuple(_name(table, i) for i in (a, b)),
+        is_fraction=bool(np.nanmin(scores) >= 0 and np.nanmax(scores) <= 1),
+    )
+
+
+def _compared(
+    cv_results: CVResults, a: int, b: int, test_size: float | None, confidence: float
+) -> Comparison:
+    """Compare two rows of a table."""
     scores = _scores(cv_results)
     pair = scores[[a, b]]
+    raced = _has_raced(cv_results, a, b)
     if RACE_REPLICATES in cv_results:
         # Both have run the first replicates; then one may have left.
         pair = pair[:, : min(int(cv_results[RACE_REPLICATES][i]) for i in (a, b))]
     for row, its in zip((a, b), pair, strict=True):
         if not np.isfinite(its).all():
             raise ValueError(f"candidate {row} failed: its scores are {its.tolist()}")
+    if raced and pair.shape[1] > 1:
+        found = _on_replicates(cv_results, scores, a, b, test_size)
+        return found.comparison(1, confidence=confidence)
     right = correct_rows(cv_results, [a, b])
-    if right is not None and pair.shape[1] > 1:  # replicates on one split
-        runs = (np.asarray(right[i])[: pair.shape[1]] for i in (a, b))
-        return runs_test(*runs, confidence=confidence)
     return compare_scores(
         *pair,
         **_sizes(cv_results, a, pair.shape[1], test_size, right),
         right=None if right is None else (right[a], right[b]),
         confidence=confidence,
+    )
+
+
+def metric_of(search: Any) -> str:
+    """Return the name of the metric that decided in a fitted search."""
+    refit = search.refit if isinstance(search.refit, str) else "score"
+    return getattr(search, "metric_", refit)
+
+
+def _table_of(search: Any) -> CVResults:
+    """Return the table of a search, with the deciding metric as its score."""
+    if isinstance(search, Mapping):
+        return search
+    results = search.cv_results_
+    rows = range(len(results["params"]))
+    table = take_rows(results, rows, metric_of(search))
+    if hasattr(search, "split_sizes_"):
+        sizes = zip(("n_train", "n_test"), search.split_sizes_, strict=True)
+        table |= {name: np.full(len(rows), size) for name, size in sizes}
+    return table
+
+
+def _name(cv_results: CVResults, row: int) -> str:
+    """Return a name for a row, with what its stage, or the search, varied."""
+    if "params" not in cv_results:
+        return f"candidate {row}"
+    candidates = cv_results["params"]
+    if "stage" in cv_results:
+        stages = cv_results["stage"]
+        candidates = [
+            p
+            for p, stage in zip(candidates, stages, strict=True)
+            if stage == stages[row]
+        ]
+    own = cv_results["params"][row]
+    varied = {
+        n: v
+        for n, v in own.items()
+        if any(n not in one or not same_value(one[n], v) for one in candidates)
+    }
+    return f"candidate {row} ({visible(candidate_name(varied or own))})"
+
+
+def _has_raced(cv_results: CVResults, *rows: int) -> bool:
+    """Return whether candidates raced, and all in one race."""
+    finishes = cv_results.get(RACE_COLUMNS[0])
+    if finishes is None or all(finishes[i] is None for i in rows):
+        return False
+    stages = {str(cv_results["stage"][i]) for i in rows if "stage" in cv_results}
+    if len(stages) > 1:
+        raise ValueError(
+            f"the candidates {' and '.join(map(str, rows))} are of the stages "
+            f"{' and '.join(sorted(stages))}, which raced with different seeds; "
+            "compare candidates of one stage: it has the winner of the stage before"
+        )
+    return True
+
+
+def _on_replicates(
+    cv_results: CVResults,
+    scores: NDArray[np.float64],
+    a: int,
+    b: int,
+    test_size: float | None,
+) -> ReplicateComparison:
+    """Compare the first of two candidates with the second, as their race does."""
+    n = min(int(cv_results[RACE_REPLICATES][i]) for i in (a, b))
+    stages = cv_results.get("stage", [""] * len(scores))
+    known = np.isfinite(scores[:, :n]).all(axis=1)
+    stage = [i for i in range(len(scores)) if stages[i] == stages[a]]
+    both = [a, b, *(i for i in stage if known[i] and i not in (a, b))]
+    right = correct_rows(cv_results, both)
+    ratio = None
+    if right is not None:
+        right = np.array([np.asarray(right[i])[:n] for i in both])
+    else:
+        share = _test_share(cv_results, a, n, test_size)
+        ratio = share / (1 - share)
+    left = scores[[i for i in stage if i not in both]][:, :n]
+    return compare_on_replicates(
+        scores[both][:, :n], 0, right=right, ratio=ratio, departed=left
     )
 
 

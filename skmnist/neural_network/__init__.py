@@ -27,4 +27,15 @@ def check_backend():
 
 
 # The names are listed in __init__.pyi; each is loaded when it is first used.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+# To load these is to load Keras.
+_OF_KERAS = ("ValidationEarlyStopping", "clear_engines")
+
+
+def __getattr__(name):
+    if name not in _OF_KERAS:
+        return _load(name)
+    from .._startup import quiet_import
+
+    with quiet_import():
+        return _load(name)

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import math
 import threading
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -46,6 +47,92 @@ class FiniteLoss(keras.callbacks.Callback):
                 f"The training loss became {loss} in epoch {epoch + 1}; a smaller "
                 "learning_rate or inputs scaled to [0, 1] usually help."
             )
+
+
+class EpochLines(keras.callbacks.Callback):
+    """Print a line for each epoch: its curves, its learning rate, its duration.
+
+    Keras' own lines count the batches, and there is only one where a program trains a
+    whole epoch.
+
+    Parameters
+    ----------
+    title : str, default="epoch"
+        How each line begins.
+    """
+
+    def __init__(self, title="epoch"):
+        super().__init__()
+        self._title = title
+
+    def on_epoch_begin(self, epoch, logs=None):
+        """Remember when the epoch began, and with which learning rate."""
+        self._began = time.perf_counter()
+        self._rate = float(self.model.optimizer.learning_rate)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Print the line."""
+        seconds = time.perf_counter() - self._began
+        number = epoch + 1, self.params["epochs"]
+        line = epoch_line(*number, logs or {}, self._rate, seconds, title=self._title)
+        print(line, flush=True)
+
+
+# Characters of a terminal's line.
+_LINE = 80
+
+
+def epoch_line(number, n_epochs, logs, rate, seconds, *, title="epoch"):
+    """Put an epoch into a line of at most 80 characters.
+
+    Parameters
+    ----------
+    number, n_epochs : int
+        Which epoch it was, counted from 1, and how many there are.
+    logs : dict of str to float
+        ``loss`` and ``accuracy`` and, with validation data, ``val_loss`` and
+        ``val_accuracy``.
+    rate : float
+        Learning rate at the beginning of the epoch.
+    seconds : float
+        Its duration.
+    title : str, default="epoch"
+        How the line begins.
+
+    Returns
+    -------
+    line : str
+        The lines of a training stand one below the other. The learning rate is left out
+        where there is no room for it.
+
+    Examples
+    --------
+    >>> from skmnist.neural_network._callbacks import epoch_line
+    >>> logs = {"loss": 0.4321, "accuracy": 0.8765}
+    >>> epoch_line(7, 120, logs, 0.0008, 0.312)
+    'epoch   7/120  loss 0.432  accuracy  87.65 %  rate 0.0008  0.31 s'
+    """
+    parts = [f"{title} {number:{len(str(n_epochs))}}/{n_epochs}"]
+    parts += _curve("loss", "accuracy", "", logs)
+    parts += _curve("val_loss", "val_accuracy", "validation ", logs)
+    last = f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
+    line = "  ".join([*parts, f"rate {rate:.2g}", last])
+    if len(line) > _LINE:
+        line = "  ".join([*parts, last])
+    return line if len(line) <= _LINE else line.replace("validation", "val")
+
+
+def _curve(loss, accuracy, name, logs):
+    """Write a loss and an accuracy; a network that its user compiled may lack them."""
+    written = []
+    if loss in logs:
+        value = float(logs[loss])
+        small = 0 < abs(value) < 0.001
+        written.append(f"{name or 'loss '}{value:{'.0e' if small else '.3f'}}")
+    if accuracy in logs:
+        word = "" if name else "accuracy "
+        written.append(f"{word}{100 * float(logs[accuracy]):6.2f} %")
+    return written
 
 
 class EpochTicks(keras.callbacks.Callback):

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._io import write_archive
 from .._memory import check_memory, memory_errors_named
+from .._startup import quiet_import
 from ..augmentation._distortions import Distortions
 from . import check_backend
 from ._data import MatrixLike, check_data
@@ -48,7 +49,7 @@ def _training():
     check_backend()
     check_memory()
     try:
-        with memory_errors_named("while TensorFlow was loaded"):
+        with memory_errors_named("while TensorFlow was loaded"), quiet_import():
             from . import _training
     except ModuleNotFoundError as error:
         raise ImportError(
@@ -193,7 +194,9 @@ class KerasMLPClassifier(
         one machine, with one number of threads). Global random generators are neither
         used nor changed.
     verbose : int, default=0
-        1 shows a progress bar for each epoch, as Keras does.
+        0 prints nothing. 1 prints a line for each epoch: loss and accuracy on the
+        training rows and on the validation rows, the learning rate if there is room,
+        and the seconds. 2 prints the lines of Keras instead.
 
     Attributes
     ----------

@@ -13,10 +13,12 @@ from functools import partial
 
 import keras
 import numpy as np
+import tensorflow as tf
 from scikeras.wrappers import KerasClassifier
 from scipy.sparse import issparse
 from sklearn import config_context
 
+from .._startup import quiet_start
 from . import backend_needed
 from ._callbacks import ValidationEarlyStopping
 from ._compiled import USUAL_EPOCHS, pays_to_compile, shape_of
@@ -63,8 +65,12 @@ def refuse_fork():
 
 
 def start():
-    """Remember that TensorFlow starts in this process; see `refuse_fork`."""
+    """Start TensorFlow, and remember that it was in this process; see `refuse_fork`."""
     refuse_fork()
+    if not _STARTED_IN:
+        # This looks for a GPU, which says on standard error if there is none.
+        with quiet_start():
+            tf.config.list_physical_devices()
     _STARTED_IN[:] = [os.getpid()]
 
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 
 from ._cache import fit_key, open_cache
 from ._callbacks import (
+    EpochLines,
     EpochTicks,
     FiniteLoss,
     ValidationEarlyStopping,
@@ -292,7 +293,8 @@ def _train_again(classifier, rows, settings, callbacks):
     # the schedule of the learning rate spans as many epochs as before.
     classifier._spec = _spec_for(classifier, rows, settings)
     _build(classifier, rows)
-    trained = _run_epochs(classifier, rows, None, callbacks, classifier.best_iter_)
+    epochs = classifier.best_iter_
+    trained = _run_epochs(classifier, rows, None, callbacks, epochs, title="refit")
     again = trained.history_
     classifier.refit_history_ = {n: list(map(float, c)) for n, c in again.items()}
     # A later training continues the curves of the first one.
@@ -300,22 +302,23 @@ def _train_again(classifier, rows, settings, callbacks):
     classifier.t_ += len(rows.y) * len(classifier.refit_history_["loss"])
 
 
-def _run_epochs(classifier, rows, held_out, callbacks, epochs):
+def _run_epochs(classifier, rows, held_out, callbacks, epochs, title="epoch"):
     """Train the network for some epochs; return what was trained."""
     trained = _trained(classifier)
     is_plain = isinstance(trained, PlainNetwork)
     if not is_plain:
         classifier._kept_layers = None
+    lines = [EpochLines(title)] if classifier.verbose == 1 else []
     with lent_callbacks(classifier.callbacks) as given:
         train_wrapper(
             trained,
             rows,
             held_out,
-            callbacks=callbacks + given,
+            callbacks=[*callbacks, *given, *lines],
             batch_size=classifier.batch_size_,
             epochs=epochs,
             random_state=classifier._seeds["order"],
-            verbose=classifier.verbose,
+            verbose=0 if lines else classifier.verbose,
         )
     if is_plain:
         arrays = trained.arrays()

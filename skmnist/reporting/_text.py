@@ -5,7 +5,7 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -139,9 +139,7 @@ def stage_table(
         The parameters that the stage tried, then what was measured.
     """
     if columns is None:
-        shown = shown_columns(on_terminal=True)
-        # Columns of a race only where there was one.
-        columns = [c for c in shown if c.needed or any(c.text(row) for row in rows)]
+        columns = _known(shown_columns(on_terminal=True), rows)
     judges = judged_by(protocol)
     before = [c for c in columns if c.rank < BY_NAME["gap"].rank]
     after = [c for c in columns if c not in before]
@@ -178,13 +176,14 @@ def page_columns(study: Study) -> list[Column]:
         Columns that an older study does not have are left out.
     """
     there = {"standard_error", *(["p_value"] if has_p_values(study) else [])}
-    return [
-        column
-        for column in shown_columns()
-        if column.needed
-        or column.name in there
-        or any(column.text(row) for row in study.rows)
-    ]
+    return _known(shown_columns(), study.rows, there)
+
+
+def _known(
+    columns: Sequence[Column], rows: Sequence[Candidate], there: Collection[str] = ()
+) -> list[Column]:
+    """Leave out columns without a cell, such as the gap where nothing is held out."""
+    return [c for c in columns if c.name in there or any(map(c.text, rows))]
 
 
 def page_rows(study: Study, stage: StudyStage) -> list[Candidate]:

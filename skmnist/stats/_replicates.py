@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from ._tests import require
+from ._tests import Comparison, comparison_by_t, require
+
+REPLICATES = "paired test over replicates"
 
 # A pair of candidates counts for at most so many times the typical variance where the
 # variances of all pairs are pooled: one candidate that diverges must not hide others.
@@ -108,6 +110,32 @@ class ReplicateComparison:
             Before any adjustment; 0.5 for the candidate itself.
         """
         return special.stdtr(self.degrees_of_freedom(), -self._t(self.variances()))
+
+    def comparison(self, other: int, *, confidence: float = 0.95) -> Comparison:
+        """Return what is known of one pair.
+
+        Parameters
+        ----------
+        other : int
+            The candidate to compare with.
+        confidence : float, default=0.95
+            Level of the confidence interval.
+
+        Returns
+        -------
+        found : Comparison
+            Its counts are ``n_replicates`` and, on one split, ``rows``. The p-value is
+            two-sided, and not adjusted for other pairs.
+        """
+        counts = {"n_replicates": self.n_replicates}
+        return comparison_by_t(
+            REPLICATES,
+            float(self.differences[other]),
+            float(np.sqrt(self.variances()[other])),
+            float(self.degrees_of_freedom()[other]),
+            counts | ({"rows": self.n_rows} if self.n_rows else {}),
+            confidence,
+        )
 
     def chance_to_be_better(self, n_replicates: int, level: float) -> NDArray:
         """Return the predictive probability of a p-value below a level, later on.

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -39,6 +39,11 @@ class Comparison:
         What the test counted: rows, splits or runs.
     confidence : float, default=0.95
         Level of `interval`.
+    names : tuple of two str, default=("the first", "the second")
+        What `sentence` calls the two.
+    is_fraction : bool, default=True
+        Whether the scores are fractions, so that `sentence` writes their difference in
+        percentage points.
 
     Examples
     --------
@@ -50,6 +55,9 @@ class Comparison:
     difference +0.0023 (standard error 0.0020, 95 % confidence interval -0.0016
     to +0.0062), p = 0.24 by the test of two proportions (n_rows=10,000): not
     significant at 0.05
+    >>> print(found.sentence)  # doctest: +NORMALIZE_WHITESPACE
+    The first scores 0.23 pp more than the second (95 % confidence interval -0.16 to
+    +0.62 pp). That can be chance: p = 0.24, test of two proportions on 10,000 rows.
     """
 
     test: str
@@ -59,6 +67,9 @@ class Comparison:
     p_value: float
     counts: dict[str, int]
     confidence: float = 0.95
+    # What is found is the same, whatever it is called.
+    names: tuple[str, str] = field(default=("the first", "the second"), compare=False)
+    is_fraction: bool = field(default=True, compare=False)
 
     def significant(self, alpha: float = 0.05) -> bool:
         """Return whether the two differ by more than chance.
@@ -81,6 +92,30 @@ class Comparison:
         """One-sided p-value: small if the first classifier is better."""
         half = self.p_value / 2
         return half if self.difference > 0 else 1 - half
+
+    @property
+    def n(self) -> int:
+        """What the test is made on: the number of rows, splits or replicates."""
+        return next(iter(self.counts.values()))
+
+    @property
+    def sentence(self) -> str:
+        """What was found, in plain words."""
+        first, second = self.names
+        scale, unit, form = (100, " pp", ".2f") if self.is_fraction else (1, "", ".3g")
+        size = f"{scale * abs(self.difference):{form}}{unit}"
+        how = f"{size} {'more' if self.difference > 0 else 'less'} than"
+        if self.difference == 0:
+            how = "the same as"
+        low, high = (f"{scale * bound:+{form}}" for bound in self.interval)
+        chance = "is more than" if self.significant() else "can be"
+        p = f"= {self.p_value:.2g}" if self.p_value >= 0.001 else "< 0.001"
+        counted = next(iter(self.counts)).removeprefix("n_")
+        return (
+            f"{first[:1].upper()}{first[1:]} scores {how} {second} "
+            f"({100 * self.confidence:g} % confidence interval {low} to {high}{unit}). "
+            f"That {chance} chance: p {p}, {self.test} on {self.n:,} {counted}."
+        )
 
     def __str__(self) -> str:
         low, high = self.interval
@@ -377,7 +412,7 @@ def corrected_resampled_t_test(
     )
     gains, k = a - b, len(a)
     variance = gains.var(ddof=1) * (1 / k + n_test / n_train)
-    return _by_t(
+    return comparison_by_t(
         RESAMPLED_T,
         gains.mean(),
         math.sqrt(variance),
@@ -456,7 +491,7 @@ def runs_test(a: ArrayLike, b: ArrayLike, *, confidence: float = 0.95) -> Compar
     variance = sum(of_runs) + of_rows_alone
     parts = [*zip(of_runs, (len(a) - 1, len(b) - 1), strict=True), (of_rows, n - 1)]
     inverse = sum(part**2 / df for part, df in parts)
-    return _by_t(
+    return comparison_by_t(
         "test over runs and rows",
         a.mean() - b.mean(),
         math.sqrt(variance),
@@ -473,7 +508,14 @@ def _residual(right: NDArray[np.bool_]) -> float:
     return np.square(rest).sum() / ((len(right) - 1) * (right.shape[1] - 1))
 
 
-def _by_t(test, difference, error, df, counts, confidence):
+def comparison_by_t(
+    test: str,
+    difference: float,
+    error: float,
+    df: float,
+    counts: dict[str, int],
+    confidence: float,
+) -> Comparison:
     """Compare a difference with its standard error of `df` degrees of freedom."""
     # The same difference each time leaves nothing to chance.
     t = abs(difference) / error if error else np.inf if difference else 0.0

@@ -326,7 +326,7 @@ class _Runner:
         fitted = self._fit_baselines(started, out_of_time)
         summary = _summary(search, final, data, self.header)
         summary = replace(summary, n_fits=self.n_fits + 1)
-        study = Study(self.header, self.rows, self.stages, summary)
+        study = Study(self.header, self.rows, self.stages, summary, self.out)
         verdict = judge_study(study, predictions.predicted == predictions.true, fitted)
         return replace(study, summary=replace(summary, verdict=verdict))
 

@@ -11,10 +11,10 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from platform import node
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import numpy as np
 
@@ -22,7 +22,11 @@ from .._format import OneLineError
 from .._io import atomic_write, sweep_temporary_files, user_path
 from ._checks import MisfitError, Record, Said, read_record
 from ._columns import Candidate, frame_of, is_failed, read_csv, write_csv
+from ._notebook import study_html
 from ._records import StudyHeader, StudyStage, StudySummary
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 HEADER, ROWS = "study.json", "results.csv"
 STAGES, SUMMARY = "stages.json", "summary.json"
@@ -69,12 +73,85 @@ class Study:
         The stages that are done, as in ``stages.json``.
     summary : StudySummary or None
         The content of ``summary.json``; None while the study is not finished.
+    folder : pathlib.Path or None, default=None
+        Where it was read.
+
+    See Also
+    --------
+    skmnist.StageScoresDisplay : Draws a stage of a study.
+    skmnist.GapDisplay : Draws all candidates of a study.
+    skmnist.FitCurveDisplay : Draws a learning curve of a study.
+    skmnist.MisreadDigitsDisplay : Shows what the final model of a study misreads.
+
+    Notes
+    -----
+    A notebook shows its stages, their winners and the reasons.
+
+    Examples
+    --------
+    >>> from skmnist.study import Study
+    >>> study = Study.from_folder("my-study")  # doctest: +SKIP
+    >>> study.best_params["widths"]  # doctest: +SKIP
+    [400, 100]
+    >>> study.frame().groupby("stage").accuracy.max()  # doctest: +SKIP
     """
 
     header: StudyHeader
     rows: list[Candidate]
     stages: list[StudyStage]
     summary: StudySummary | None
+    folder: Path | None = field(default=None, compare=False, repr=False)
+
+    @classmethod
+    def from_folder(cls, folder: str | os.PathLike[str]) -> Self:
+        """Read a study's folder, as `read_study` does.
+
+        Parameters
+        ----------
+        folder : path-like
+            The folder of a study, finished or not.
+
+        Returns
+        -------
+        study : Study
+            Its content so far.
+
+        Raises
+        ------
+        StudyFolderError
+            If there is no study in it, or if a file is damaged.
+        """
+        return _read(cls, user_path(folder))
+
+    @property
+    def best_params(self) -> dict[str, Any]:
+        """The searched parameters that the last finished stage ended with."""
+        if self.summary is not None:
+            return dict(self.summary.best_params)
+        return dict(self.stages[-1].best_params) if self.stages else {}
+
+    def stage(self, name: str) -> StudyStage:
+        """Return a stage by its name.
+
+        Parameters
+        ----------
+        name : str
+            Its name, or its heading in a report.
+
+        Returns
+        -------
+        stage : StudyStage
+
+        Raises
+        ------
+        ValueError
+            If no finished stage has this name.
+        """
+        for one in self.stages:
+            if name in (one.name, one.title):
+                return one
+        names = ", ".join(repr(one.name) for one in self.stages) or "none"
+        raise ValueError(f"there is no stage {name!r}; the stages are {names}")
 
     def rows_of(self, stage: StudyStage) -> list[Candidate]:
         """Return the candidates of one stage.
@@ -106,16 +183,41 @@ class Study:
         """
         return next(row for row in self.rows_of(stage) if row.winner)
 
-    def frame(self) -> dict[str, list]:
-        """Return the candidates as columns.
+    def columns(self) -> dict[str, list]:
+        """Return the candidates as columns, without pandas.
 
         Returns
         -------
         columns : dict of str to list
             The columns of ``results.csv`` with the parameters, and a value for each
-            candidate. `pandas.DataFrame` takes it as it is.
+            candidate.
         """
         return frame_of(self.rows)
+
+    def frame(self) -> "pd.DataFrame":
+        """Return the candidates as a table.
+
+        Returns
+        -------
+        frame : pandas.DataFrame
+            A row for each candidate, with the columns of ``results.csv``.
+
+        Raises
+        ------
+        ImportError
+            If pandas is not installed; `columns` does without.
+        """
+        try:
+            import pandas as pd
+        except ModuleNotFoundError as error:
+            raise ImportError(
+                "Study.frame() returns a table of pandas, which is not installed: pip "
+                "install pandas. Study.columns() returns the same as a dict of lists."
+            ) from error
+        return pd.DataFrame(self.columns())
+
+    def _repr_html_(self) -> str:
+        return study_html(self)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the study as plain data: dicts, lists, text and numbers.
@@ -407,7 +509,11 @@ def read_study(folder: str | os.PathLike[str]) -> Study:
     >>> [row.accuracy for row in study.rows if row.winner]  # doctest: +SKIP
     [0.9808, 0.9814]
     """
-    folder = user_path(folder)
+    return _read(Study, user_path(folder))
+
+
+def _read(cls: type[Study], folder: Path) -> Any:
+    """Read a study's folder."""
     header = read_header(folder)
     if header is None:
         raise StudyFolderError(f"{folder} holds no study (no {HEADER})")
@@ -420,7 +526,7 @@ def read_study(folder: str | os.PathLike[str]) -> Study:
         if summary is not None and len(rows) < summary.n_candidates:
             found, wanted = Said(len(rows)), f"{summary.n_candidates}, see {SUMMARY}"
             raise MisfitError("the number of rows", found, wanted)
-    return Study(header, rows, stages, summary)
+    return cls(header, rows, stages, summary, folder)
 
 
 def read_header(folder: Path) -> StudyHeader | None:

@@ -13,6 +13,7 @@ from .._format import visible
 from ..augmentation._distortions import square_side
 from ..study._artifacts import Predictions, predict_pictures
 from ._matplotlib import axes_of
+from ._studies import StudyLike, evidence_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -229,6 +230,30 @@ class MisreadDigitsDisplay:
         X, y = np.asarray(X), np.asarray(y)
         shape = to_pictures(X[:1], picture_shape).shape[1:]
         return cls.from_predictions(predict_pictures(estimator, X, y, shape))
+
+    @classmethod
+    def from_study(cls, study: StudyLike) -> Self:
+        """Make a display of the test samples that a study's final model misreads.
+
+        Parameters
+        ----------
+        study : skmnist.study.Study or path-like
+            A finished study, or its folder.
+
+        Returns
+        -------
+        display : MisreadDigitsDisplay
+            Not drawn yet.
+
+        Raises
+        ------
+        ValueError
+            If the study has kept no predictions.
+        """
+        predictions = evidence_of(study).predictions
+        if predictions is None:
+            raise ValueError("the study has kept no predictions of the test set")
+        return cls.from_predictions(predictions)
 
     @classmethod
     def from_predictions(cls, predictions: Predictions) -> Self:

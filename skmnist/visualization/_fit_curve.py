@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._compat import last_step
 from ._matplotlib import BLUE, GREY, VERMILION, axes_of, legend_above
+from ._studies import StudyLike, as_study, evidence_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,6 +88,37 @@ class FitCurveDisplay:
         if not hasattr(classifier, "history_"):
             raise TypeError(f"a fit's curves are in history_; {classifier!r} has none")
         return cls(history=classifier.history_, best_iter=classifier.best_iter_)
+
+    @classmethod
+    def from_study(cls, study: StudyLike, stage: str | None = None) -> Self:
+        """Make a display of a learning curve that a study has kept.
+
+        Parameters
+        ----------
+        study : skmnist.study.Study or path-like
+            A study, or its folder.
+        stage : str, default=None
+            Name of a stage, for the curve of its winner; None for the final model.
+
+        Returns
+        -------
+        display : FitCurveDisplay
+            Not drawn yet.
+
+        Raises
+        ------
+        ValueError
+            If the study has not kept this curve.
+        """
+        evidence = evidence_of(study)
+        if stage is None:
+            curve = evidence.final_curve
+        else:
+            curve = evidence.curves.get(as_study(study).stage(stage).name)
+        if curve is None:
+            of = "its final model" if stage is None else f"the stage {stage!r}"
+            raise ValueError(f"the study has kept no learning curve of {of}")
+        return cls(history=curve.history, best_iter=curve.best_iter)
 
     def frame(self) -> dict[str, NDArray[Any]]:
         """Return the curves as columns, with one row for each epoch.

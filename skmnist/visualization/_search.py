@@ -19,10 +19,11 @@ from ..model_selection._results import (
     split_scores,
     take_rows,
 )
+from ..model_selection._significance import metric_of
 from ..study._records import StudyStage
-from ..study._storage import Study
 from ..study._uncertainty import standard_error
 from ._matplotlib import BLUE, GREY, VERMILION, axes_of, legend_above
+from ._studies import StudyLike, as_study
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,7 +128,7 @@ class StageScoresDisplay:
         """
         check_is_fitted(search, "cv_results_")
         rows, winner, incumbent, name, tried = _stage_of(search, stage)
-        metric = _metric(search)
+        metric = metric_of(search)
         table = take_rows(search.cv_results_, rows, metric)
         defaults = search.estimator.get_params()
         names, parameter = candidate_names(
@@ -145,21 +146,33 @@ class StageScoresDisplay:
         )
 
     @classmethod
-    def from_study(cls, study: Study, stage: StudyStage) -> Self:
+    def from_study(
+        cls, study: StudyLike, stage: StudyStage | str | None = None
+    ) -> Self:
         """Make a display of a stage of a study.
 
         Parameters
         ----------
-        study : skmnist.study.Study
-            A study, from `skmnist.study.read_study`.
-        stage : skmnist.study.StudyStage
-            One of its stages.
+        study : skmnist.study.Study or path-like
+            A study, or its folder.
+        stage : skmnist.study.StudyStage or str, default=None
+            One of its stages, or its name; None for the last one.
 
         Returns
         -------
         display : StageScoresDisplay
             Not drawn yet.
+
+        Raises
+        ------
+        ValueError
+            If there is no such stage.
         """
+        study = as_study(study)
+        if stage is None and study.stages:
+            stage = study.stages[-1]
+        if not isinstance(stage, StudyStage):
+            stage = study.stage(str(stage))
         rows = study.rows_of(stage)
         names, parameter = candidate_names(
             [{name: row.params[name] for name in stage.tried} for row in rows]
@@ -308,7 +321,7 @@ class GapDisplay:
         """
         check_is_fitted(search, "cv_results_")
         rows = list(range(len(search.cv_results_["params"])))
-        table = take_rows(search.cv_results_, rows, _metric(search))
+        table = take_rows(search.cv_results_, rows, metric_of(search))
         gaps(table)  # raises an error if there is no validation accuracy
         name = next(name for name in VALIDATION_COLUMNS if name in table)
         stages = getattr(search, "stages_", None)
@@ -321,13 +334,13 @@ class GapDisplay:
         )
 
     @classmethod
-    def from_study(cls, study: Study, *, max_gap: float = 0.01) -> Self:
+    def from_study(cls, study: StudyLike, *, max_gap: float = 0.01) -> Self:
         """Make a display of all candidates of a study.
 
         Parameters
         ----------
-        study : skmnist.study.Study
-            A study, from `skmnist.study.read_study`.
+        study : skmnist.study.Study or path-like
+            A study, or its folder.
         max_gap : float, default=0.01
             Largest difference that is not too large.
 
@@ -336,6 +349,7 @@ class GapDisplay:
         display : GapDisplay
             Not drawn yet.
         """
+        study = as_study(study)
         return cls(
             scores=np.array([row.accuracy for row in study.rows]),
             validation_scores=np.array(
@@ -409,12 +423,6 @@ def _stage_of(search, name):
         raise ValueError(f"there is no stage {name!r}; the stages are {names}")
     stage = found[-1]
     return list(stage.indices), stage.winner, stage.incumbent, stage.name, stage.params
-
-
-def _metric(search):
-    """Return the name of the metric that decided."""
-    refit = search.refit if isinstance(search.refit, str) else "score"
-    return getattr(search, "metric_", refit)
 
 
 def _standard_errors(table):

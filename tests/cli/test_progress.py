@@ -5,21 +5,26 @@ import pickle
 import re
 import threading
 
+import numpy as np
 import pytest
+import racing
 from rich.console import Console
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_iris
+from sklearn.tree import DecisionTreeClassifier
 
-from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
+from skmnist import KerasMLPClassifier, Race, Stage, StagedSearchCV
 from skmnist._compat import close_listener, open_listener
 from skmnist.cli._progress import (
     FitBar,
     FitCallback,
     FitLines,
     SearchBars,
+    SearchCallback,
     SearchLines,
     fit_progress,
     search_progress,
 )
+from skmnist.model_selection import SearchProgress
 
 # One program serves all fits: they differ in numbers only.
 SMALL = {"depth": 0, "learning_rate_schedule": "constant", "random_state": 0}
@@ -110,9 +115,84 @@ def test_lines_of_a_search():
         *(f"stage rate (1 of 2): {n} of 4" for n in (1, 2, 3, 4)),
         *(f"stage batch (2 of 2): {n} of 4" for n in (1, 2, 3, 4)),
     ]
-    bests = [float(line.split("so far ")[1].removesuffix(" %")) for line in lines]
-    assert bests == sorted(bests) and bests[0] >= 0
+    bests = [line.split("so far ")[1] for line in lines if "so far" in line]
+    means = [f"{100 * mean:.2f} %" for mean in search.cv_results_["mean_test_score"]]
+    assert bests and set(bests) <= set(means)
     assert lines[3].split(", ")[1] == "0 s left in it"
+
+
+class Told(SearchCallback):
+    """Keeps the best scores that the search tells."""
+
+    max_propagation_depth = 0
+
+    def __init__(self):
+        super().__init__()
+        self.bests = []
+
+    def _score(self, score):
+        self.bests.append(score)
+
+
+def test_the_best_is_the_mean_of_the_scores_that_judge():
+    X, y = load_iris(return_X_y=True)
+    told = Told()
+    search = StagedSearchCV(
+        DecisionTreeClassifier(random_state=0),
+        [
+            Stage("depth", {"max_depth": [2, 1, 3]}),
+            Stage("leaves", {"min_samples_leaf": [1, 60]}),
+        ],
+        cv=3,
+    )
+    search.set_callbacks(told).fit(X, y)
+    scores = search.cv_results_["mean_test_score"]
+    assert len(set(scores)) > 2
+    rising = [s for i, s in enumerate(scores) if i == 0 or s > max(scores[:i])]
+    assert told.bests == pytest.approx(rising)
+
+
+@pytest.mark.parametrize("cv", [5, racing.ONE_SPLIT], ids=["five", "one"])
+def test_the_best_of_a_race_is_the_leader(cv):
+    told = Told()
+    search = racing.search(cv=cv).set_callbacks(told).fit(racing.X, racing.Y)
+    table = search.cv_results_
+    n = table["race_replicates"]
+    splits = [table[f"split{r}_test_score"] for r in range(max(n))]
+    scores = np.array(splits).T
+    # After each look, the highest mean of those that have run all replicates so far.
+    looks = range(Race().min_replicates, max(n) + 1)
+    leaders = [max(scores[n >= r, :r].mean(axis=1)) for r in looks]
+    assert told.bests
+    assert all(min(abs(best - np.array(leaders))) < 1e-12 for best in told.bests)
+    assert told.bests[-1] == pytest.approx(max(scores[n == max(n), : max(n)].mean(1)))
+
+
+def test_the_best_of_a_loss_is_written_as_it_is():
+    lines = SearchLines(print, 0, Clock(1))
+    lines.setup(None, None)
+    lines._receive(("begin", "candidates", "stage", 2))
+    lines._done["candidates"] = 1
+    lines.on_best_score(-0.25)
+    assert lines._line().endswith(", best so far -0.25")
+    lines.on_best_score(0.975)
+    assert lines._line().endswith(", best so far 97.50 %")
+    lines.teardown(None, None)
+
+
+def test_progress_in_a_notebook_is_plain_lines(capsys):
+    X, y = load_iris(return_X_y=True)
+    stages = [Stage("depth", {"max_depth": [1, 3]}), Stage("b\x1b", {"ccp_alpha": [0]})]
+    search = StagedSearchCV(DecisionTreeClassifier(random_state=0), stages)
+    search.set_callbacks(SearchProgress(interval=0)).fit(X, y)
+    out = capsys.readouterr().out
+    assert "\r" not in out and "\x1b" not in out
+    first, second = [line for line in out.splitlines() if " chose " in line]
+    assert first == (
+        f"stage depth (1 of 2) chose max_depth=3: {search.stages_[0].reason}"
+    )
+    assert "stage depth (1 of 2): 10 of 10 fits, 0 s left in it" in out
+    assert second.startswith(r"stage b\x1b (2 of 2) chose ccp_alpha=0: ")
 
 
 def test_lines_of_a_search_are_few():

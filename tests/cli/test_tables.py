@@ -56,11 +56,24 @@ def test_a_word_longer_than_a_line_goes_on_in_the_next():
     assert printed(table, 30).count("x") == 50
 
 
-def test_where_no_terminal_is_a_table_is_one_whatever_its_width():
-    wide = Table([f"column {i}" for i in range(40)], [["some text"] * 40], None)
-    text = printed(wide, 80, terminal=False)
-    assert text.count("some text") == 40
-    assert len([line for line in text.splitlines() if "some" in line]) == 1
+@pytest.mark.parametrize(("columns", "width"), [(None, 100), ("60", 60), ("200", 200)])
+def test_where_no_terminal_is_a_table_is_no_wider_than_on_one(
+    monkeypatch, columns, width
+):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    if columns:
+        monkeypatch.setenv("COLUMNS", columns)
+    strengths = "Distortions(rotation=12, shift=0.08, zoom=0.1, shear=0.12, elastic=4)"
+    names = ["augmentation", *(f"column {i}" for i in range(12))]
+    wide = Table(names, [[strengths, *["some text"] * 12]], None)
+    screen = Console(file=io.StringIO())
+    print_table(screen, wide, "9. Distortions")
+    text = screen.file.getvalue()
+    assert max(map(len, text.split("\n"))) <= width
+    assert "…" not in text
+    words = text.split()
+    assert words.count("some") == words.count("text") == 12
+    assert set(strengths.split()) <= set(words)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -213,22 +213,31 @@ def test_the_verdict_on_the_leader_is_what_the_race_knew_of_the_winner():
     assert len(found) > 2
 
 
-@pytest.mark.parametrize(
-    "cv, test",
-    [(5, "corrected resampled t-test"), (ONE_SPLIT, "test over runs and rows")],
-    ids=["five", "one"],
-)
-def test_two_candidates_compare_on_the_replicates_that_both_ran(cv, test):
+@pytest.mark.parametrize("cv", [5, ONE_SPLIT], ids=["five", "one"])
+def test_a_pair_is_compared_as_its_race_did(cv):
     fitted = search(cv=cv).fit(X, Y)
-    n = fitted.cv_results_["race_replicates"]
-    found = compare_candidates(fitted.cv_results_, 2, 0)
-    scores = [
-        [fitted.cv_results_[f"split{r}_test_score"][i] for r in range(min(n[[0, 2]]))]
-        for i in (2, 0)
-    ]
-    assert found.test == test
-    assert found.difference == pytest.approx(np.mean(scores[0]) - np.mean(scores[1]))
-    assert found.significant()
+    (stage,) = fitted.stages_
+    left = [finish for finish in stage.race.finishes if finish.why == "worse"]
+    assert left
+    for finish in left:
+        found = compare_candidates(fitted, finish.leader, finish.candidate)
+        assert found.test == "paired test over replicates"
+        assert found.n == finish.replicates
+        assert found.difference == pytest.approx(finish.behind)
+        assert found.standard_error == pytest.approx(finish.standard_error)
+        # The race asks of all candidates and looks, so its p is larger.
+        assert found.p_better < finish.p_value < 0.05
+        low, high = found.interval
+        assert 0 < low < found.difference < high
+        turned = compare_candidates(fitted, finish.candidate, finish.leader)
+        assert turned.difference == -found.difference
+        assert turned.p_value == pytest.approx(found.p_value)
+
+
+def test_candidates_of_different_races_are_not_compared():
+    fitted = two_stages().fit(X, Y)
+    with pytest.raises(ValueError, match="stages q and w, which raced with different"):
+        compare_candidates(fitted, 0, 3)
 
 
 def test_a_display_draws_candidates_that_have_left(raced):

@@ -148,8 +148,18 @@ def test_accuracy_of_the_holdout_protocol_is_called_held_out():
 
 
 def test_missing_validation_accuracy_is_left_empty():
+    rows = [a_row(winner=True, validation_accuracy=math.nan, gap=math.nan), a_row()]
+    assert stage_table(STAGE, rows, "holdout").rows[0][1:4] == ["", "98.08 %", ""]
+
+
+def test_where_nothing_is_held_out_there_are_no_columns_for_it():
     row = a_row(winner=True, validation_accuracy=math.nan, gap=math.nan)
-    assert stage_table(STAGE, [row], "holdout").rows[0][1:4] == ["", "98.08 %", ""]
+    gone = {"validation accuracy", "gap"}
+    assert not gone & set(stage_table(STAGE, [row], "holdout").columns)
+    study = a_study(rows=[row])
+    assert not gone & set(page_table(study, STAGE).columns)
+    # Files for machines are whole.
+    assert {"validation_accuracy", "gap"} <= set(study.columns())
 
 
 def test_overview_names_what_each_stage_chose():

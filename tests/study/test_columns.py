@@ -3,7 +3,6 @@
 import math
 from dataclasses import fields, replace
 
-import pandas as pd
 import pytest
 
 from skmnist.study import Candidate, Study, StudyStage
@@ -131,7 +130,7 @@ def test_tables_show_the_columns_by_their_rank():
 def test_a_study_is_a_frame_as_it_is():
     stage = StudyStage(ROW.stage, "best_score", "best", ["widths"], {})
     study = Study(None, [ROW, FAILED], [stage], None)
-    frame = pd.DataFrame(study.frame())
+    frame = study.frame()
     assert list(frame.columns[:3]) == ["dataset", "stage", "depth"]
     assert frame[frame.winner].accuracy.tolist() == [1 / 3]
     assert frame.widths.tolist() == [[600, 200]] * 2
