@@ -88,8 +88,9 @@ def data_options(command: Function) -> Function:
         shell_complete=complete_dataset,
         help="A name, a path, or a data set of OpenML. A path is a file ("
         f"{', '.join(SUFFIXES)}), or a folder: with IDX files like MNIST's, with "
-        "train.csv and test.csv, or with a folder of pictures for each class. Names: "
-        + "; ".join(f"{name}: {what}" for name, what in names.items())
+        "train.csv and test.csv, or with a folder of pictures for each class. The "
+        "names are "
+        + ", ".join(f"{name} ({what})" for name, what in names.items())
         + ".",
     )
     return dataset(folder(pixels(label(command))))
