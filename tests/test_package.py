@@ -77,10 +77,6 @@ print(json.dumps(sorted({{"keras", "tensorflow", "matplotlib"}} & set(sys.module
 
 
 def test_a_star_import_has_every_name():
-    code = """
-from skmnist import *
-import skmnist
-found = [name for name in skmnist.__all__ if name in globals()]
-print(json.dumps(found))
-"""
-    assert answer_of(code) == list(skmnist.__all__)
+    namespace = {}
+    exec("from skmnist import *", namespace)
+    assert set(skmnist.__all__) <= namespace.keys()

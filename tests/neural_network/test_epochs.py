@@ -254,11 +254,15 @@ def test_what_xla_refuses_trains_as_a_graph(digits, own_engines):
     assert [engine.shape for engine in own_engines.values()][:1] == [None]
 
 
+@pytest.fixture(scope="module")
+def weighted_by_keras(digits, weights):
+    return train_by_keras(make(keras.Sequential), *digits, sample_weight=weights)
+
+
 @BOTH_KINDS
-def test_sample_weights_reach_the_epochs(digits, weights, compiled):
+def test_sample_weights_reach_the_epochs(digits, weights, weighted_by_keras, compiled):
     fast = train(make(), *digits, row_weight=weights, compiled=compiled)
-    plain = train_by_keras(make(keras.Sequential), *digits, sample_weight=weights)
-    assert_close_weights(fast, plain)
+    assert_close_weights(fast, weighted_by_keras)
 
 
 # Keras computes a schedule in float32; XLA rounds it at another step.
@@ -275,13 +279,19 @@ def test_epochs_in_float32_are_close_to_keras_own_steps(digits):
     assert_close_weights(fast, plain, rtol=1e-4, atol=1e-5)
 
 
+@pytest.fixture(scope="module", params=[25, 200], ids=["no remainder", "one batch"])
+def batched_by_keras(request, digits):
+    """A batch size, and a network that Keras has trained with it."""
+    size = request.param
+    return size, train_by_keras(make(keras.Sequential), *digits, batch_size=size)
+
+
 @BOTH_KINDS
-@pytest.mark.parametrize("batch_size", [25, 200], ids=["no remainder", "one batch"])
 def test_batches_of_any_size_give_the_weights_of_keras_own_steps(
-    digits, batch_size, compiled
+    digits, batched_by_keras, compiled
 ):
+    batch_size, plain = batched_by_keras
     fast = train(make(), *digits, batch_size=batch_size, compiled=compiled)
-    plain = train_by_keras(make(keras.Sequential), *digits, batch_size=batch_size)
     assert_close_weights(fast, plain)
 
 
@@ -368,17 +378,20 @@ def test_training_that_goes_on_equals_training_at_once(digits, compiled):
 # ---- dropout -----------------------------------------------------------------------
 
 
+# The same for all: one program is made for them.
+MASKED = {"dropout": 0.5, "input_dropout": 0.2}
+
+
 @pytest.fixture(scope="module")
 def trained_with_masks_by_keras(digits):
-    network = make(dropout=0.5, input_dropout=0.2)
-    return train(network, *digits, callbacks=[SeesBatches()])
+    return train(make(**MASKED), *digits, callbacks=[SeesBatches()])
 
 
 @BOTH_KINDS
 def test_keras_own_loop_draws_the_same_masks(
     digits, trained_with_masks_by_keras, compiled
 ):
-    fast = train(make(dropout=0.5, input_dropout=0.2), *digits, compiled=compiled)
+    fast = train(make(**MASKED), *digits, compiled=compiled)
     assert_close_weights(fast, trained_with_masks_by_keras)
 
 
@@ -387,7 +400,7 @@ def test_keras_own_loop_draws_the_same_masks(
 @BOTH_KINDS
 def test_dropout_draws_new_masks_in_each_epoch(digits, compiled):
     order = EpochOrder(5, shuffle=False)
-    network = make(dropout=0.5, learning_rate=0.0)
+    network = make(**MASKED, learning_rate=0.0)
     train(network, *digits, order=order, compiled=compiled)
     assert len(set(network.history.history["loss"])) == EPOCHS
 
@@ -425,8 +438,11 @@ OTHER = {
 }
 
 
+# XLA's data are filled up with rows that no batch has; alone, they are not.
 @BOTH_KINDS
-def test_numbers_of_a_training_need_no_other_program(digits, own_engines, compiled):
+def test_numbers_of_a_training_need_no_other_program_nor_rows_that_fill_up(
+    digits, own_engines, compiled, monkeypatch
+):
     X, y = digits
     train(make(**TRAINING), X, y, epochs=1, compiled=compiled)
     (shared,) = own_engines.values()
@@ -435,6 +451,7 @@ def test_numbers_of_a_training_need_no_other_program(digits, own_engines, compil
     assert list(own_engines.values()) == [shared]
     assert shared._programs == programs_before
     clear_engines()
+    monkeypatch.setattr(engine, "MAX_FILLED_UP", 0)
     alone = train(make(**OTHER), X[:97], y[:97], epochs=5, compiled=compiled)
     assert_equal_weights(after, alone)
 
@@ -461,13 +478,6 @@ def test_numbers_of_an_unknown_schedule_are_part_of_a_program(own_engines):
         for optimizer in optimizers
     )
     assert first is not second
-
-
-def test_rows_that_fill_up_change_nothing(digits, monkeypatch):
-    X, y = digits
-    filled = train(make(**TRAINING), X[:97], y[:97], compiled=True)
-    monkeypatch.setattr(engine, "MAX_FILLED_UP", 0)
-    assert_equal_weights(filled, train(make(**TRAINING), X[:97], y[:97], compiled=True))
 
 
 @pytest.mark.parametrize(
@@ -511,9 +521,9 @@ def test_one_graph_serves_any_number_of_rows_and_batches(digits, own_engines):
 
 
 def test_a_shared_engine_keeps_nothing_of_an_earlier_fit(digits):
-    alone = train(make(dropout=0.5), *digits)
-    train(make(dropout=0.5, random_state=1, learning_rate=0.5), *digits)
-    assert_equal_weights(alone, train(make(dropout=0.5), *digits))
+    alone = train(make(**MASKED), *digits)
+    train(make(**MASKED, random_state=1, learning_rate=0.5), *digits)
+    assert_equal_weights(alone, train(make(**MASKED), *digits))
 
 
 def test_the_least_recently_used_engine_is_dropped(own_engines, monkeypatch):
@@ -584,7 +594,7 @@ def test_training_goes_on_after_the_engines_are_dropped(digits, monkeypatch):
 @BOTH_KINDS
 def test_threads_that_share_an_engine_learn_what_each_learns_alone(digits, compiled):
     def learn(seed):
-        network = make(random_state=seed, dropout=0.5)
+        network = make(**MASKED, random_state=seed)
         return train(network, *digits, epochs=10, compiled=compiled)
 
     alone = [learn(seed) for seed in range(4)]

@@ -331,14 +331,15 @@ def test_a_line_of_another_shape_is_left_out_with_a_warning(folder):
 # Figures of values that are possible, and far from all others
 
 
-# Each value in a curve of its own: to draw is most of the time.
-@pytest.mark.parametrize("values", [(math.nan, 0, 1e30), (math.inf, -1, 1e300)])
-def test_curves_of_any_values_can_be_drawn(values, study):
+# Two values in each curve: to draw is most of the time.
+def test_curves_of_any_values_can_be_drawn(study):
     curves = json.loads((study.path / "curves.json").read_text())
     drawn = [*curves["stages"].values(), curves["final"]]
-    for curve, value in zip(drawn, values, strict=True):
-        curve["loss"] = [value] * len(curve["loss"])
-        curve["val_accuracy"][0] = value
+    values = [(math.nan, math.inf), (0, -1), (1e30, 1e300)]
+    for curve, (one, other) in zip(drawn, values, strict=True):
+        n_epochs = len(curve["loss"])
+        curve |= {"loss": [one] * n_epochs, "val_loss": [other] * n_epochs}
+        curve["val_accuracy"][:2] = one, other
     assert study.with_file("curves.json", json.dumps(curves).encode(), draw=True) == []
 
 

@@ -1,12 +1,15 @@
 """The presets of a study, and the one that searches for accuracy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from skmnist import KerasMLPClassifier
 from skmnist.model_selection._stage import candidates_of, check_stages
 from skmnist.neural_network._spec import CONSTRAINTS
-from skmnist.study import StudyConfig, run_study
+from skmnist.reporting import to_markdown
+from skmnist.study import StudyConfig, read_study, run_study
 from skmnist.study._presets import (
     PRESETS,
     accuracy_base_params,
@@ -70,57 +73,53 @@ def test_images_are_distorted_only_where_there_are_any(n_features, has_images):
     assert ("augmentation" in names) == has_images
 
 
-# The accuracy preset with two candidates where it has more.
-@pytest.fixture
-def few_draws(monkeypatch):
-    from dataclasses import replace
-
-    def stages():
-        few = [replace(s, n_iter=s.n_iter and 2) for s in accuracy_stages()]
-        few[1] = replace(few[1], params={"batch_normalization": [True]})
-        few[3] = replace(few[3], params={"augmentation": ["affine", None]})
-        few[5] = replace(few[5], params={"epochs": [2, 3]})
-        return few
-
-    monkeypatch.setitem(PRESETS, "accuracy", stages)
-    monkeypatch.setattr(
-        "skmnist.study._presets.accuracy_base_params", small_base_params
-    )
+def few_draws():
+    """The stages of the accuracy preset, with two candidates where they have more."""
+    few = [replace(s, n_iter=s.n_iter and 2) for s in accuracy_stages()]
+    few[1] = replace(few[1], params={"batch_normalization": [True]})
+    few[3] = replace(few[3], params={"augmentation": ["affine", None]})
+    few[5] = replace(few[5], params={"epochs": [2, 3]})
+    return few
 
 
 def small_base_params(epochs):
     return {**accuracy_base_params(epochs), "widths": (16, 16)}
 
 
-def small_config(path):
-    return StudyConfig(path, preset="accuracy", epochs=2, baselines=False)
-
-
-def npz(tmp_path, n_features):
+def npz(folder, n_features):
     """Write 200 rows of two classes that differ in their mean."""
     generator = np.random.default_rng(0)
     y = np.arange(240) % 2
     X = generator.normal(size=(240, n_features)) + y[:, None]
-    path = tmp_path / "data.npz"
+    path = folder / "data.npz"
     np.savez(path, X=X.astype(np.float32), y=y)
     return str(path)
 
 
-@pytest.mark.parametrize("n_features", [16, 10])
-def test_the_accuracy_preset_takes_any_data(few_draws, tmp_path, n_features):
-    config = small_config(npz(tmp_path, n_features))
-    study = run_study(config, tmp_path / "study")
+@pytest.fixture(scope="module", params=[16, 10])
+def of_accuracy(request, tmp_path_factory):
+    """A study with few draws of the preset: features, the study, and its folder."""
+    folder = tmp_path_factory.mktemp("accuracy")
+    config = StudyConfig(
+        npz(folder, request.param), preset="accuracy", epochs=2, baselines=False
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(PRESETS, "accuracy", few_draws)
+        base = "skmnist.study._presets.accuracy_base_params"
+        patch.setattr(base, small_base_params)
+        study = run_study(config, folder / "study")
+    return request.param, study, folder / "study"
+
+
+def test_the_accuracy_preset_takes_any_data(of_accuracy):
+    n_features, study, folder = of_accuracy
     named = [stage.name for stage in study.stages]
     assert ("augmentation" in named) == (n_features == 16)
-    model = KerasMLPClassifier.load(tmp_path / "study" / "model.skmnist")
+    model = KerasMLPClassifier.load(folder / "model.skmnist")
     assert model.refit_on_all and model.refit_history_ is not None
 
 
-def test_rows_of_an_accuracy_study_come_back_as_they_were(few_draws, tmp_path):
-    from skmnist.reporting import to_markdown
-    from skmnist.study import read_study
-
-    config = small_config(npz(tmp_path, 16))
-    study = run_study(config, tmp_path / "study")
-    assert read_study(tmp_path / "study") == study
-    assert "Distorted images" in to_markdown(study)
+def test_rows_of_an_accuracy_study_come_back_as_they_were(of_accuracy):
+    n_features, study, folder = of_accuracy
+    assert read_study(folder) == study
+    assert ("Distorted images" in to_markdown(study)) == (n_features == 16)
