@@ -556,6 +556,7 @@ def test_reading_tables_loads_no_workers_and_no_data_sets(module):
     names = {name for name in loaded.stdout.split() if name.startswith("skmnist.")}
     tables = {f"skmnist.model_selection.{m}" for m in ("_results", "_rules")}
     tables |= {"skmnist.model_selection", "skmnist.model_selection._significance"}
+    tables |= {"skmnist._format"}
     assert {n for n in names if not n.startswith("skmnist.stats")} <= tables
     heavy = {"sklearn", "scipy.stats", "joblib", "distributed", "pandas"}
     assert not heavy & set(loaded.stdout.split())

@@ -87,11 +87,12 @@ def small_base_params(epochs):
 
 
 def npz(folder, n_features):
-    """Write 200 rows of two classes that differ in their mean."""
+    """Write rows of two classes that differ in their mean; 16 features are pictures."""
     generator = np.random.default_rng(0)
     y = np.arange(240) % 2
     X = generator.normal(size=(240, n_features)) + y[:, None]
     path = folder / "data.npz"
+    X = X.reshape(-1, 4, 4) if n_features == 16 else X
     np.savez(path, X=X.astype(np.float32), y=y)
     return str(path)
 
