@@ -26,7 +26,7 @@ from skmnist import KerasMLPClassifier, load_digits_28x28
 
 X, y = load_digits_28x28(return_X_y=True)
 search = GridSearchCV(
-    KerasMLPClassifier(depth=1, epochs=40, random_state=0),
+    KerasMLPClassifier(depth=1, epochs=25, random_state=0),
     {"widths": [16, 32], "batch_size": [32, 64]},
     cv=2,
 )

@@ -44,7 +44,7 @@ pipeline = Pipeline(
     [
         ("columns", columns),
         ("used", VarianceThreshold()),
-        ("network", KerasMLPClassifier(depth=1, epochs=40, random_state=0)),
+        ("network", KerasMLPClassifier(depth=1, epochs=25, random_state=0)),
     ]
 ).set_output(transform="pandas")
 

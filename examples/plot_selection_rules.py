@@ -28,7 +28,7 @@ from skmnist.model_selection import explain
 
 X, y = load_digits_28x28(return_X_y=True)
 search = GridSearchCV(
-    KerasMLPClassifier(depth=1, epochs=40, random_state=0),
+    KerasMLPClassifier(depth=1, epochs=25, random_state=0),
     {"widths": [8, 16, 32, 64, 128, 256]},
     cv=3,
     refit=False,

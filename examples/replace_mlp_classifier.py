@@ -24,7 +24,7 @@ from skmnist import KerasMLPClassifier, load_digits_28x28
 X, y = load_digits_28x28(return_X_y=True)
 
 theirs = GridSearchCV(
-    MLPClassifier(max_iter=40, batch_size=64, random_state=0),
+    MLPClassifier(max_iter=25, batch_size=64, random_state=0),
     {"hidden_layer_sizes": [(64,), (64, 32)], "learning_rate_init": [0.002]},
     cv=2,
 )
@@ -39,7 +39,7 @@ print(theirs.best_params_, round(theirs.best_score_, 3))
 # ``predict_proba``, ``score``, ``classes_``, ``coefs_``, ``loss_curve_`` and other
 # names stay the same.
 ours = GridSearchCV(
-    KerasMLPClassifier(epochs=40, batch_size=64, random_state=0),
+    KerasMLPClassifier(epochs=25, batch_size=64, random_state=0),
     {"widths": [(64,), (64, 32)], "learning_rate": [0.002]},
     cv=2,
 )

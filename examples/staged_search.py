@@ -29,7 +29,7 @@ from skmnist import (
 X, y = load_digits_28x28(return_X_y=True)
 
 search = StagedSearchCV(
-    KerasMLPClassifier(epochs=40, random_state=0),
+    KerasMLPClassifier(epochs=32, random_state=0),
     [
         Stage("width", {"widths": [16, 32, 64]}),
         Stage(
@@ -85,7 +85,7 @@ def distributions(chosen):
 
 
 search = StagedSearchCV(
-    KerasMLPClassifier(depth=2, epochs=40, random_state=0),
+    KerasMLPClassifier(depth=2, epochs=20, random_state=0),
     [Stage("width", {"widths": [32, 64]}), Stage("distribution", distributions)],
     cv=2,
 )

@@ -24,7 +24,7 @@ X, y = load_digits_28x28(return_X_y=True)
 
 # All stages use the same folds.
 folds = StratifiedKFold(2, shuffle=True, random_state=0)
-classifier = KerasMLPClassifier(epochs=40, random_state=0)
+classifier = KerasMLPClassifier(epochs=32, random_state=0)
 
 # %%
 # First stage: the width. Set the winner's parameters on a copy of the classifier. The

@@ -127,13 +127,17 @@ def small_baselines(monkeypatch):
 # comes later: that costs a while at the end, in which one of two processes waits.
 LONGEST = (
     *("test_faults.py", "test_examples.py", "test_sklearn_checks.py", "test_dask.py"),
-    *("test_drawing_in_browser.py", "test_epochs.py", "test_cli.py", "test_damage.py"),
-    *("test_with_sklearn.py", "test_model.py", "test_accuracy_page.py"),
-    *("test_defaults.py", "test_typing.py", "test_classifier.py", "test_findings.py"),
-    *("test_depth.py", "test_digit.py", "test_executors.py", "test_search.py"),
-    *("test_loaders.py", "test_cache.py", "test_run.py", "test_augmentation.py"),
-    *("test_evaluation.py", "test_html.py", "test_html_in_browser.py"),
-    *("test_tensorboard.py", "test_defaults_page.py", "test_distribution.py"),
+    *("test_interrupted.py", "test_epochs.py", "test_digit.py", "test_study_page.py"),
+    *("test_drawing_in_browser.py", "test_cli.py", "test_damage.py", "test_docs.py"),
+    *("test_search_methods.py", "test_with_sklearn.py", "test_model.py"),
+    *("test_defaults.py", "test_typing.py", "test_classifier.py", "test_sparse.py"),
+    *("test_keras.py", "test_accuracy_page.py", "test_findings.py", "test_screen.py"),
+    *("test_model_file.py", "test_depth.py", "test_executors.py", "test_search.py"),
+    *("test_options.py", "test_odd_files.py", "test_streams.py", "test_own.py"),
+    *("test_export.py", "test_presets.py", "test_loaders.py", "test_cache.py"),
+    *("test_run.py", "test_augmentation.py", "test_evaluation.py", "test_html.py"),
+    *("test_html_in_browser.py", "test_portability.py", "test_tensorboard.py"),
+    *("test_defaults_page.py", "test_distribution.py"),
 )
 
 

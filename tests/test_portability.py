@@ -125,8 +125,9 @@ skmnist.cli._signals.signal = Less(signal, OF_SIGNAL)
 
 from skmnist.cli import main
 out = sys.argv[1]
-study = "study --dataset digits --preset quick --epochs 1 --n-iter 1 --quiet --out"
-for command in (study.split() + [out], ["status", out], ["report", out]):
+study = "study --dataset digits --preset quick --epochs 1 --n-iter 1 --no-baselines"
+study = [*study.split(), "--quiet", "--out", out]
+for command in (study, ["status", out], ["report", out]):
     try:
         main(command)
     except SystemExit as end:

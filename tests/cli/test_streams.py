@@ -22,10 +22,16 @@ SAID = "Error: the output cannot be written, No space left on device\n"
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
-@pytest.fixture(params=COMMANDS)
+@pytest.fixture(scope="module", params=COMMANDS)
 def command(request, tiny_study):
     arguments = COMMANDS[request.param].format(study=tiny_study)
     return f"{sys.executable} -m skmnist {arguments}"
+
+
+@pytest.fixture(scope="module")
+def plain(command):
+    """What a command answers where nothing is in its way."""
+    return run(command)
 
 
 def run(line, **environment):
@@ -39,15 +45,15 @@ def run(line, **environment):
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-def test_a_closed_stream_changes_no_status(command):
-    status, out, err = run(command)
+def test_a_closed_stream_changes_no_status(command, plain):
+    status, out, err = plain
     assert run(f"{command} >&-") == (status, "", err)
     assert run(f"{command} 2>&-") == (status, out, "")
     assert run(f"{command} <&- >&- 2>&-") == (status, "", "")
 
 
-def test_a_full_device_is_one_line(command):
-    status, out, err = run(command)
+def test_a_full_device_is_one_line(command, plain):
+    status, out, err = plain
     assert run(f"{command} > /dev/full") == (
         (2, "", SAID) if out else (status, "", err)
     )
@@ -55,14 +61,14 @@ def test_a_full_device_is_one_line(command):
     assert run(f"{command} > /dev/full 2>&1") == (2, "", "")
 
 
-def test_a_pipe_that_ends_is_no_error_to_tell(command):
+def test_a_pipe_that_ends_is_no_error_to_tell(command, plain):
     # The reader is gone before anything is printed.
     status, out, err = run(f"{{ sleep 0.2; {command}; }} | true")
-    assert (out, err) in (("", ""), ("", run(command)[2]))
+    assert (out, err) in (("", ""), ("", plain[2]))
 
 
-def test_a_narrow_terminal_an_ascii_one_and_none(command):
-    status, out, err = run(command)
+def test_a_narrow_terminal_an_ascii_one_and_none(command, plain):
+    status, out, err = plain
     found, *lines = run(command, **ASCII)
     assert found == status and "Traceback" not in lines[1]
     found, *lines = run(command, PYTHONIOENCODING="ascii")

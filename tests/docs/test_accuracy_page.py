@@ -129,7 +129,11 @@ def test_views_are_set_against_the_network_of_their_seed(accuracy, page):
 
 
 @pytest.mark.long
-def test_the_runs_in_small_make_a_page_and_are_not_repeated(accuracy, tmp_path, capsys):
+def test_the_runs_in_small_make_a_page_and_are_not_repeated(
+    accuracy, tmp_path, capsys, monkeypatch
+):
+    # Else each of them is compiled anew, for the sake of its seconds.
+    monkeypatch.setattr("skmnist.neural_network.clear_engines", lambda: None)
     arguments = ["--run", "--quick", "--out", str(tmp_path)]
     accuracy.main(arguments)
     made = capsys.readouterr().out.splitlines()

@@ -108,10 +108,13 @@ def test_without_results_it_says_so(study, tmp_path):
         study.main(["--out", str(tmp_path)])
 
 
+# All stages, with a tenth of the epochs. The time is for a machine that has other
+# things to do.
 @pytest.mark.long
-def test_a_run_in_small(study, tmp_path):
+def test_a_run_in_small(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("skmnist.study._full_study.MOST_EPOCHS", 13)
     arguments = ["--run", "--quick", "--only", "moons_700", "--seeds", "0"]
-    study.main([*arguments, "--seconds", "120", "--out", str(tmp_path)])
+    study.main([*arguments, "--seconds", "600", "--out", str(tmp_path)])
     (path,) = (tmp_path / "results" / "study").iterdir()
     found = json.loads(path.read_text())
     assert min(found[name] for name in ("study", "untuned", "grid")) > 0.7

@@ -15,6 +15,8 @@ from skmnist.neural_network._spec import PER_LAYER, n_hidden_layers, settled
 
 # A constant rate: the programs of a schedule are made for one number of updates.
 SMALL = {"epochs": 1, "learning_rate_schedule": "constant", "random_state": 0}
+# Its programs are the smallest.
+SMALL |= {"optimizer": "sgd", "weight_decay": 0.0, "label_smoothing": 0.0}
 # What every user of hidden_layer_sizes writes.
 GRID = {"widths": [(100,), (100, 50)]}
 VALUES = {"widths": 8, "activations": "tanh", "initializers": "he_normal"}
