@@ -34,7 +34,7 @@ def hurry(monkeypatch):
     """Set deadlines of a few seconds, once a cluster is there: that takes its time."""
 
     def set_deadlines():
-        monkeypatch.setattr(_waiting, "ANSWER_WITHIN", 4.0)
+        monkeypatch.setattr(_waiting, "SILENT_AFTER", 4.0)
         monkeypatch.setattr(_waiting, "WORKERS_WITHIN", 2.0)
         monkeypatch.setattr(_waiting, "LOOK_EVERY", 0.2)
 
