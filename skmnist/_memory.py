@@ -16,7 +16,7 @@ MB = 2**20
 # The address space that a process takes, measured on Linux with TensorFlow 2.21. With
 # less, TensorFlow ends in an error of its import, or without a word: its C++ code calls
 # abort() where it gets no memory.
-LIBRARIES = 560 * MB  # NumPy, SciPy and scikit-learn
+LIBRARIES = 660 * MB  # NumPy, scikit-learn and those of a command
 TRAINING = 1700 * MB  # TensorFlow, and the programs of a first fit
 OF_A_THREAD = 50 * MB  # each thread's stack, and its part of the allocator
 SPARE = 200 * MB  # what shall be left before any fit

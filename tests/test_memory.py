@@ -174,7 +174,7 @@ def test_a_command_that_has_too_little_memory_says_so_at_once(command, tmp_path)
 
 
 @limited
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_candidate_that_needs_too_much_fails_and_the_others_count(tmp_path):
     """One layer of 60,000 units twice needs 14 GB; the search goes on without it."""
     code = (
@@ -201,7 +201,7 @@ def test_a_candidate_that_needs_too_much_fails_and_the_others_count(tmp_path):
 
 
 @limited
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_search_whose_process_has_too_little_left_ends_and_says_so():
     """Take what there is between two fits: that says nothing of the candidates."""
     code = (

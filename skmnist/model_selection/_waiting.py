@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from distributed import Client
 
 # docs/clusters.md states these numbers.
-ANSWER_WITHIN = 30.0  # seconds that a scheduler has for an answer
+ANSWER_WITHIN = 30.0  # seconds that a scheduler has for its first answer
+# The same for later ones: with the first task, the scheduler loads this package.
+SILENT_AFTER = 120.0  # seconds
 WORKERS_WITHIN = 120.0  # seconds that a cluster may be without a worker
 CHECKED_WITHIN = 180.0  # seconds that all workers have to load this package
 LOOK_EVERY = 2.0  # seconds between two looks at the cluster, while fits run
@@ -134,7 +136,7 @@ class Watch:
             If the scheduler does not answer, or if there has been no worker for
             `WORKERS_WITHIN` seconds.
         """
-        workers = self.ask(ANSWER_WITHIN, self._client.ncores)
+        workers = self.ask(SILENT_AFTER, self._client.ncores)
         if workers:
             self._without_since = None
         elif self._without_since is None:

@@ -4,10 +4,7 @@
 
 import contextlib
 import datetime
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import numpy as np
@@ -19,6 +16,7 @@ from skmnist.model_selection._evaluation import versions
 from skmnist.model_selection._executors import MOST_LOSSES, DaskWorkers
 from skmnist.model_selection._waiting import ClusterError
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 open_cluster = pytest.importorskip("skmnist.model_selection._dask").open_cluster
 
@@ -34,7 +32,7 @@ def hurry(monkeypatch):
     """Set deadlines of a few seconds, once a cluster is there: that takes its time."""
 
     def set_deadlines():
-        monkeypatch.setattr(_waiting, "ANSWER_WITHIN", 4.0)
+        monkeypatch.setattr(_waiting, "SILENT_AFTER", 4.0)
         monkeypatch.setattr(_waiting, "WORKERS_WITHIN", 2.0)
         monkeypatch.setattr(_waiting, "LOOK_EVERY", 0.2)
 
@@ -156,60 +154,54 @@ def make_certificates(folder):
         (folder / f"{name}.key").write_bytes(key.private_bytes(pem, *form))
 
 
-def configured(folder):
-    """Return Dask's usual configuration for TLS, as variables of the environment."""
-    start = "DASK_DISTRIBUTED__COMM__TLS__"
-    files = {f"{start}CA_FILE": folder / "ca.pem"}
-    for role in ("CLIENT", "SCHEDULER", "WORKER"):
-        files[f"{start}{role}__CERT"] = folder / "own.pem"
-        files[f"{start}{role}__KEY"] = folder / "own.key"
-    return {name: str(path) for name, path in files.items()}
+def configuration(folder):
+    """Return Dask's usual configuration for TLS."""
+    start = "distributed.comm.tls"
+    found = {f"{start}.ca-file": folder / "ca.pem"}
+    for role in ("client", "scheduler", "worker"):
+        found[f"{start}.{role}.cert"] = folder / "own.pem"
+        found[f"{start}.{role}.key"] = folder / "own.key"
+    return {name: str(path) for name, path in found.items()}
 
 
-CONNECT = """
-import sys
-from skmnist.model_selection import _waiting
-from skmnist.model_selection._dask import open_cluster
-from skmnist.model_selection._executors import DaskWorkers
-_waiting.ANSWER_WITHIN = float(sys.argv[2])
-try:
-    with open_cluster(sys.argv[1], n_threads=1, expected={}) as client:
-        print(sorted(DaskWorkers(client).run(pow, (2,), [3, 4])))
-except _waiting.ClusterError as error:
-    print(error)
-"""
+def as_environment(configuration):
+    """Return a configuration as variables of the environment."""
+    return {
+        f"DASK_{name.upper().replace('.', '__').replace('-', '_')}": value
+        for name, value in configuration.items()
+    }
 
 
-def connect(address, environment, seconds=5):
-    """Run tasks on a cluster from a process with an environment."""
-    ended = subprocess.run(
-        [sys.executable, "-c", CONNECT, address, str(seconds)],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert "Traceback" not in ended.stdout
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+def refusal(address, configuration):
+    """Return what a study says of a cluster that it cannot use."""
+    with dask.config.set(configuration), pytest.raises(ClusterError) as raised:
+        open_cluster(address, n_threads=1, expected=versions()).__enter__()
+    return str(raised.value)
 
 
-def test_an_encrypted_cluster_takes_those_who_have_its_certificates(tmp_path):
+def test_an_encrypted_cluster_takes_those_who_have_its_certificates(
+    monkeypatch, tmp_path
+):
     folders = [tmp_path / name for name in ("ours", "theirs", "cluster")]
     for folder in folders:
         folder.mkdir()
     for folder in folders[:2]:
         make_certificates(folder)
-    ours, theirs = map(configured, folders[:2])
-    with small_cluster(folders[2], "--protocol", "tls", environment=ours) as cluster:
+    ours, theirs = map(configuration, folders[:2])
+    environment = as_environment(ours)
+    with small_cluster(
+        folders[2], "--protocol", "tls", environment=environment
+    ) as cluster:
         address = cluster.address
         assert address.startswith("tls://")
-        # The first one waits until the worker has started.
-        assert connect(address, ours, 180) == "[(0, 8), (1, 16)]\n"
+        with dask.config.set(ours), opened(cluster) as client:
+            found = DaskWorkers(client).run(pow, (2,), [3, 4])
+            assert sorted(found) == [(0, 8), (1, 16)]
+        monkeypatch.setattr(_waiting, "ANSWER_WITHIN", 3.0)
         # Of another authority: their scheduler is not ours, and we are not theirs.
-        refused = connect(address, theirs)
-        assert refused.startswith(f"no Dask scheduler answers at {address}")
+        expected = f"no Dask scheduler answers at {address}"
+        assert refusal(address, theirs).startswith(expected)
         # Without encryption nobody answers.
         plain = address.replace("tls", "tcp")
-        refused = connect(plain, {})
-        assert refused.startswith(f"no Dask scheduler answers at {plain}")
+        expected = f"no Dask scheduler answers at {plain}"
+        assert refusal(plain, {}).startswith(expected)

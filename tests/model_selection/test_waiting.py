@@ -34,6 +34,7 @@ class Client:
 def hurried(monkeypatch):
     """Deadlines of less than a second."""
     monkeypatch.setattr(_waiting, "ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(_waiting, "SILENT_AFTER", 5)
     monkeypatch.setattr(_waiting, "WORKERS_WITHIN", 0.2)
     monkeypatch.setattr(_waiting, "LOOK_EVERY", 0.05)
 

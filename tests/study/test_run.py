@@ -380,22 +380,6 @@ def test_a_study_ends_when_its_folder_is_gone(config, tmp_path, change):
     assert claim_folder(out) == out
 
 
-def test_a_file_system_that_becomes_read_only_is_named(config, tmp_path):
-    def mount(*options):
-        command = ["mount", "-t", "tmpfs", "-o", *options, "tmpfs", tmp_path]
-        return subprocess.run(command, capture_output=True).returncode
-
-    if mount("size=2m"):
-        pytest.skip("only root may mount a file system")
-    try:
-        out = tmp_path / "study"
-        with pytest.raises(OSError, match=r"Read-only file system: .*results\.csv"):
-            run_study(config, out, on_stage=lambda *_: mount("remount,ro"))
-        assert len(read_trials(out / FILE)) == 2
-    finally:
-        subprocess.run(["umount", "-l", tmp_path], check=True)
-
-
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     (tmp_path / "study").mkdir()
