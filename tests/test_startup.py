@@ -127,7 +127,7 @@ from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 X, y = load_digits(return_X_y=True)
 network = KerasMLPClassifier(depth=0, epochs=2, random_state=0)
 search = StagedSearchCV(
-    network, [Stage("rate", {"learning_rate": [0.01, 0.1]})], cv=2, n_jobs=2
+    network, [Stage("rate", {"learning_rate": [0.01, 0.1]})], refit=False, n_jobs=2
 )
 with joblib.parallel_config(inner_max_num_threads=1):
     search.fit(X[:100], y[:100])

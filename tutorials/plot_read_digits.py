@@ -78,6 +78,9 @@ plt.show()
 # ``KerasMLPClassifier`` is such a network with the methods of scikit-learn. With
 # ``verbose=1`` it prints a line for each epoch. Watch the *loss* fall: it is large
 # where the network gives the right digit a low probability.
+#
+# A warning says that this training is short. It is: so the lesson stays quick, and
+# something is left to gain.
 from skmnist import KerasMLPClassifier
 
 first = KerasMLPClassifier(
@@ -194,6 +197,9 @@ for a, b in [(1, 0), (2, 1)]:
     print(compare_candidates(search, a, b).sentence)
 
 # %%
+# Three folds are few: only large differences are more than chance. That does not show
+# that the candidates are equal, only that this search cannot tell them apart.
+#
 # Two networks that differ in their first weights alone make other mistakes. On a few
 # hundred test digits, such differences can look like progress.
 from skmnist import compare
@@ -268,5 +274,6 @@ print(compare_candidates(longer, rows[-1], rows[0]).sentence)
 
 # %%
 # **Exercise 6.** Both judge the same test digits, so McNemar's test is right: it counts
-# the digits that only one of the two reads.
+# the digits that only one of the two reads. On a few hundred digits, a gain of a point or
+# two can still be chance.
 print(compare(network, plain, X_test, y_test).sentence)
