@@ -55,7 +55,7 @@ def test_the_help_says_what_each_name_stands_for(command, capsys):
     # The lines are wrapped.
     page = " ".join(capsys.readouterr().out.split())
     for name, what in describe_names().items():
-        assert f"{name}: {what}" in page
+        assert f"{name} ({what})" in page
     assert "--dataset NAME|PATH|openml:NAME" in page
 
 
