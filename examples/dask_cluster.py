@@ -63,7 +63,8 @@ print("cluster:", on_cluster.round(3))
 print("here:   ", here.round(3))
 
 # %%
-# Draw which worker computed when. A worker gets the next fit as soon as it is free.
+# Draw which worker computed when. A worker gets the next fit as soon as it is free. The
+# first fits take longest: they wait until TensorFlow is loaded.
 spans = [
     (task["worker"], span["start"], span["stop"] - span["start"])
     for task in stream.data
