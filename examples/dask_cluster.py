@@ -13,7 +13,7 @@ Dask cluster. You do not have to change the search.
 import sys
 
 try:
-    from distributed import Client, LocalCluster
+    from distributed import Client, LocalCluster, get_task_stream
 except ImportError:
     print('Skipped: this needs Dask, pip install "skmnist[dask]"')
     sys.exit()
@@ -45,7 +45,7 @@ cluster = LocalCluster(
 # task stream records what each worker does.
 with (
     Client(cluster) as client,
-    client.get_task_stream() as stream,
+    get_task_stream(client) as stream,
     joblib.parallel_config("dask", scatter=[X, y], wait_for_workers_timeout=30),
 ):
     print(f"{len(client.scheduler_info()['workers'])} workers")
@@ -63,7 +63,8 @@ print("cluster:", on_cluster.round(3))
 print("here:   ", here.round(3))
 
 # %%
-# Draw which worker computed when. A worker gets the next fit as soon as it is free.
+# Draw which worker computed when. A worker gets the next fit as soon as it is free. The
+# first fits take longest: they wait until TensorFlow is loaded.
 spans = [
     (task["worker"], span["start"], span["stop"] - span["start"])
     for task in stream.data

@@ -52,11 +52,11 @@ def test_a_new_data_set_is_named_in_the_help_and_completed(stars, capsys):
 @pytest.mark.parametrize("command", ["study", "fit"])
 def test_the_help_says_what_each_name_stands_for(command, capsys):
     assert main([command, "--help"]) == 0
-    # The lines are wrapped.
-    page = " ".join(capsys.readouterr().out.split())
+    # Lines are wrapped, after a hyphen too.
+    page = "".join(capsys.readouterr().out.split())
     for name, what in describe_names().items():
-        assert f"{name}: {what}" in page
-    assert "--dataset NAME|PATH|openml:NAME" in page
+        assert f"{name}({what})".replace(" ", "") in page
+    assert "--datasetNAME|PATH|openml:NAME" in page
 
 
 def test_the_documentation_says_what_each_name_stands_for():
