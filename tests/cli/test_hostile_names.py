@@ -321,4 +321,4 @@ def test_what_fit_says_is_visible(tmp_path, monkeypatch):
     status, out, err = run("fit", "--dataset", f"{name}.npz", *quick)
     assert (status, err) == (0, [""])
     assert len(out) == 4 and all(line.isprintable() for line in out)
-    assert f"{visible(name)}.skmnist PICTURE..." in out[2]
+    assert f"{visible(name)}.skmnist TABLE" in out[2]
