@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -9,6 +10,8 @@ from ._format import visible
 
 # Nobody reads more rows in a notebook.
 MOST_ROWS = 100
+
+_IS_NUMBER = re.compile(r"(?:[-+]|< )?\d")
 
 # Colours are those of the notebook, light or dark: all tints let the ground through.
 _STYLE = """
@@ -88,7 +91,7 @@ def html_table(
 
 def _number(cells: Sequence[str]) -> str:
     known = [cell for cell in cells if cell]
-    numbers = all(cell[0].isdigit() or cell[0] in "+-<" for cell in known)
+    numbers = all(_IS_NUMBER.match(cell) for cell in known)
     return ' class="number"' if known and numbers else ""
 
 

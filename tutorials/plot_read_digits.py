@@ -274,6 +274,6 @@ print(compare_candidates(longer, rows[-1], rows[0]).sentence)
 
 # %%
 # **Exercise 6.** Both judge the same test digits, so McNemar's test is right: it counts
-# the digits that only one of the two reads. On a few hundred digits, a gain of a point or
-# two can still be chance.
+# the digits that only one of the two reads. On a few hundred digits, a gain of a point
+# or two can still be chance.
 print(compare(network, plain, X_test, y_test).sentence)

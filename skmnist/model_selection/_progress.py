@@ -41,13 +41,29 @@ class SearchCallback:
         return {"_handle": self._handle}
 
     def setup(self, estimator: Any, context: Any) -> None:
-        """Begin to show and to listen, before the search."""
+        """Begin to show and to listen, before the search.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The search.
+        context : sklearn.callback.CallbackContext
+            The context of its fit.
+        """
         self._best: float | None = None  # of the scores that judge
         self._open()
         self._handle = open_listener(self._receive)
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Stop listening and showing, also after an error."""
+        """Stop listening and showing, also after an error.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The search.
+        context : sklearn.callback.CallbackContext
+            The context of its fit.
+        """
         close_listener(self._handle)
         self._close()
 
