@@ -319,9 +319,11 @@ class Structure:
         names = [v.name for v in states]
         variables = [v.value for v in (*own, *states)]
         self._forms = [(v.shape, v.dtype, v.trainable) for v in variables]
-        self._states = [_compact(np.asarray(v)) for v in states]
         self._rate = names.index(RATE) if RATE in names else None
         self._is_small = network.count_params() <= MOST_KEPT_WEIGHTS
+        # Variables share the memory of a tensor until they change.
+        keep = tf.constant if self._is_small else _compact
+        self._states = [keep(np.array(v)) for v in states]
         self._free = []
 
     def states(self, rate):
@@ -329,17 +331,17 @@ class Structure:
 
         Parameters
         ----------
-        rate : float or None
+        rate : ndarray of shape () or None
             The learning rate, if it is one of them.
 
         Returns
         -------
-        values : list of ndarray
+        values : list of ndarray or tensor
             In the order of Keras.
         """
         values = list(self._states)
         if self._rate is not None:
-            values[self._rate] = np.asarray(rate, values[self._rate].dtype)
+            values[self._rate] = rate
         return values
 
     @contextmanager
@@ -383,10 +385,10 @@ def _keras_network(spec):
 
 
 def _compact(array):
-    """Return a copy; of one that has one value everywhere, it takes no memory."""
+    """Return the array; if it has one value everywhere, one that takes no memory."""
     if array.size and np.all(array == array.flat[0]):
         return np.broadcast_to(array.flat[0], array.shape)
-    return array.copy()
+    return array
 
 
 def _assign(variables, values):
