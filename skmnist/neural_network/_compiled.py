@@ -593,7 +593,7 @@ def _without(config, *names):
 
 def _numbers(network):
     """Return the numbers of a network and its optimizer, as they are now."""
-    if hasattr(network, "program_numbers"):
+    if hasattr(network, "program_numbers"):  # without Keras' objects
         return network.program_numbers
     numbers = numbers_of(network, network.optimizer)
     return np.array([getattr(owner, name) for owner, name, _ in numbers], np.float64)

@@ -10,7 +10,6 @@ The results are those of a fit with Keras' objects, bit by bit.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import functools
 import json
 import math
 import threading
@@ -58,6 +57,8 @@ RATE = "learning_rate"
 # the network; so these keys are kept, more of them than engines.
 MOST_KEYS = 512
 _keys = OrderedDict()
+# What is known of optimizers, by their descriptions; to build one takes a millisecond.
+_optimizers = OrderedDict()
 _keys_lock = threading.Lock()
 
 
@@ -116,7 +117,16 @@ def trains_plainly(spec):
         Whether the optimizer is one of Keras' own that treats all numbers alike, so
         that its state is known before it has made an update.
     """
-    return _described(_as_key(spec["optimizer"])).elementwise
+    described = spec["optimizer"]
+    return _is_of_keras(described) and _described(described).elementwise
+
+
+def _is_of_keras(described):
+    """Return whether all objects in a description are of Keras' own classes."""
+    if isinstance(described, dict):
+        own = str(described.get("module", "keras")).split(".")[0] == "keras"
+        return own and all(map(_is_of_keras, described.values()))
+    return not isinstance(described, list) or all(map(_is_of_keras, described))
 
 
 class _Described:
@@ -131,9 +141,15 @@ class _Described:
         self.rate = rates[0] if rates else None
 
 
-@functools.lru_cache(maxsize=256)
-def _described(key):
-    return _Described(json.loads(key))
+def _described(described):
+    """Return what a fit needs to know of a described optimizer; found out once."""
+    key = _as_key(described)
+    with _keys_lock:
+        if key not in _optimizers:
+            _optimizers[key] = _Described(described)
+        while len(_optimizers) > MOST_KEYS:
+            _optimizers.popitem(last=False)
+        return _optimizers[key]
 
 
 def _as_key(plain):
@@ -172,6 +188,8 @@ class PlainNetwork:
         self._scaling = scaling
         self._named = layer_variables(spec["network"])
         self._arrays = None
+        # What an engine reads, while the network is in training.
+        self.program_variables = self.program_numbers = None
 
     @property
     def model_(self):
@@ -215,7 +233,7 @@ class PlainNetwork:
         data = tensor_rows(dtype, *rows, batch_size, shape is not None)
         evaluated = held_out and tensor_rows(dtype, *held_out)
         with structure.variables(engine) as (variables, vectors):
-            described = _described(_as_key(self.spec["optimizer"]))
+            described = _described(self.spec["optimizer"])
             states = structure.states(described.rate)
             first = initial_values(self.spec["network"], self._scaling)
             _assign(variables, [*first, *states])
@@ -237,7 +255,7 @@ class PlainNetwork:
             callbacks.on_train_end(logs)
             # They stay as they are when others get the variables.
             self._arrays = read_tensors(variables)
-            del self.program_variables
+            self.program_variables = None
 
     def arrays(self):
         """Return the variables as arrays, in the order of `wrapper_arrays`.
@@ -245,11 +263,14 @@ class PlainNetwork:
         Returns
         -------
         arrays : list of ndarray
-            Read-only; those of now, if the network is in training.
+            Those of now, if the network is in training; before it, those of the layers.
         """
         if self._arrays is not None:
             return self._arrays
-        return read_tensors(self.program_variables)
+        if self.program_variables is not None:
+            return read_tensors(self.program_variables)
+        first = initial_values(self.spec["network"], self._scaling)
+        return [np.asarray(value) for value in first]
 
     def current(self):
         """Return the layers as arrays, as they are now."""
@@ -319,9 +340,11 @@ class Structure:
         names = [v.name for v in states]
         variables = [v.value for v in (*own, *states)]
         self._forms = [(v.shape, v.dtype, v.trainable) for v in variables]
-        self._states = [_compact(np.asarray(v)) for v in states]
         self._rate = names.index(RATE) if RATE in names else None
         self._is_small = network.count_params() <= MOST_KEPT_WEIGHTS
+        # Variables share the memory of a tensor until they change.
+        keep = tf.constant if self._is_small else _compact
+        self._states = [keep(np.asarray(v).copy()) for v in states]
         self._free = []
 
     def states(self, rate):
@@ -329,17 +352,17 @@ class Structure:
 
         Parameters
         ----------
-        rate : float or None
+        rate : ndarray of shape () or None
             The learning rate, if it is one of them.
 
         Returns
         -------
-        values : list of ndarray
+        values : list of ndarray or tensor
             In the order of Keras.
         """
         values = list(self._states)
         if self._rate is not None:
-            values[self._rate] = np.asarray(rate, values[self._rate].dtype)
+            values[self._rate] = rate
         return values
 
     @contextmanager
@@ -383,10 +406,10 @@ def _keras_network(spec):
 
 
 def _compact(array):
-    """Return a copy; of one that has one value everywhere, it takes no memory."""
+    """Return the array; if it has one value everywhere, one that takes no memory."""
     if array.size and np.all(array == array.flat[0]):
         return np.broadcast_to(array.flat[0], array.shape)
-    return array.copy()
+    return array
 
 
 def _assign(variables, values):

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from skmnist import KerasMLPClassifier
 from skmnist.neural_network import _compiled, _plain, _scikeras, _training
-from skmnist.neural_network._network import build_network
+from skmnist.neural_network._network import build_network, network_layers
 from skmnist.neural_network._optimizer_params import OPTIMIZERS
 from skmnist.neural_network._optimizers import build_optimizer
 from skmnist.neural_network._persistence import spec_and_arrays
@@ -84,7 +84,7 @@ def test_variables_of_an_optimizer_begin_as_keras_begins_them(digits, name, rate
     network = build_network(**spec["network"])
     optimizer = build_optimizer(**spec["optimizer"])
     optimizer.build(network.trainable_variables)
-    described = _plain._described(_plain._as_key(spec["optimizer"]))
+    described = _plain._described(spec["optimizer"])
     found = structure.states(described.rate)
     for one, other in zip(found, optimizer.variables, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -212,13 +212,36 @@ class Own(keras.optimizers.Adam):
     """An optimizer of the user's."""
 
 
-@pytest.mark.parametrize(
-    "optimizer",
-    [Own(), keras.optimizers.Adam(use_ema=True), keras.optimizers.SGD(clipnorm=1.0)],
-    ids=["own", "averages", "clips"],
-)
+@keras.saving.register_keras_serializable("tests")
+class OwnRate(keras.optimizers.schedules.ExponentialDecay):
+    """A learning rate of the user's."""
+
+
+SPECIAL = {
+    "own": Own(),
+    "own rate": keras.optimizers.Adam(OwnRate(0.1, 10, 0.9)),
+    "averages": keras.optimizers.Adam(use_ema=True),
+    "clips": keras.optimizers.SGD(clipnorm=1.0),
+}
+
+
+@pytest.mark.parametrize("optimizer", SPECIAL.values(), ids=SPECIAL)
 def test_an_optimizer_that_may_do_anything_trains_with_keras(digits, optimizer):
-    assert not trains_plainly(spec_of(digits[0], optimizer=optimizer))
+    given = {"optimizer": optimizer, "learning_rate": None}
+    assert not trains_plainly(spec_of(digits[0], **given))
+
+
+def test_an_optimizer_of_keras_own_trains_without(digits):
+    rate = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    given = {"optimizer": keras.optimizers.Adam(rate), "learning_rate": None}
+    assert trains_plainly(spec_of(digits[0], **given))
+
+
+def test_before_its_training_a_network_has_its_first_layers(digits):
+    spec = spec_of(digits[0])
+    found = _plain.PlainNetwork(spec).current()
+    expected = network_layers(build_network(**spec["network"]))
+    np.testing.assert_equal(found, expected)
 
 
 def test_threads_learn_what_each_learns_alone(digits):
