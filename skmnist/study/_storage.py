@@ -141,6 +141,7 @@ class Study:
         Returns
         -------
         stage : StudyStage
+            One of `stages`.
 
         Raises
         ------
