@@ -380,6 +380,32 @@ def test_a_study_ends_when_its_folder_is_gone(config, tmp_path, change):
     assert claim_folder(out) == out
 
 
+@pytest.mark.filterwarnings("ignore:A fit could not be kept")
+def test_a_file_system_that_becomes_read_only_is_named(config, tmp_path):
+    def mount(*options):
+        command = ["mount", *options, tmp_path]
+        return subprocess.run(command, capture_output=True).returncode
+
+    if mount("-t", "tmpfs", "-o", "size=2m", "tmpfs"):
+        pytest.skip("only root may mount a file system")
+
+    def make_read_only(*_):
+        # Files are open there, so it cannot become read-only itself: it is mounted
+        # over itself, without the right to write.
+        assert mount("--bind", tmp_path) == 0
+        assert mount("-o", "remount,bind,ro") == 0
+
+    try:
+        out = tmp_path / "study"
+        with pytest.raises(OSError, match="Read-only file system"):
+            run_study(config, out, on_stage=make_read_only)
+        assert len(read_trials(out / FILE)) >= 2
+    finally:
+        command = ["umount", "-l", tmp_path]
+        while not subprocess.run(command, capture_output=True).returncode:
+            pass
+
+
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     (tmp_path / "study").mkdir()
