@@ -30,7 +30,7 @@ extensions = [
     "myst_parser",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "results", "**/*.ipynb"]
+exclude_patterns = ["_build", "results", "tutorials", "**/*.ipynb"]
 templates_path = ["_templates"]
 
 # -- Pages ---------------------------------------------------------------------
@@ -78,7 +78,7 @@ numpydoc_validation_exclude = {r"\.explain$", r"\.on_[a-z_]+$"}
 
 # -- Gallery -------------------------------------------------------------------
 sphinx_gallery_conf = {
-    "examples_dirs": ["../examples", "../tutorials"],
+    "examples_dirs": ["../examples", "tutorials"],
     "gallery_dirs": ["auto_examples", "auto_tutorials"],
     # All examples run, also those that draw nothing.
     "filename_pattern": r"\.py$",

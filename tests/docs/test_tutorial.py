@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "tutorials"
+FOLDER = Path(__file__).parents[2] / "docs" / "tutorials"
 SCRIPT, NOTEBOOK = FOLDER / "plot_read_digits.py", FOLDER / "read_digits.ipynb"
 SETTINGS = "N_ROWS, EPOCHS = 1797, 30"
 SMALL = "N_ROWS, EPOCHS = 200, 1"

@@ -19,7 +19,7 @@ scikit-learn before.
 Each part ends with an exercise. The solutions are at the end; try first.
 
 To run this lesson as a notebook, type ``pip install ".[plots]" notebook`` in a clone of
-the repository, then ``jupyter notebook tutorials/read_digits.ipynb``.
+the repository, then ``jupyter notebook docs/tutorials/read_digits.ipynb``.
 """
 
 # %%
