@@ -92,7 +92,7 @@ defaults: $(DEFAULTS_INSTALLED)
 	$(BIN)/python benchmarks/defaults.py $(DEFAULTS_OPTIONS)
 	$(BIN)/python benchmarks/defaults_page.py
 
-# About an hour on two quiet cores; needs the MNIST files. Made runs are not repeated.
+# 45 minutes on one core; needs the MNIST files. Made runs are not repeated.
 search-methods: $(BENCH_INSTALLED)
 	$(BIN)/python benchmarks/search_methods.py $(SEARCH_OPTIONS)
 	$(BIN)/python benchmarks/search_methods_page.py

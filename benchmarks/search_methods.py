@@ -6,8 +6,9 @@
     python benchmarks/search_methods_page.py             # write the page
 
 Each run is a process of its own, because a process keeps what it has compiled. With
-six methods, five seeds and 60 seconds a search, all runs take about an hour on two
-quiet cores. You can stop it; it goes on at the next call. Needs the MNIST files.
+six methods, five seeds and 60 seconds a search, all runs take 45 minutes on one core.
+You can stop it; it goes on at the next call. Two calls with different methods may run
+at once, on two cores. Needs the MNIST files.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -30,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results" / "search_methods"
 RUNS, ABOUT = "runs.jsonl", "about.json"
 
-EPOCHS, THREADS = 9, 2
+EPOCHS, THREADS = 9, 1
 # All methods choose from these values.
 SPACE = {
     "depth": [1, 2, 3],
@@ -57,7 +58,7 @@ STAGES = (
 # Halving: 27 candidates for one epoch, 9 for three, 3 for nine; then 27 others.
 N_HALVED, FACTOR = 27, 3
 
-FULL = {"dataset": "mnist", "seconds": 60.0, "n_train": 10_000, "n_refits": 3}
+FULL = {"dataset": "mnist", "seconds": 60.0, "n_train": 5_000, "n_refits": 1}
 QUICK = {"dataset": "digits-8x8", "seconds": 3.0, "n_train": 900, "n_refits": 1}
 SEEDS, QUICK_SEEDS = 5, 1
 

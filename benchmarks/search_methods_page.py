@@ -62,7 +62,7 @@ It uses the runs in `docs/results/search_methods/` and makes only missing runs.
   {n_test:,} test rows. No method sees them. So the luck of the fit that won does not
   count.
 - **Time.** The wall-clock time of the search, with all that the method does. Each
-  search runs in a process of its own with {threads} threads.
+  search runs in a process of its own with {threads}.
 
 The methods:
 
@@ -287,7 +287,7 @@ def page(results):
     about = results.about
     counts = sorted({len(results.of(name)) for name in results.methods})
     many = "one seed" if counts == [1] else f"{' to '.join(map(str, counts))} seeds"
-    n_refits = about["n_refits"]
+    n_refits, threads = about["n_refits"], about["threads"]
     versions = ", ".join(f"{name} {v}" for name, v in about["versions"].items())
     parts = [
         INTRODUCTION.format(
@@ -303,7 +303,7 @@ def page(results):
             ),
             epochs=about["epochs"],
             n_refits="a fresh seed" if n_refits == 1 else f"{n_refits} fresh seeds",
-            threads=about["threads"],
+            threads="one thread" if threads == 1 else f"{threads} threads",
             stages=listed([f"*{name}* ({listed(tried)})" for name, tried in STAGES]),
             n_grid=n_combinations(about["grid"]),
             n_space=n_combinations(about["space"]),
