@@ -218,7 +218,7 @@ print(compare(again, network, X_test, y_test).sentence)
 # - The example "Distorted images": more training digits than you have.
 # - The guide's page "Racing": a search that says when it cannot tell.
 # - ``skmnist study --dataset mnist --time-budget 8m`` runs a whole study and writes a
-# report, with a page to draw digits on.
+#   report, with a page to draw digits on.
 
 # %%
 # Solutions
