@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from numbers import Integral, Real
 
@@ -25,7 +25,7 @@ BUDGET = "the budget is spent"
 TIME = "the time is over"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Race:
     """How the candidates of a stage race over replicates.
 
@@ -143,6 +143,15 @@ class Race:
             raise ValueError(
                 f"ties of a race must be a list of names; got {self.ties!r}"
             )
+
+    def __repr__(self) -> str:
+        # What was changed only, as scikit-learn's estimators do.
+        changed = (
+            f"{one.name}={getattr(self, one.name)!r}"
+            for one in fields(self)
+            if getattr(self, one.name) != one.default
+        )
+        return f"{type(self).__name__}({', '.join(changed)})"
 
     @property
     def n_looks(self) -> int:

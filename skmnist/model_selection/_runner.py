@@ -187,11 +187,11 @@ class SearchRun:
             raise self._all_failed(stage)
         table = take_rows(self.results, rows.indices, self.metric)
         reason = explain_race(state, table, self.metric) + note
-        rule = f"{written(race)}, {written(stage.rule)}"
+        rule = f"{race!r}, {written(stage.rule)}"
         return self._result(
             rows,
             state.winner,
-            rule if racing.by_rule else written(race),
+            rule if racing.by_rule else repr(race),
             reason,
             race=state,
         )
