@@ -129,7 +129,7 @@ network = KerasMLPClassifier(depth=0, epochs=2, random_state=0)
 search = StagedSearchCV(
     network, [Stage("rate", {"learning_rate": [0.01, 0.1]})], refit=False, n_jobs=2
 )
-with joblib.parallel_config(inner_max_num_threads=1):
+with joblib.parallel_config("loky", inner_max_num_threads=1):
     search.fit(X[:100], y[:100])
 print("fitted")
 """

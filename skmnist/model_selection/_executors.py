@@ -13,12 +13,13 @@ import os
 import sys
 import threading
 import time
+import uuid
 import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -238,6 +239,25 @@ def _warn_of_death(n_suspects: int) -> None:
     )
 
 
+@dataclass
+class Sent:
+    """Data that a cluster has.
+
+    Parameters
+    ----------
+    value : object
+        The data. They are kept, so that no other object gets their `id`.
+    name : str
+        Dask's name of them.
+    at : dict of str to Future
+        The addresses of the workers that they were sent to.
+    """
+
+    value: Any
+    name: str
+    at: dict[str, Future] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Running:
     """A task that a cluster runs.
@@ -274,7 +294,7 @@ class DaskWorkers:
     def __init__(self, client: Client):
         self._client = client
         self._watch = _waiting.Watch(client)
-        self._sent: dict[int, tuple[Any, Future]] = {}
+        self._sent: dict[int, Sent] = {}
         self._n_sendings = self._n_losses = 0
         self._running: dict[Future, Running] = {}
 
@@ -333,12 +353,12 @@ class DaskWorkers:
     def _submit(
         self, function: Callable, shared: tuple, number: int, task: Any, worker: str
     ) -> Future:
-        """Give a task to a worker; if that dies, Dask gives it to another one."""
-        sent = [self._send(value) for value in shared]
-        # Without a name, Dask gives all tasks to the worker that has the data.
-        where = {"workers": [worker], "allow_other_workers": True}
+        """Give a task to a cluster whose `worker` is idle."""
+        # A task that names its worker waits for ever if no worker is left for a moment.
+        # Without a name, Dask takes an idle one of those that have the data.
+        sent = [self._send(value, worker) for value in shared]
         try:
-            future = self._client.submit(function, *sent, task, pure=False, **where)
+            future = self._client.submit(function, *sent, task, pure=False)
         except Exception as error:
             if self._client.status in ("closing", "closed"):
                 raise self._watch.gone(error) from error
@@ -360,26 +380,27 @@ class DaskWorkers:
                 "they have enough memory?"
             )
 
-    def _send(self, value: Any) -> Future:
-        """Send a shared argument to the cluster, once."""
-        key = id(value)
-        if key not in self._sent:
-            # Keep the value, so that no other object gets its id.
-            self._sent[key] = value, self._scatter(value)
-        return self._sent[key][1]
+    def _send(self, value: Any, worker: str) -> Future:
+        """Send a shared argument to a worker, once."""
+        sent = self._sent.setdefault(
+            id(value), Sent(value, f"skmnist-data-{uuid.uuid4().hex}")
+        )
+        if worker not in sent.at:
+            self._scatter(sent, worker)
+        return sent.at[worker] if worker in sent.at else next(iter(sent.at.values()))
 
-    def _scatter(self, value: Any) -> Future:
-        """Send a value to a worker, and again if that dies meanwhile.
+    def _scatter(self, sent: Sent, worker: str) -> None:
+        """Send data to a worker; if that dies meanwhile, to another one.
 
-        The others get it from there. Dask's own broadcast goes on for ever if a worker
-        dies in it, and then no client can send anything any more.
+        Each worker gets them by itself, under one name. Dask's own broadcast goes on
+        for ever if a worker dies in it, and then no client can send anything any more.
         """
         from dask.sizeof import sizeof
 
-        seconds = _waiting.ANSWER_WITHIN + sizeof(value) / _waiting.SLOWEST
+        seconds = _waiting.ANSWER_WITHIN + sizeof(sent.value) / _waiting.SLOWEST
         for pause in (*PAUSES, None):
             try:
-                return _waiting.answered(seconds, self._scatter_once, value)
+                future = _waiting.answered(seconds, self._scatter_once, sent, worker)
             # Errors of a connection that is closed, or of a scheduler that notices
             # between two of its steps that the worker is gone.
             except (OSError, KeyError, ValueError) as error:
@@ -388,13 +409,18 @@ class DaskWorkers:
                         f"data cannot be sent to the workers of {self._watch.address}: "
                         f"{type(error).__name__}: {error}"
                     ) from error
+            else:
+                sent.at[worker] = future
+                return
             time.sleep(pause)
-            self._watch.look()
-        raise AssertionError("the loop returns or raises")
+            workers = self._watch.look()
+            if worker not in workers and sent.at:
+                return  # another one has them
+            worker = worker if worker in workers else next(iter(workers), worker)
 
-    def _scatter_once(self, value: Any) -> Future:
-        (future,) = self._client.scatter([value], hash=False)
-        return future
+    def _scatter_once(self, sent: Sent, worker: str) -> Future:
+        found = self._client.scatter({sent.name: sent.value}, workers=[worker])
+        return found[sent.name]
 
     def _result(self, future: Future) -> Any:
         """Return what a task returned, or `GivenUp` if Dask has given it up."""

@@ -226,8 +226,9 @@ def _build(classifier, rows):
     spec = classifier._spec
     scales = spec["network"]["input_scaling"] is not None
     scaling = center_and_scale(rows) if scales else None
+    # Before anything of TensorFlow is made, an optimizer too.
+    start()
     if _is_unwatched(classifier) and trains_plainly(spec):
-        start()
         network = PlainNetwork(spec, scaling)
         replace(classifier, {"_kept_layers": network}, ["_wrapper", "_arrays"])
         return

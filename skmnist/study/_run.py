@@ -353,9 +353,13 @@ class _Runner:
     def _full_recipe(self, search: StagedSearchCV, clock: StudyClock) -> dict[str, Any]:
         """Return what the final network has for training on all rows, and its time."""
         last, tried = search.stages_[-1], search.cv_results_["params"]
-        recipe = scaled_up(
-            {**self.classifier.get_params(), **search.best_params_}, self.header.judging
-        )
+        best = {**self.classifier.get_params(), **search.best_params_}
+        if self.header.candidate_epochs is not None:
+            # Candidates trained for less only because time was short.
+            wanted = base_params(self.header.config.preset, None, self.header.judging)
+            part = self.header.candidate_epochs / wanted["epochs"]
+            best["epochs"] = max(1, round(best["epochs"] / part))
+        recipe = scaled_up(best, self.header.judging)
         if clock.seconds is None:
             return recipe
         each = self._seconds_of_epoch(search, {**search.best_params_, **recipe})

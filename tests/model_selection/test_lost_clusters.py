@@ -120,7 +120,8 @@ def test_data_that_are_lost_each_time_are_not_sent_for_ever(shared_cluster):
             ClusterError, match=f"lost the data {MOST_LOSSES + 1} times"
         ):
             list(workers.run(pow, (np.ones(10),), [1, 2]))
-        assert len(n_sent) == MOST_LOSSES + 1
+        # Each time to one worker, or to both.
+        assert MOST_LOSSES < len(n_sent) <= 2 * (MOST_LOSSES + 1)
 
 
 def make_certificates(folder):
