@@ -215,7 +215,7 @@ def run_study(
     with hold_folder(out) as held:
         if before is None:
             with _short_trainings():
-                header = replace(header, candidate_epochs=_few(header, data, clock))
+                header = replace(header, candidate_epochs=_shorter(header, data, clock))
             write_json(out / HEADER, header)
         if on_data is not None:
             on_data(header)
@@ -235,7 +235,7 @@ def _short_trainings():
         yield
 
 
-def _few(header: StudyHeader, data: "Bunch", clock: StudyClock) -> int | None:
+def _shorter(header: StudyHeader, data: "Bunch", clock: StudyClock) -> int | None:
     """Return the epochs of a candidate if there is no time for more, else None."""
     if header.judging is None or clock.of_search is None:
         return None
@@ -356,7 +356,7 @@ class _Runner:
         best = {**self.classifier.get_params(), **search.best_params_}
         if self.header.candidate_epochs is not None:
             # Candidates trained for less only because time was short.
-            wanted = base_params(self.header.config.preset, None, self.header.judging)
+            wanted = _base(replace(self.header, candidate_epochs=None))
             part = self.header.candidate_epochs / wanted["epochs"]
             best["epochs"] = max(1, round(best["epochs"] / part))
         recipe = scaled_up(best, self.header.judging)
