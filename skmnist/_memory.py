@@ -96,7 +96,7 @@ def check_memory() -> None:
     >>> check_memory()
     """
     loaded = "tensorflow" in sys.modules
-    space, container = address_space(), container_memory()
+    space = address_space()
     if space is not None:
         wanted = SPARE if loaded else TRAINING + SPARE + OF_A_THREAD * n_threads()
         left = space.n_bytes - max(space.used, LIBRARIES)
@@ -105,7 +105,9 @@ def check_memory() -> None:
                 f"too little memory to train a network: {space}, and "
                 f"{megabytes(wanted - left)} more are needed; {_advice(loaded)}"
             )
-    if container is not None and not loaded and container.left < RESIDENT:
+    # Once TensorFlow is there, the container has had room for it.
+    container = None if loaded else container_memory()
+    if container is not None and container.left < RESIDENT:
         raise TooLittleMemoryError(
             f"too little memory to train a network: {container}, of which at least "
             f"{megabytes(RESIDENT)} are needed; give the container more"

@@ -267,7 +267,7 @@ class Running:
     number : int
         Its position.
     worker : str
-        The address of the worker that it was given to.
+        The address of the worker that was idle for it; Dask may take another one.
     sending : int
         Which sending of the shared data it uses, from 0.
     """
