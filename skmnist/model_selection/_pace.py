@@ -12,6 +12,9 @@ from ._race import Race
 
 # The fewest replicates that can be compared, and the fewest candidates.
 FEWEST = 2
+# The shortest race. Fits that only give the winner's score are not among them: they
+# are part of what a fit takes, see `Pace.keep`.
+FITS_OF_RACE = FEWEST * FEWEST
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,72 @@ class Pace:
         each = None if self.seconds_per_fit is None else self.seconds_per_fit * cost
         return Share(left * weights[0] / sum(weights), each)
 
+    def passes_over(self, costs: Sequence[float], priorities: Sequence[float]) -> bool:
+        """Return whether there is no time for the next stage.
+
+        Parameters
+        ----------
+        costs : sequence of float
+            What a fit costs of each stage that is left; the next one first.
+        priorities : sequence of float
+            Their priorities.
+
+        Returns
+        -------
+        passed_over : bool
+            False without a limit, and before the first fit.
+        """
+        if self.deadline is None or self.seconds_per_fit is None:
+            return False
+        each = FITS_OF_RACE * self.seconds_per_fit
+        left = self.deadline - time.time()
+        return is_passed_over([each * cost for cost in costs], priorities, left)
+
     def keep(self, seconds: float, costs: float) -> None:
         """Keep how long the fits of a stage took, and what they cost together."""
         if costs:
             self.seconds_per_fit = seconds / costs
+
+
+def is_passed_over(
+    needs: Sequence[float], priorities: Sequence[float], seconds: float
+) -> bool:
+    """Return whether there is no time for the next stage, because others matter more.
+
+    Parameters
+    ----------
+    needs : sequence of float
+        Seconds that the shortest race of each stage takes that is left; the next one
+        first.
+    priorities : sequence of float
+        Their priorities.
+    seconds : float
+        The time that is left.
+
+    Returns
+    -------
+    passed_over : bool
+        Stages are left out from the lowest priority upwards until there is time for
+        the others; of equal ones, the later first.
+
+    Examples
+    --------
+    >>> from skmnist.model_selection._pace import is_passed_over
+    >>> is_passed_over([10, 10, 10], [1, 2, 2], 25)
+    True
+    >>> is_passed_over([10, 10, 10], [1, 2, 2], 30)
+    False
+    >>> is_passed_over([10, 10, 10], [1, 1, 1], 10)
+    False
+    """
+    by_worth = sorted(range(len(needs)), key=lambda i: (-priorities[i], i))
+    spent = 0.0
+    for n_better, i in enumerate(by_worth):
+        spent += needs[i]
+        if i == 0:
+            # The one that matters most is tried in any case.
+            return n_better > 0 and spent > seconds
+    return False
 
 
 def first_ones(n: int, n_wanted: int, keep: int | None) -> list[int]:

@@ -128,6 +128,12 @@ class SearchRun:
         call_callbacks(self.search, "on_stage_result", result, *place)
         return result
 
+    def passes_over(self, left: Sequence[Stage]) -> bool:
+        """Return whether there is no time for the first of the stages that are left."""
+        return race_of(left[0], self.search) is not None and self.pace.passes_over(
+            [stage.cost for stage in left], [stage.priority for stage in left]
+        )
+
     def _try_all(
         self,
         rows: StageRows,
@@ -161,7 +167,7 @@ class SearchRun:
         ctx = search_ctx.subcontext(
             task_name=f"stage {stage.name}", max_subtasks=None
         ).call_on_fit_task_begin(estimator=self.search)
-        share = self._share_of_time()
+        share = self._share_of_time(stage)
         if share is not None:
             race, full, fewer = _shortened(share, race, rows, full)
             note += fewer
@@ -221,12 +227,12 @@ class SearchRun:
                 raise  # what the stages before have found counts
             raise ValueError(f"stage {rows.stage.name!r}: {error}") from None
 
-    def _share_of_time(self) -> Share | None:
+    def _share_of_time(self, stage: Stage) -> Share | None:
         """Return the time of a stage, by the candidates of those that are left."""
-        left = list(self.search.stages)[len(self.done) :]
+        stages = list(self.search.stages)
+        left = stages[[one.name for one in stages].index(stage.name) :]
         return self.pace.share(
-            [(n_candidates_of(one) or TYPICAL) * one.cost for one in left],
-            left[0].cost,
+            [(n_candidates_of(one) or TYPICAL) * one.cost for one in left], stage.cost
         )
 
     def _grow_by_races(self, rows: StageRows, racing: Racing) -> str:

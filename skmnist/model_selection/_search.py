@@ -329,28 +329,41 @@ class StagedSearchCV(BaseSearchCV):
         context = callback_ctx.subcontext(
             task_name="search", max_subtasks=len(self.stages)
         ).call_on_fit_task_begin(estimator=self)
-        not_tried = []
+        not_tried: list[str] = []
         for number, stage in enumerate(self.stages):
+            if run.passes_over(self.stages[number:]):
+                not_tried.append(stage.name)
+                continue
             if self.verbose > 0:
                 print(f"Stage {number + 1} of {len(self.stages)}: {stage.name}")
             try:
                 result = run.run(stage, context)
             except BudgetSpentError as spent:
-                not_tried = [stage.name for stage in self.stages[number:]]
-                self._report_spent(spent, not_tried)
+                not_tried += [stage.name for stage in self.stages[number:]]
+                self._report_spent(spent, stage.name, not_tried)
                 break
             if self.on_stage_end is not None:
                 self.on_stage_end(result, run.results)
+        else:
+            if not_tried:
+                warnings.warn(
+                    f"time_budget of {self.time_budget:g} s is too short for all "
+                    f"stages; not tried: {', '.join(not_tried)}",
+                    ConvergenceWarning,
+                    stacklevel=2,
+                )
         context.call_on_fit_task_end(estimator=self)
         return not_tried
 
-    def _report_spent(self, spent: BudgetSpentError, not_tried: list[str]) -> None:
+    def _report_spent(
+        self, spent: BudgetSpentError, name: str, not_tried: list[str]
+    ) -> None:
         """Warn that the time is over; an error if no stage is finished."""
-        message = f"stage {not_tried[0]!r}: {spent}"
+        message = f"stage {name!r}: {spent}"
         if not isinstance(spent, RaceTooLongError):
             message = (
                 f"time_budget of {self.time_budget:g} s is spent: {spent} in stage "
-                f"{not_tried[0]!r}"
+                f"{name!r}"
             )
         if len(not_tried) == len(self.stages):
             raise TimeoutError(f"{message}, the first one, so that nothing is chosen")

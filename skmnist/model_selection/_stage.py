@@ -56,6 +56,9 @@ class Stage:
     cost : float, default=1.0
         How long a fit of this stage takes, beside those of other stages. Stages that
         race share the time of a search by their numbers of candidates, times this.
+    priority : float, default=1.0
+        What is tried if a search with races has no time for the shortest races of all
+        stages: those of the lowest priority are left out, the later ones first.
 
     Notes
     -----
@@ -82,6 +85,7 @@ class Stage:
     max_grow: int = 8
     race: Race | Literal[False] | None = None
     cost: float = 1.0
+    priority: float = 1.0
 
     def __repr__(self) -> str:
         given = [repr(self.name), written(self.params)]
@@ -375,9 +379,11 @@ def _check_fields(stage: Stage) -> None:
             raise _error(stage, f"{field} must be a positive number; got {value!r}")
     if not (stage.race is None or stage.race is False or isinstance(stage.race, Race)):
         raise _error(stage, f"race must be a Race or False; got {stage.race!r}")
-    is_number = isinstance(stage.cost, Real) and not isinstance(stage.cost, bool)
-    if not (is_number and 0 < stage.cost < float("inf")):
-        raise _error(stage, f"cost must be a positive number; got {stage.cost!r}")
+    for field in ("cost", "priority"):
+        value = getattr(stage, field)
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not (is_number and 0 < value < float("inf")):
+            raise _error(stage, f"{field} must be a positive number; got {value!r}")
     if stage.grow is not None and stage.n_iter is not None:
         raise _error(stage, "grow needs a grid; leave out n_iter")
 

@@ -8,16 +8,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model_selection._evaluation import BudgetSpentError
+from ..model_selection._pace import FITS_OF_RACE
 from ..model_selection._stage import Stage
 
 # The part of the time that is kept for the final network and what comes after it:
 # where candidates train on a sample of the rows, and where they train on all.
-KEPT_FOR_MORE_ROWS, KEPT = 0.5, 0.15
+KEPT_FOR_MORE_ROWS, KEPT = 0.55, 0.15
 # The part that is kept for what comes after the final network.
-AFTERWARDS = 0.12
-# The shortest race: two candidates, two replicates of each, one fit for the score. In
-# the first stage there are six candidates. So many structures are compiled in all.
-FITS_OF_STAGE, FITS_OF_FIRST, N_COMPILED = 5, 13, 14
+AFTERWARDS = 0.14
+# Fits of the shortest race of the first stage, which has six candidates. So many
+# structures are compiled in all.
+FITS_OF_FIRST, N_COMPILED = 13, 14
 # Candidates train for at least this part of the epochs that the rows need.
 LEAST_PART = 0.25
 # The final network trains at most so many times as long as the search found best.
@@ -138,8 +139,8 @@ def affordable_epochs(
     >>> [affordable_epochs(20, time, stages, 0.1, 0.5) for time in (60, 30, 10)]
     [20, 12, 5]
     """
-    others = sum(stage.cost for stage in stages[1:])
-    n_fits = FITS_OF_FIRST + FITS_OF_STAGE * others
+    first, *others = (stage.cost for stage in stages)
+    n_fits = FITS_OF_FIRST * first + (FITS_OF_RACE + 1) * sum(others)
     possible = math.floor((seconds - N_COMPILED * compiling) / (each * n_fits))
     return min(wanted, max(possible, math.ceil(LEAST_PART * wanted)))
 

@@ -119,7 +119,8 @@ def full_stages() -> list[Stage]:
         distortions twice and eight times as many.
 
     Each stage lists first what mattered most on other data: where time is short, only
-    its first candidates are tried.
+    its first candidates are tried. Where it is too short for a race in each stage,
+    those that mattered least are left out (`Stage.priority`).
 
     Ties go to the smallest network, then to the fewest epochs, then to the highest
     mean. Only among widths that are tied, and with or without batch normalization, does
@@ -134,19 +135,19 @@ def full_stages() -> list[Stage]:
     """
     starts = ["he_normal", "glorot_uniform", "lecun_normal"]
     return [
-        Stage("depth_width", sizes, grow="depth", max_grow=3, race=SHALLOW),
-        Stage("activations", pairs_of_activations),
+        Stage("depth_width", sizes, grow="depth", max_grow=3, race=SHALLOW, cost=2.0),
+        Stage("activations", pairs_of_activations, priority=3.0),
         Stage("node_distribution", unequal_widths, race=BY_MEAN),
-        Stage("batch_size", batch_sizes),
-        Stage("validation_split", VALIDATIONS, race=ALL_ROWS),
+        Stage("batch_size", batch_sizes, priority=2.0),
+        Stage("validation_split", VALIDATIONS, race=ALL_ROWS, priority=2.0),
         Stage("initializers", {"initializers": starts}),
         Stage("optimizer", optimizers),
         Stage("epochs", shorter),
-        Stage("learning_rate", rates),
-        Stage("regularization", REGULARIZATIONS),
-        Stage("augmentation", distortions, cost=2.5),
-        Stage("normalization", normalized, cost=2.5, race=BY_MEAN),
-        Stage("duration", longer, cost=5.0),
+        Stage("learning_rate", rates, priority=3.0),
+        Stage("regularization", REGULARIZATIONS, priority=3.0),
+        Stage("augmentation", distortions, cost=2.5, priority=5.0),
+        Stage("normalization", normalized, cost=2.5, race=BY_MEAN, priority=4.0),
+        Stage("duration", longer, cost=5.0, priority=2.0),
     ]
 
 

@@ -87,7 +87,7 @@ if TYPE_CHECKING:
     from ..neural_network import KerasMLPClassifier
 
 # Epochs of the trial that says what an epoch of the final network takes.
-TRIAL_EPOCHS = 3
+TRIAL_EPOCHS = 2
 
 _PACKAGES = (
     "skmnist",
@@ -364,7 +364,7 @@ class _Runner:
             return recipe
         each = self._seconds_of_epoch(search, {**search.best_params_, **recipe})
         # Where no stage has said how long to train, the time that is left says it.
-        more = bool(search.not_tried_) or longest_won(
+        more = search.stages[-1].name in search.not_tried_ or longest_won(
             search.best_params_, [tried[row] for row in last.indices]
         )
         recipe["epochs"] = clock.final_epochs(recipe["epochs"], each, more=more)

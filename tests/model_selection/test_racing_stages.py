@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from racing import ONE_SPLIT, X, Y, results_of, search
+from sklearn.exceptions import ConvergenceWarning
 
 from skmnist import Race, Stage, smallest
 from skmnist.model_selection._pace import Pace, Share, first_ones
@@ -87,10 +88,9 @@ def widest(table):
     return int(np.argmax([params["width"] for params in table["params"]]))
 
 
-def test_a_race_shares_its_time_and_tries_all_stages(monkeypatch):
-    """With a clock that each fit moves on by a second."""
-    stages = [Stage(f"s{i}", {"width": [2 * i + 1, 2 * i + 2]}) for i in range(4)]
-    race = Race(futility=0.0)  # goes on to the end, unless time is over
+@pytest.fixture
+def by_clock(monkeypatch):
+    """Return a function that searches by a clock that each fit moves on by a second."""
     now = [1000.0]
     for clock in ("time", "monotonic"):
         monkeypatch.setattr(f"time.{clock}", lambda: now[0])
@@ -98,20 +98,51 @@ def test_a_race_shares_its_time_and_tries_all_stages(monkeypatch):
     def pass_a_second(trial):
         now[0] += 1.0
 
-    def fit(seconds):
-        return search(
+    def fit(priorities, seconds):
+        stages = [
+            Stage(f"s{i}", {"width": [2 * i + 1, 2 * i + 2]}, priority=priority)
+            for i, priority in enumerate(priorities)
+        ]
+        # Each goes on to the end, unless time is over.
+        race, started = Race(futility=0.0), now[0]
+        fitted = search(
             stages, race=race, time_budget=seconds, on_trial_end=pass_a_second
         ).fit(X, Y)
+        return fitted, now[0] - started
 
-    full = fit(1e6)
+    return fit
+
+
+def test_a_race_shares_its_time_and_tries_all_stages(by_clock):
+    full, _ = by_clock([1.0] * 4, 1e6)
     n_full = full.cv_results_["race_replicates"].sum()
     for part in (0.8, 0.55):
-        started = now[0]
-        fitted = fit(part * n_full)
+        fitted, seconds = by_clock([1.0] * 4, part * n_full)
         assert fitted.not_tried_ == []
-        assert now[0] - started <= part * n_full + 5
+        assert seconds <= part * n_full + 5
         assert fitted.cv_results_["race_replicates"].sum() < part * n_full + 5
     assert any("is over" in stage.reason for stage in fitted.stages_)
+
+
+@pytest.mark.parametrize(
+    ("priorities", "left_out"),
+    [
+        ([1, 1, 2, 3], ["s1"]),
+        ([1, 2, 1, 3], ["s2"]),
+        ([1, 3, 2, 1], ["s3"]),
+        # Among equal ones, the first are tried.
+        ([1, 1, 1, 1], ["s3"]),
+    ],
+)
+def test_where_time_is_too_short_for_all_stages_what_matters_least_is_left_out(
+    by_clock, priorities, left_out
+):
+    with pytest.warns(ConvergenceWarning, match=f"not tried: {left_out[0]}$"):
+        fitted, _ = by_clock(priorities, 22.0)
+    assert fitted.not_tried_ == left_out
+    assert [stage.name for stage in fitted.stages_] == [
+        f"s{i}" for i in range(4) if f"s{i}" not in left_out
+    ]
 
 
 @pytest.mark.parametrize(
@@ -141,10 +172,13 @@ def test_shares_follow_the_weights():
     assert share.seconds_per_fit == 6
 
 
-@pytest.mark.parametrize("cost", [0, -1, True, "much", float("inf"), float("nan")])
-def test_a_cost_is_a_positive_number(cost):
-    stage = Stage("w", {"width": [1, 2]}, cost=cost)
-    with pytest.raises(ValueError, match="stage 'w': cost must be a positive number"):
+@pytest.mark.parametrize("name", ["cost", "priority"])
+@pytest.mark.parametrize("value", [0, -1, True, "much", float("inf"), float("nan")])
+def test_a_cost_and_a_priority_are_positive_numbers(name, value):
+    stage = Stage("w", {"width": [1, 2]}, **{name: value})
+    with pytest.raises(
+        ValueError, match=f"stage 'w': {name} must be a positive number"
+    ):
         search([stage]).fit(X, Y)
 
 
