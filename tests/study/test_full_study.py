@@ -103,9 +103,9 @@ def clock(seconds, spent):
     [
         (None, 500, 1.0, True, 40),
         (480, 300, 1.0, False, 40),  # enough time
-        (480, 300, 1.0, True, 107),  # time for more: (0.86 * 480 - 300) / 1.05
+        (480, 300, 1.0, True, 98),  # time for more: (0.84 * 480 - 300) / 1.05
         (480, 300, 0.1, True, 160),  # at most four times as many
-        (480, 380, 1.0, True, 31),  # less time
+        (480, 380, 1.0, True, 22),  # less time
         (480, 600, 1.0, True, 1),  # none
     ],
 )
