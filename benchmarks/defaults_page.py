@@ -85,6 +85,11 @@ where labels are clean, see the table, because a tenth of the rows is not traine
 More decay or more dropout does not replace it. We tried these four settings after the
 first judging results, on choosing sets, and then changed nothing.
 
+**Many rows.** 512 units for more than 20,000 rows were our first choice. 256 are better
+on `rows_30000`, in half the time: see the table. On MNIST's training data, 50,000 rows
+to train and 10,000 to judge by, two seeds, 256 units have 98.70 % and 512 have 98.76 %.
+They take 0.4 of its time, so we took them. 384 units have 98.68 %.
+
 The last comparison is a second round, with three seeds: five times the decay, smaller
 layers, and 1,250 updates in place of 2,500. Smaller layers and fewer updates cost
 accuracy, and fewer updates do not help on `german` and `xor_10`, which have noisy

@@ -79,8 +79,8 @@ class KerasMLPClassifier(
     widths : int, array-like of int of shape (depth,) or "auto", default="auto"
         Units of the hidden layers: one number for all layers, or one number per layer
         from input to output. ``depth=2, widths=400`` and ``widths=(400, 400)`` are the
-        same network. "auto" means 128 for up to 5,000 training rows, 256 for up to
-        20,000, and 512 for more.
+        same network. "auto" means 128 for up to 5,000 training rows, and 256 for
+        more.
     activations : str or array-like of str of shape (depth,), default="silu"
         Activation of the hidden layers, such as "relu", "tanh" or "gelu": one name
         for all layers, or one per layer. The error for a wrong name lists all names.

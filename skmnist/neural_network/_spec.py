@@ -62,7 +62,7 @@ DEFAULT_DEPTH = 2
 # With "auto": batch sizes and widths, each with the largest number of rows for which it
 # is; how many updates; the fewest and the most epochs; dropout and decay.
 _BATCHES = ((64, 1000), (128, 50_000), (256, math.inf))
-_WIDTHS = ((128, 5000), (256, 20_000), (512, math.inf))
+_WIDTHS = ((128, 5000), (256, math.inf))
 AUTO_UPDATES = 2500
 AUTO_EPOCHS = (12, 400)
 # A fit with a smaller part of the epochs that "auto" means warns. See docs/defaults.md.
@@ -361,7 +361,7 @@ def auto_width(n_samples: int) -> int:
     --------
     >>> from skmnist.neural_network._spec import auto_width
     >>> [auto_width(n) for n in (100, 1000, 10_000, 100_000)]
-    [128, 128, 256, 512]
+    [128, 128, 256, 256]
     """
     return next(width for width, most in _WIDTHS if n_samples <= most)
 

@@ -15,6 +15,10 @@ from ._source_experiment import activation_pairs, node_distributions
 # A third of the updates of the classifier's "auto". The stage `duration` tries more.
 UPDATES, FEWEST_EPOCHS, MOST_EPOCHS = 833, 4, 133
 
+# Where candidates train on a sample, the final network trains long on more than so many
+# rows, often distorted: it has use for wider layers.
+MANY_ROWS, WIDER = 20_000, 2.0
+
 # Activations of the first and of the last hidden layer.
 PAIRS = (
     ("silu", "silu"),
@@ -269,10 +273,10 @@ def scaled_up(best: Mapping[str, Any], judging: Judging) -> dict[str, Any]:
     Returns
     -------
     params : dict
-        ``widths``, ``learning_rate`` and ``epochs``. The layers are wider by as much
-        as the classifier's "auto" is for all rows, and its rate falls with them.
-        There are fewer epochs, and yet more updates: both grow like the square root
-        of the number of rows. Nothing changes where candidates train on all rows.
+        ``widths``, ``learning_rate`` and ``epochs``. With more than 20,000 rows the
+        layers are twice as wide, and the rate is half as high. There are fewer epochs,
+        and yet more updates: both grow like the square root of the number of rows.
+        Nothing changes where candidates train on all rows.
     """
     times, widths = wider_by(judging), best["widths"]
     part = judging.n_train / judging.n_rows if judging.samples else 1.0
@@ -289,8 +293,4 @@ def scaled_up(best: Mapping[str, Any], judging: Judging) -> dict[str, Any]:
 
 def wider_by(judging: Judging) -> float:
     """Return how many times as wide the final network is as a candidate."""
-    from ..neural_network._spec import auto_width
-
-    if not judging.samples:
-        return 1.0
-    return auto_width(judging.n_rows) / auto_width(judging.n_train)
+    return WIDER if judging.samples and judging.n_rows > MANY_ROWS else 1.0
