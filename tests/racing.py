@@ -20,8 +20,11 @@ def make_stub():
 
         keeps_fits = True
 
-        def __init__(self, quality=0, width=1, random_state=None, memory=None):
+        def __init__(
+            self, quality=0, width=1, epochs=8, random_state=None, memory=None
+        ):
             self.quality = quality
+            self.epochs = epochs
             self.width = width
             self.random_state = random_state
             self.memory = memory
@@ -31,7 +34,7 @@ def make_stub():
                 raise RuntimeError("quality is bad")
             self.classes_ = np.unique(y)
             self.n_parameters_ = self.width
-            self.n_iter_ = 1
+            self.n_iter_ = self.epochs
             self.seed_ = int(self._kept(X))
             return self
 
@@ -39,7 +42,8 @@ def make_stub():
             """Return the result of a fit, from `memory` if it has been made before."""
             if self.memory is None:
                 return self.random_state or 0
-            key = joblib.hash([self.quality, self.width, self.random_state, X])
+            given = self.quality, self.width, self.epochs, self.random_state
+            key = joblib.hash([given, X])
             path = Path(self.memory, key)
             if not path.exists():
                 if len(os.listdir(self.memory)) == int(os.environ.get("KILL_AT", -1)):
@@ -75,8 +79,12 @@ def search(stages=None, estimator=None, race=Race(), **options):  # noqa: B008
 
 
 def two_stages(**options):
-    """Return a search of two stages in which candidates leave and are tied."""
-    stages = [Stage("q", {"quality": [0, 0.5, 2]}), Stage("w", {"width": [2, 1]})]
+    """Return a search in which candidates leave, at a rung too, and are tied."""
+    rungs = Race(rungs=[0.5])
+    stages = [
+        Stage("q", {"quality": [0, 0.5, 2]}, race=rungs),
+        Stage("w", {"width": [2, 1]}),
+    ]
     return search(stages, **options)
 
 

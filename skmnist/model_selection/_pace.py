@@ -45,7 +45,8 @@ class Share:
         Returns
         -------
         race : Race
-            With a first look after fewer replicates, if there is no time for more.
+            With a first look after fewer replicates and no rungs, if there is no time
+            for more.
         n_candidates : int
             How many candidates there is time for.
         """
@@ -55,7 +56,7 @@ class Share:
         if n_candidates * race.min_replicates <= n_fits:
             return race, n_candidates
         possible = int(n_fits) // n_candidates
-        race = replace(race, min_replicates=max(FEWEST, possible))
+        race = replace(race, min_replicates=max(FEWEST, possible), rungs=())
         return race, min(n_candidates, max(FEWEST, int(n_fits) // FEWEST))
 
 

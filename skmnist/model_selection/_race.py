@@ -56,6 +56,13 @@ class Race:
         Replicates that fit the winner alone, after the choice. They give its score.
     max_fits : int, default=None
         Most fits that choose, for the race of one stage. None sets no limit.
+    rungs : sequence of float, default=()
+        Parts of a training, in rising order, each between 0 and 1. At each of them all
+        candidates that stand train for so much of their `resource` and are compared
+        once. Candidates that are significantly worse leave, and never train to the end.
+    resource : str, default="epochs"
+        The parameter that `rungs` shorten: a number that says how long a candidate
+        trains.
 
     Raises
     ------
@@ -80,7 +87,13 @@ class Race:
     level at each look [1]_ [2]_. A candidate leaves as worse if the one-sided p-value
     of its difference from the leader is below that level. By Bonferroni's inequality
     the simplest candidate, if none is better, is lost with a probability of at most
-    `alpha`.
+    `alpha`. With rungs, each rung and the race after them has the same share of it.
+
+    Rungs are successive halving [3]_ with a test in place of a fixed part that leaves.
+    They save time where bad candidates show early. A candidate that is worse at first
+    and better in the end is lost at a rung: use none where that is likely. A winner's
+    scores never come from a rung. Candidates that join later, because a stage grows,
+    race without rungs.
 
     If a stage has a `rule` of its own, the rule chooses among the candidates that
     stand in the end. If a stage grows (``grow`` of `Stage`), candidates with the next
@@ -94,6 +107,8 @@ class Race:
     .. [2] P. Armitage, C. McPherson, B. Rowe, "Repeated significance tests on
        accumulating data", Journal of the Royal Statistical Society A 132, 235-244,
        1969.
+    .. [3] K. Jamieson, A. Talwalkar, "Non-stochastic best arm identification and
+       hyperparameter optimization", AISTATS 2016.
 
     Examples
     --------
@@ -117,6 +132,8 @@ class Race:
     futility: float = 0.05
     n_fresh: int = 3
     max_fits: int | None = None
+    rungs: Sequence[float] = ()
+    resource: str = "epochs"
 
     def __post_init__(self):
         least = {"min_replicates": 2, "n_fresh": 0, "max_fits": 1}
@@ -143,6 +160,25 @@ class Race:
             raise ValueError(
                 f"ties of a race must be a list of names; got {self.ties!r}"
             )
+        self._check_rungs()
+
+    def _check_rungs(self) -> None:
+        rungs = self.rungs
+        is_list = isinstance(rungs, list | tuple)
+        if not is_list or not all(isinstance(one, Real) for one in rungs):
+            raise ValueError(
+                f"rungs of a race must be a list of numbers; got {rungs!r}"
+            )
+        bounds = [0.0, *rungs, 1.0]
+        # Written so that NaN is refused.
+        if not all(a < b for a, b in zip(bounds, bounds[1:], strict=False)):
+            raise ValueError(
+                f"rungs of a race must rise, between 0 and 1; got {rungs!r}"
+            )
+        if not (isinstance(self.resource, str) and self.resource):
+            raise ValueError(
+                f"resource of a race must be a name; got {self.resource!r}"
+            )
 
     def __repr__(self) -> str:
         # What was changed only, as scikit-learn's estimators do.
@@ -158,6 +194,21 @@ class Race:
         """How often candidates can leave."""
         return self.max_replicates - self.min_replicates + 1
 
+    def n_needed(self, n_candidates: int) -> int:
+        """Return how many fits there are before the first look at full trainings.
+
+        Parameters
+        ----------
+        n_candidates : int
+            How many candidates race.
+
+        Returns
+        -------
+        n_fits : int
+            As many as if nobody left at a rung.
+        """
+        return n_candidates * self.min_replicates * (len(self.rungs) + 1)
+
     def level(self, n_candidates: int) -> float:
         """Return the level of one comparison at one look.
 
@@ -171,7 +222,8 @@ class Race:
         level : float
             A candidate with a p-value below it leaves.
         """
-        whole = self.alpha / max(n_candidates - 1, 1)
+        share = self.alpha / (len(self.rungs) + 1)
+        whole = share / max(n_candidates - 1, 1)
         return _level_of_looks(whole, self.min_replicates, self.max_replicates)
 
 
@@ -236,6 +288,9 @@ class Finish:
     p_value : float or None, default=None
         One-sided p-value of that difference, adjusted for candidates and looks; None
         where nothing was compared.
+    part : float, default=1.0
+        For which part of its training it was compared: less than 1 if it left at a
+        rung.
     """
 
     candidate: int
@@ -245,6 +300,7 @@ class Finish:
     behind: float | None = None
     standard_error: float | None = None
     p_value: float | None = None
+    part: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -405,6 +461,41 @@ def judge(
     if race.max_fits and look.state.n_fits + len(look.state.running) > race.max_fits:
         return look.end(BUDGET)
     return look.state
+
+
+def judge_rung(
+    race: Race, state: RaceState, replicates: Replicates, part: float
+) -> RaceState:
+    """Look at candidates that have trained for a part of their epochs.
+
+    Parameters
+    ----------
+    race : Race
+        The rule.
+    state : RaceState
+        The race before; nobody has run a replicate of a full training.
+    replicates : Replicates
+        Replicates of the shorter trainings of those that stand.
+    part : float
+        How long they were.
+
+    Returns
+    -------
+    state : RaceState
+        The race without those that leave; ended if all have failed.
+    """
+    n = replicates.scores.shape[1]
+    once = replace(race, min_replicates=n, max_replicates=n)
+    n_left = len(state.finishes)
+    # What is simple matters at the end only.
+    look = _Look(once, replace(state, n_replicates=n), replicates, np.zeros((0, 0)))
+    look.drop_failed()
+    if len(look.state.running) > 1:
+        look.drop_worse()
+    after = replace(look.state, n_replicates=0)
+    gone = [replace(finish, part=part) for finish in after.finishes[n_left:]]
+    after = replace(after, finishes=(*state.finishes, *gone))
+    return after if after.running else replace(after, ended=ONE_STANDS)
 
 
 def stop(

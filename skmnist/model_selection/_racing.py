@@ -29,6 +29,7 @@ from ._race import (
     Replicates,
     join,
     judge,
+    judge_rung,
     next_replicates,
     stop,
 )
@@ -126,11 +127,14 @@ def _check_stage(stage: Stage, race: Race, parameters: Mapping[str, Any]) -> Non
     for name in race.ties:
         if name not in known:
             raise ValueError(f"ties of the race: {UnknownParameterError(name, known)}")
+    if race.rungs and race.resource not in {**parameters, **searched}:
+        unknown = UnknownParameterError(race.resource, {**parameters, **searched})
+        raise ValueError(f"resource of the race: {unknown}")
     for name in random_states(searched):
         raise ValueError(f"a race sets {name} itself, so no stage can search it")
     n = n_candidates_of(stage)
-    if n is not None and race.max_fits and n * race.min_replicates > race.max_fits:
-        raise ValueError(RaceTooLongError(n * race.min_replicates, race.max_fits))
+    if n is not None and race.max_fits and race.n_needed(n) > race.max_fits:
+        raise ValueError(RaceTooLongError(race.n_needed(n), race.max_fits))
 
 
 def _grids(stage: Stage) -> Sequence[Mapping[str, Any]]:
@@ -267,17 +271,21 @@ class Racing:
         self.answers: list[list[tuple[dict, dict]]] = [[] for _ in candidates]
         self.fresh: list[tuple[dict, dict]] = []
         self.values = [self._parameters(name) for name in race.ties]
-        n_needed = len(candidates) * race.min_replicates
+        # Rungs that are still to be climbed, and their fits of candidates that stayed.
+        self.rungs, self.n_rung_fits = list(race.rungs), 0
+        n_needed = race.n_needed(len(candidates))
         if race.max_fits and n_needed > race.max_fits:
             raise RaceTooLongError(n_needed, race.max_fits)
 
     @property
     def n_fits(self) -> int:
         """Number of fits that choose, so far."""
-        return sum(map(len, self.answers))
+        return self.n_rung_fits + sum(map(len, self.answers))
 
     def run(self) -> None:
         """Race until the race has ended."""
+        while self.rungs and not self.state.ended:
+            self._climb(self.rungs.pop(0))
         while n_wanted := next_replicates(self.race, self.state):
             first = self.state.n_replicates
             n_more = self._fit_until(n_wanted)
@@ -295,6 +303,47 @@ class Racing:
             self.state = judge(
                 self.race, before, done, self._simplicity(), by_rule=self.by_rule
             )
+
+    def _climb(self, part: float) -> None:
+        """Train those that stand for a part of their epochs; the worse ones leave."""
+        running = self.state.running
+        replicates = [self._replicate(i) for i in range(self.race.min_replicates)]
+        answers = dict(
+            zip(
+                running,
+                self._fit(running, replicates, self._shortened(part)),
+                strict=True,
+            )
+        )
+        before = self.answers
+        self.answers = [answers.get(c, []) for c in range(len(before))]
+        self._check_rows()
+        found = self._replicates(len(replicates))
+        # Of those that left at a rung before, these replicates are not known.
+        found = replace(found, departed=None)
+        self.state = judge_rung(self.race, self.state, found, part)
+        stays = set(self.state.running)
+        self.answers = [
+            one if c in stays or c not in answers else answers[c]
+            for c, one in enumerate(before)
+        ]
+        self.n_rung_fits += len(stays) * len(replicates)
+
+    def _shortened(self, part: float) -> list[dict[str, Any]]:
+        """Return the candidates, with a part of the resource of each."""
+        name, found = self.race.resource, []
+        for candidate, parameters in zip(self.candidates, self.effective, strict=True):
+            value = parameters.get(name)
+            if not isinstance(value, Real) or isinstance(value, bool):
+                raise ValueError(
+                    f"stage {self.stage.name!r}: resource of the race: {name} is "
+                    f"{value!r}, and only numbers can be shortened"
+                )
+            less = part * value
+            if isinstance(value, Integral):
+                less = max(1, round(less))
+            found.append({**candidate, name: less})
+        return found
 
     def _fit_until(self, n_wanted: int) -> int:
         """Fit more replicates; return how many there was time for.
@@ -385,7 +434,10 @@ class Racing:
                 self.answers[candidate].extend(more)
 
     def _fit(
-        self, running: Sequence[int], replicates: Sequence[Replicate]
+        self,
+        running: Sequence[int],
+        replicates: Sequence[Replicate],
+        candidates: Sequence[dict[str, Any]] | None = None,
     ) -> list[list[tuple[dict, dict]]]:
         names = [str(replicates[0].number)]
         if len(replicates) > 1:
@@ -396,7 +448,7 @@ class Racing:
             sequential_subtasks=False,
         ).call_on_fit_task_begin(estimator=self.evaluation.search)
         answers = self.evaluation.replicate(
-            self.candidates,
+            self.candidates if candidates is None else candidates,
             running,
             replicates,
             stage=self.stage.name,
@@ -478,9 +530,12 @@ class Racing:
         running = list(self.state.running)
         left = [c for c in range(len(self.candidates)) if c not in running]
         departed = np.full((len(left), n), np.nan)
+        parts = {finish.candidate: finish.part for finish in self.state.finishes}
         for row, candidate in zip(departed, left, strict=True):
-            scores = self._scores(candidate)[:n]
-            row[: len(scores)] = scores
+            # Scores of shorter trainings cannot stand beside these.
+            if parts.get(candidate, 1.0) == 1.0:
+                scores = self._scores(candidate)[:n]
+                row[: len(scores)] = scores
         right = ratio = None
         if len(self.plan.choosing) == 1:
             some = next((r for r in map(self._rows, running) if r is not None), None)
@@ -547,8 +602,8 @@ class Racing:
 
 
 def _columns(finish: Finish) -> dict[str, Any]:
-    values = (finish.why, finish.behind, finish.standard_error, finish.p_value)
-    return dict(zip(RACE_COLUMNS, values, strict=True))
+    values = finish.why, finish.behind, finish.standard_error, finish.p_value
+    return dict(zip(RACE_COLUMNS, (*values, finish.part), strict=True))
 
 
 def explain_race(state: RaceState, table: Mapping[str, Any], metric: str) -> str:
@@ -580,6 +635,11 @@ def explain_race(state: RaceState, table: Mapping[str, Any], metric: str) -> str
         STOOD: "tied with an earlier winner",
     }
     told = ", ".join(f"{left.count(w)} {text}" for w, text in whys.items() if w in left)
+    short = [f.part for f in state.finishes if f.part < 1]
+    if short:
+        told += f"; {len(short)} of them after {min(short):.0%} of the training"
+        if max(short) > min(short):
+            told += f" to {max(short):.0%}"
     others = f" ({told})" if told else ""
     reason = (
         f"{words.score(state.winner)} is the {words.noun} of the only one of "

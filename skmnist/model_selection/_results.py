@@ -30,7 +30,13 @@ VALIDATION_COLUMNS = (
 
 # What a search with a race adds to its table.
 RACE_REPLICATES = "race_replicates"
-RACE_COLUMNS = ("race_finish", "race_behind", "race_standard_error", "race_p_value")
+RACE_COLUMNS = (
+    "race_finish",
+    "race_behind",
+    "race_standard_error",
+    "race_p_value",
+    "race_part",
+)
 
 
 def take_rows(

@@ -172,6 +172,7 @@ class StagedSearchCV(BaseSearchCV):
     columns tell how it ended: ``race_replicates``, how many it ran; ``race_finish``,
     one of "worse", "idle", "failed", "stood" and "won"; ``race_behind``, how far it was
     behind the leader then, with ``race_standard_error`` and ``race_p_value``;
+    ``race_part``, less than 1 if it left at a rung, after so much of its training;
     ``mean_fresh_score`` and ``std_fresh_score``, the winner's score on replicates that
     did not choose it. With several metrics the names end with the metric's.
 

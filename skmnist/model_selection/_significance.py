@@ -128,6 +128,7 @@ def _compared(
     scores = _scores(cv_results)
     pair = scores[[a, b]]
     raced = _has_raced(cv_results, a, b)
+    _check_parts(cv_results, a, b)
     if RACE_REPLICATES in cv_results:
         # Both have run the first replicates; then one may have left.
         pair = pair[:, : min(int(cv_results[RACE_REPLICATES][i]) for i in (a, b))]
@@ -201,6 +202,24 @@ def _has_raced(cv_results: CVResults, *rows: int) -> bool:
     return True
 
 
+def _check_parts(cv_results: CVResults, *rows: int) -> None:
+    """Raise ValueError unless candidates trained for the same part of their epochs."""
+    some = {_parts(cv_results)[i] for i in rows}
+    if len(some) > 1:
+        raise ValueError(
+            f"the candidates {' and '.join(map(str, rows))} cannot be compared: one "
+            f"left its race after {min(some):.0%} of the training (race_part); its "
+            "race_p_value compares it with the leader there"
+        )
+
+
+def _parts(cv_results: CVResults) -> list[float]:
+    """Return for which part of its epochs each candidate trained, see `Race.rungs`."""
+    none = [None] * len(mean_scores(cv_results))
+    parts = cv_results.get("race_part", none)
+    return [1.0 if part is None else float(part) for part in parts]
+
+
 def _on_replicates(
     cv_results: CVResults,
     scores: NDArray[np.float64],
@@ -211,6 +230,9 @@ def _on_replicates(
     """Compare the first of two candidates with the second, as their race does."""
     n = min(int(cv_results[RACE_REPLICATES][i]) for i in (a, b))
     stages = cv_results.get("stage", [""] * len(scores))
+    # Scores of shorter trainings cannot stand beside these.
+    alike = np.array(_parts(cv_results)) == _parts(cv_results)[a]
+    scores = np.where(alike[:, None], scores, np.nan)
     known = np.isfinite(scores[:, :n]).all(axis=1)
     stage = [i for i in range(len(scores)) if stages[i] == stages[a]]
     both = [a, b, *(i for i in stage if known[i] and i not in (a, b))]
@@ -295,9 +317,13 @@ def _race_verdict(cv_results: CVResults, winner: int, alpha: float) -> StageVerd
     differences: list[float | None] = []
     for i, mean in enumerate(scores):
         its = split_scores(cv_results, i)
-        known = i != winner and bool(np.isfinite(mean))
-        gap = float(np.mean(its) - np.mean(own[: len(its)])) if known else None
-        differences.append(gap)
+        if i == winner or not np.isfinite(mean):
+            differences.append(None)
+        elif _parts(cv_results)[i] < 1:
+            # The winner's shorter trainings are not in the table.
+            differences.append(-float(cv_results["race_behind"][i]))
+        else:
+            differences.append(float(np.mean(its) - np.mean(own[: len(its)])))
     # The winner is tied with the leader, so what is worse than the leader differs. The
     # leader itself has no value: what is known of it and the winner is the winner's.
     p_values, errors = (
