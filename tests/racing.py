@@ -79,10 +79,10 @@ def search(stages=None, estimator=None, race=Race(), **options):  # noqa: B008
 
 
 def two_stages(**options):
-    """Return a search in which candidates leave, at a rung too, and are tied."""
+    """Return a search that grows, in which some leave, at a rung too, or are tied."""
     rungs = Race(rungs=[0.5])
     stages = [
-        Stage("q", {"quality": [0, 0.5, 2]}, race=rungs),
+        Stage("q", {"quality": [0, 1]}, grow="quality", max_grow=2, race=rungs),
         Stage("w", {"width": [2, 1]}),
     ]
     return search(stages, **options)

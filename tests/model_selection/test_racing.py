@@ -237,7 +237,7 @@ def test_a_pair_is_compared_as_its_race_did(cv):
 def test_candidates_of_different_races_are_not_compared():
     fitted = two_stages().fit(X, Y)
     with pytest.raises(ValueError, match="stages q and w, which raced with different"):
-        compare_candidates(fitted, 0, 3)
+        compare_candidates(fitted, 3, 4)
 
 
 def test_a_display_draws_candidates_that_have_left(raced):
