@@ -106,7 +106,7 @@ def test_a_study_shows_its_stages_and_its_table(cells):
         assert escape(stage.reason) in html
     (table,) = shown(the_cell(cells, "study.frame()"))
     assert table.count("<tr") == 1 + len(study.rows)
-    assert "<th>accuracy</th>" in table
+    assert "<th>stage</th>" in table
 
 
 def test_each_figure_is_a_picture(cells):
