@@ -70,9 +70,13 @@ def mark():
 
 @pytest.fixture(scope="module")
 def shared_cluster(tmp_path_factory):
-    """A Dask cluster of two workers, for tests that leave it so."""
+    """A Dask cluster of two workers, for tests that leave it so.
+
+    As elsewhere nobody has told its TensorFlow to be quiet.
+    """
     pytest.importorskip("distributed")
-    cluster = Cluster(tmp_path_factory.mktemp("dask"))
+    spoken = {"TF_CPP_MIN_LOG_LEVEL": None}
+    cluster = Cluster(tmp_path_factory.mktemp("dask"), environment=spoken)
     try:
         for name in ("one", "two"):
             cluster.add_worker(name)

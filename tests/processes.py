@@ -41,7 +41,7 @@ class Cluster:
     folder : pathlib.Path
         Where they write.
     environment : dict, default={}
-        More variables of their environment.
+        More variables of their environment; None takes a variable away.
     *options : str
         More options of the scheduler.
     """
@@ -66,13 +66,14 @@ class Cluster:
         """Start a process of the cluster."""
         command = [sys.executable, "-m", f"distributed.cli.{module}"]
         file = ["--scheduler-file", self.folder / "scheduler.json"]
+        variables = {**os.environ, "OMP_NUM_THREADS": "1", **self.environment}
         with open(self.folder / f"{name}.log", "w") as log:
             self.processes[name] = subprocess.Popen(
                 [*command, *file, "--host", "127.0.0.1", *options],
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env={**os.environ, "OMP_NUM_THREADS": "1", **self.environment},
+                env={k: v for k, v in variables.items() if v is not None},
             )
 
     def add_worker(self, name, *options):

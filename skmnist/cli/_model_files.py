@@ -86,8 +86,9 @@ def _check_digits(path: Path, network: "SavedNetwork", forms: "DataForms") -> No
 
     if forms.encoder is not None and not forms.encoder.all_pixels:
         raise click.ClickException(
-            f"{path} was trained with a table: give it .csv or .parquet files with "
-            "the same columns"
+            f"{path} was trained with a table and reads no pictures: skmnist predict "
+            f"{path} TABLE labels the rows of a .csv or .parquet file with the same "
+            "columns"
         )
     try:
         check_reads_digits(network.n_features_in_, path)

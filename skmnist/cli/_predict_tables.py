@@ -70,7 +70,9 @@ def _label_all(
     from ..neural_network._classifier import KerasMLPClassifier
 
     if forms.encoder is None:
-        raise click.ClickException(f"{path} was not trained with a table")
+        raise click.ClickException(
+            f"{path} was not trained with a table: give it pictures"
+        )
     classifier = KerasMLPClassifier.load(path)
     results, failed = [], []
     for file in dict.fromkeys(files):

@@ -102,7 +102,8 @@ def find_label(where: StrPath, table: Table, label: str | None = None) -> str:
     """
     names = list(table)
     few = [*map(repr, names[:8]), *(["..."] if len(names) > 8 else [])]
-    held = f"it has {len(names)} columns: {', '.join(few)}"
+    plural = "" if len(names) == 1 else "s"
+    held = f"it has {len(names)} column{plural}: {', '.join(few)}"
     if label is not None:
         require(label in table, where, f"no column {label!r}; {held}")
         return label

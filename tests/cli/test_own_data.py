@@ -78,10 +78,12 @@ def test_tables_that_cannot_be_read_are_named(table_model, tmp_path, capsys):
 def test_a_model_of_tables_reads_no_pictures(table_model, tmp_path, capsys):
     table, model = table_model
     assert main(["predict", str(model), "seven.png"]) == 2
-    assert "was trained with a table: give it .csv" in capsys.readouterr().err
+    reason = f"{model} was trained with a table and reads no pictures: skmnist predict"
+    assert reason in capsys.readouterr().err
     assert main(["predict", str(model), "seven.png", str(table)]) == 2
     assert "seven.png is no table" in capsys.readouterr().err
     assert main(["draw", str(model), "--out", str(tmp_path / "d.html")]) == 2
+    assert reason in capsys.readouterr().err
 
 
 def test_predict_reads_pictures_as_fit_read_them(picture_model, capsys):
@@ -101,4 +103,5 @@ def test_predict_reads_pictures_as_fit_read_them(picture_model, capsys):
 
 def test_a_model_of_pictures_takes_no_table(picture_model, table_model, capsys):
     assert main(["predict", str(picture_model[1]), str(table_model[0])]) == 2
-    assert capsys.readouterr().err.endswith("was not trained with a table\n")
+    reason = "was not trained with a table: give it pictures\n"
+    assert capsys.readouterr().err.endswith(reason)

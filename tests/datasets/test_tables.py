@@ -168,7 +168,8 @@ def test_no_column_of_labels():
         "species, category; it has 2 columns: 'a', 'b'. Name it: --label COLUMN, or "
         "label= in Python"
     )
-    assert "no column 'c'" in error_of(find_label, "t.csv", {"a": np.zeros(2)}, "c")
+    message = error_of(find_label, "t.csv", {"a": np.zeros(2)}, "c")
+    assert message == "t.csv: no column 'c'; it has 1 column: 'a'"
 
 
 def test_labels_that_are_missing_or_no_classes(tmp_path):

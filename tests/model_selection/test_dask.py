@@ -20,6 +20,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist._compat import close_listener
+from skmnist._startup import without_noise
 from skmnist.cli._progress import SearchBars
 from skmnist.model_selection._evaluation import versions
 from skmnist.model_selection._executors import ClusterError, DaskWorkers, GivenUp
@@ -102,6 +103,19 @@ def test_a_staged_search_gives_the_results_of_one_process(client, digits):
     assert {trial.pid for trial in told}.isdisjoint({os.getpid()})
     assert len({trial.pid for trial in told}) == 2
     assert sent.count(digits[0].shape) == 2  # once to each worker
+
+
+def test_workers_start_tensorflow_quietly(client, digits, shared_cluster):
+    """Train on both; their logs have lines of Dask's, and none of TensorFlow's."""
+    pids = set(client.run(os.getpid).values())
+    told = []
+    with joblib.parallel_config("dask", client=client):
+        staged(on_trial_end=told.append).fit(*digits)
+    assert {trial.pid for trial in told} == pids
+    for name in ("one", "two"):
+        log = (shared_cluster.folder / f"{name}.log").read_text()
+        assert "distributed.worker" in log
+        assert without_noise(log) == log
 
 
 def test_a_race_gives_the_results_of_one_process(client):
