@@ -1,6 +1,7 @@
 """What all tests share: a quiet TensorFlow, few threads, small real data."""
 
 import contextlib
+import gc
 import os
 import shutil
 import subprocess
@@ -151,3 +152,13 @@ def pytest_collection_modifyitems(items):
     order = dict.fromkeys([*LONGEST, *sorted(slow)])
     order = {name: i for i, name in enumerate(order)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+def pytest_collection_finish():
+    """Count what is loaded by now as there for ever.
+
+    TensorFlow is more than a million objects. To look through them again and again for
+    garbage takes time, and has each fork copy them.
+    """
+    gc.collect()
+    gc.freeze()
