@@ -12,6 +12,8 @@ import psutil
 import pytest
 from processes import Cluster, processes_of, study_command, study_environment
 
+# Nothing that is loaded while tests are collected is garbage; see the last function.
+gc.disable()
 # Before TensorFlow is imported anywhere, here or in a worker process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # With it the scikit-learn checks that need array API support run, not skip; SciPy
@@ -162,3 +164,4 @@ def pytest_collection_finish():
     """
     gc.collect()
     gc.freeze()
+    gc.enable()
