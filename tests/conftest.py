@@ -1,6 +1,7 @@
 """What all tests share: a quiet TensorFlow, few threads, small real data."""
 
 import contextlib
+import gc
 import os
 import shutil
 import subprocess
@@ -11,6 +12,8 @@ import psutil
 import pytest
 from processes import Cluster, processes_of, study_command, study_environment
 
+# Nothing that is loaded while tests are collected is garbage; see the last function.
+gc.disable()
 # Before TensorFlow is imported anywhere, here or in a worker process.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # With it the scikit-learn checks that need array API support run, not skip; SciPy
@@ -155,3 +158,14 @@ def pytest_collection_modifyitems(items):
     order = dict.fromkeys([*LONGEST, *sorted(slow)])
     order = {name: i for i, name in enumerate(order)}
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
+
+
+def pytest_collection_finish():
+    """Count what is loaded by now as there for ever.
+
+    TensorFlow is more than a million objects. To look through them again and again for
+    garbage takes time, and has each fork copy them.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.enable()

@@ -41,6 +41,9 @@ from skmnist.neural_network._compiled import Engine
 
 N_TRAIN, N_TEST = 300, 200
 
+# Grids of what needs no other program: most tests share that of `classifier`.
+BATCHES = {"batch_size": [32, 64]}
+
 
 @pytest.fixture(scope="module")
 def digits():
@@ -78,7 +81,7 @@ def test_grid_search_over_layers(digits):
 
 def test_a_staged_search_of_one_stage_is_a_grid_search(digits):
     X, y, *_ = digits
-    grid = {"widths": [16, (16,)], "activations": ["relu", "tanh"]}
+    grid = {"widths": [32, (32,)], "activations": ["relu", "silu"]}
     net = classifier(epochs=2)
     staged = StagedSearchCV(net, [Stage("only", grid)], cv=2, scoring="neg_log_loss")
     plain = GridSearchCV(net, grid, cv=2, scoring="neg_log_loss")
@@ -99,7 +102,7 @@ def test_halving_search_with_epochs_as_the_resource(digits):
     X, y, *_ = digits
     search = HalvingGridSearchCV(
         classifier(),
-        {"widths": [8, 16, 32]},
+        {"batch_size": [16, 32, 64]},
         resource="epochs",
         min_resources=2,
         max_resources=8,
@@ -114,7 +117,7 @@ def test_halving_search_with_epochs_as_the_resource(digits):
 def test_search_refits_with_early_stopping(digits):
     X, y, *_ = digits
     search = GridSearchCV(
-        classifier(early_stopping=True, epochs=50), {"widths": [16, 32]}, cv=2
+        classifier(early_stopping=True, epochs=50), BATCHES, cv=2
     ).fit(X, y)
     best = search.best_estimator_
     assert best.best_validation_score_ == best.validation_scores_[best.best_iter_ - 1]
@@ -238,7 +241,7 @@ def test_sample_weights_are_routed_through_search_and_pipeline(digits):
         net.set_score_request(sample_weight=True)
         search = GridSearchCV(
             make_pipeline(MinMaxScaler(), net),
-            {"kerasmlpclassifier__widths": [16, 32]},
+            {"kerasmlpclassifier__batch_size": [32, 64]},
             cv=2,
         ).fit(X, y, sample_weight=weights)
         predicted = search.predict(X)
@@ -274,9 +277,9 @@ def test_optuna_searches_it(digits):
         search = integration.OptunaSearchCV(
             classifier(),
             {
-                "widths": optuna.distributions.IntDistribution(8, 32),
-                "activations": optuna.distributions.CategoricalDistribution(
-                    ["relu", "tanh"]
+                "batch_size": optuna.distributions.IntDistribution(16, 64),
+                "initializers": optuna.distributions.CategoricalDistribution(
+                    ["he_normal", "glorot_uniform"]
                 ),
             },
             cv=2,
@@ -351,7 +354,7 @@ def test_one_tick_an_epoch(digits):
 
 def test_progress_bar_of_scikit_learn_through_a_search(digits, capsys):
     X, y, *_ = digits
-    search = GridSearchCV(classifier(epochs=2), {"widths": [8, 16]}, cv=2)
+    search = GridSearchCV(classifier(epochs=2), BATCHES, cv=2)
     search.set_callbacks(ProgressBar(max_propagation_depth=None)).fit(X, y)
     assert "KerasMLPClassifier" in capsys.readouterr().out
 
