@@ -1,6 +1,7 @@
 """What all tests share: a quiet TensorFlow, few threads, small real data."""
 
 import contextlib
+import fcntl
 import gc
 import os
 import shutil
@@ -48,6 +49,35 @@ def mnist_home():
     if not home or not Path(home).is_dir():
         pytest.skip("SKMNIST_DATA names no folder with the MNIST files")
     return Path(home)
+
+
+def made_once(tmp_path_factory, name, make):
+    """Return the path of what is made once for all processes that test side by side."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    path = folder / name
+    with open(folder / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            make(folder / f"{name}.part")
+            os.rename(folder / f"{name}.part", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def mnist_classifier(mnist_home, tmp_path_factory):
+    """A classifier that is good enough to tell what it is shown."""
+    from skmnist import KerasMLPClassifier, fetch_mnist
+
+    def make(path):
+        mnist = fetch_mnist(mnist_home, download_if_missing=False)
+        # A third of the training data.
+        X, y = mnist.data[mnist.train][::3], mnist.target[mnist.train][::3]
+        classifier = KerasMLPClassifier(widths=256, epochs=6, random_state=0)
+        classifier.fit(X, y).save(path)
+
+    return KerasMLPClassifier.load(made_once(tmp_path_factory, "mnist.skmnist", make))
 
 
 @pytest.fixture(scope="session")

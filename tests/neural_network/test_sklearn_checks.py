@@ -14,7 +14,7 @@ from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 
 # The defaults, but for the number of epochs, which is 400 for few rows. That it is the
 # same for any few rows, test_defaults.py shows.
-PLAIN = KerasMLPClassifier(epochs=30)
+PLAIN = KerasMLPClassifier(epochs=15)
 # A value per layer matters to the checks of parameters, of copies and of repeated fits,
 # not to those of data. No dropout: a mask depends on the position of a row. So a row of
 # weight 2 and two equal rows would have different masks.

@@ -570,14 +570,6 @@ def mnist(mnist_home):
     return fetch_mnist(mnist_home, download_if_missing=False)
 
 
-@pytest.fixture(scope="module")
-def mnist_classifier(mnist):
-    classifier = KerasMLPClassifier(widths=256, epochs=6, random_state=0)
-    # A third of the training data, for a model good enough to tell what it is shown.
-    rows = np.arange(len(mnist.data))[mnist.train][::3]
-    return classifier.fit(mnist.data[rows], mnist.target[rows])
-
-
 @pytest.mark.long
 def test_mnist_is_read_as_pictures_as_it_is_as_arrays(
     mnist, mnist_classifier, tmp_path
@@ -648,15 +640,15 @@ def test_small_pictures_without_a_digit(side, seed):
 
 def part_read(classifier, X, y, scale, margin, dark):
     """Return the part of digits that is read correctly when they are cut out."""
-    n_right = 0
+    digits, labels = [], []
     for x, label in zip(X, y, strict=True):
         picture = cut_out(scaled(x.reshape(28, 28), scale), margin)
         try:
-            digit = normalize_digit(255 - picture if dark else picture)
+            digits.append(normalize_digit(255 - picture if dark else picture).ravel())
         except PictureError:
             continue
-        n_right += classifier.predict(digit.reshape(1, -1))[0] == label
-    return n_right / len(y)
+        labels.append(label)
+    return np.sum(classifier.predict(np.array(digits)) == labels) / len(y)
 
 
 @pytest.mark.long

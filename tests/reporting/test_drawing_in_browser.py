@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from browsing import contrasts
 
-from skmnist import KerasMLPClassifier, fetch_mnist
+from skmnist import fetch_mnist
 from skmnist.neural_network._inference import Layer, forward
 from skmnist.neural_network._spec import ACTIVATIONS
 from skmnist.preprocessing._digit import place_digit, reduce_to_8x8
@@ -397,12 +397,11 @@ PLACES = {
 
 
 @pytest.fixture(scope="module")
-def trained(mnist_home):
-    """A classifier of 10,000 digits, and test digits."""
-    mnist = fetch_mnist(mnist_home)
-    X, y = mnist.data, mnist.target
-    classifier = KerasMLPClassifier(widths=256, epochs=6, random_state=0)
-    return classifier.fit(X[:10_000], y[:10_000]), X[60_000:60_500], y[60_000:60_500]
+def trained(mnist_home, mnist_classifier):
+    """A classifier of handwritten digits, and test digits."""
+    mnist = fetch_mnist(mnist_home, download_if_missing=False)
+    test = slice(60_000, 60_500)
+    return mnist_classifier, mnist.data[test], mnist.target[test]
 
 
 @pytest.fixture(scope="module")
