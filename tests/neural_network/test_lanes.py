@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 import skmnist
 from skmnist import KerasMLPClassifier
+from skmnist.neural_network import _scikeras
 from skmnist.neural_network._optimizer_params import OPTIMIZERS
 from skmnist.neural_network._spec import ACTIVATIONS
 from skmnist.neural_network.engines import _lanes
@@ -70,7 +71,7 @@ def make(**params):
     """Return a classifier with small layers, one for each activation."""
     params = {"activations": ("tanh",), "epochs": 2, "random_state": 0, **params}
     widths = tuple(range(9, 9 + len(params["activations"])))
-    common = {"widths": widths, "batch_size": 16, "early_stopping": False}
+    common = {"widths": widths, "batch_size": 15, "early_stopping": False}
     return KerasMLPClassifier(len(widths), **{**common, **params})
 
 
@@ -105,13 +106,17 @@ def bits(classifier):
     return [array.tobytes() for array in (*arrays, *curves)]
 
 
-def cheap_first(mixes):
-    """Mark all but two as long: XLA takes about a second for each."""
-    return [*mixes[:2], *(pytest.param(m, marks=pytest.mark.long) for m in mixes[2:])]
+# A graph takes a fraction of the time to make; XLA compiles for seconds.
+FORMS = [(mix, False) for mix in MIXES[:4]]
+FORMS += [pytest.param(m, False, marks=pytest.mark.long) for m in MIXES[4:]]
+FORMS += [pytest.param(m, True, marks=pytest.mark.long) for m in MIXES[:4]]
 
 
-@pytest.mark.parametrize("mix", cheap_first(MIXES), ids=lambda mix: mix["optimizer"])
-def test_a_fit_has_the_same_bits_alone_and_in_company_in_every_lane(mix):
+@pytest.mark.parametrize(("mix", "compiled"), FORMS)
+def test_a_fit_has_the_same_bits_alone_and_in_company_in_every_lane(
+    mix, compiled, monkeypatch
+):
+    monkeypatch.setattr(_scikeras, "pays_to_compile", lambda *_: compiled)
     params = dict(mix)
     y = TWO if params.pop("n_classes", 4) == 2 else FOUR
     rows = X.astype(params.pop("dtype", "float32"))

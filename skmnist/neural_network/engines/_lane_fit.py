@@ -65,7 +65,7 @@ class LaneNetwork(PlainNetwork):
     _read = None
 
     def fit(self, rows, held_out, *, callbacks, order, batch_size, epochs, shape):
-        """Train for some epochs, see `PlainNetwork.fit`; `shape` does not matter."""
+        """Train for some epochs, see `PlainNetwork.fit`."""
         structure, engine = structure_for(self.spec, False, None)
         form = LaneForm(self.spec["network"], engine.layout)
         described = described_optimizer(self.spec["optimizer"])
@@ -74,12 +74,13 @@ class LaneNetwork(PlainNetwork):
         self._arrays = first
         callbacks = Callbacks(callbacks, self)
         callbacks.on_train_begin()
-        key = structure_key(self.spec), batch_size
+        # XLA compiles if it would outside of lanes.
+        kind = batch_size, shape is not None
 
         def make_pack():
-            return LanePack(_program(engine, self.spec, batch_size))
+            return LanePack(_program(engine, self.spec, *kind))
 
-        with seat(key, make_pack) as own:
+        with seat((structure_key(self.spec), *kind), make_pack) as own:
             numbers = self._numbers(described)
             own.pack.begin(own.lane, *form.begin(first), numbers)
             lane = _Lane(self, own, form, first)
@@ -113,12 +114,12 @@ class LaneNetwork(PlainNetwork):
         return super().arrays()
 
 
-def _program(engine, spec, batch_size):
+def _program(engine, spec, *kind):
     """Return the program of a structure; it ends with the engine."""
     with _programs_lock:
-        if batch_size not in engine.lane_programs:
-            engine.lane_programs[batch_size] = LaneProgram(spec, engine, batch_size)
-        return engine.lane_programs[batch_size]
+        if kind not in engine.lane_programs:
+            engine.lane_programs[kind] = LaneProgram(spec, engine, *kind)
+        return engine.lane_programs[kind]
 
 
 class LaneRows:

@@ -1,4 +1,4 @@
-"""The program of eight networks side by side: updates, for XLA to compile.
+"""The program of eight networks side by side.
 
 It is written on arrays, and not traced from Keras' layers, which expect one network.
 All weights of a network are a row of a matrix, and so is each state of the optimizer.
@@ -37,6 +37,9 @@ class LaneProgram:
         Of the structure: its optimizer, and how its weights lie in a vector.
     batch_size : int
         Rows per update.
+    compiled : bool
+        Whether XLA compiles it, which takes a second or two; otherwise it is a
+        TensorFlow graph. These two round differently.
 
     Attributes
     ----------
@@ -44,7 +47,7 @@ class LaneProgram:
         Rows of a lane in a round, a multiple of the batch size.
     """
 
-    def __init__(self, spec, engine, batch_size):
+    def __init__(self, spec, engine, batch_size, compiled):
         self.network, self.batch_size = spec["network"], batch_size
         self.smoothing = spec["loss"]["label_smoothing"]
         self.layout = engine.layout
@@ -53,7 +56,7 @@ class LaneProgram:
         n_steps = min(max(MOST_VALUES // per_step, 1), MOST_STEPS)
         self.n_rows = n_steps * batch_size
         self._described = engine.optimizer
-        self._compiled = True
+        self._compiled = compiled
         self._program = None
         self._lock = threading.Lock()
 
