@@ -7,10 +7,11 @@ import pytest
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.ensemble import BaggingClassifier
 from sklearn.model_selection import GridSearchCV
 
 import skmnist
-from skmnist import KerasMLPClassifier
+from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist.neural_network import _scikeras
 from skmnist.neural_network._optimizer_params import OPTIMIZERS
 from skmnist.neural_network._spec import ACTIVATIONS
@@ -181,6 +182,26 @@ def test_a_grid_search_has_the_results_of_single_fits(n, rows):
             assert single.score(rows[100:], FOUR[100:]) == score
         refitted = clone(search.best_estimator_).fit(rows, FOUR)
     assert bits(refitted) == bits(search.best_estimator_)
+
+
+def test_an_ensemble_has_the_same_networks_for_any_number_of_fits(rows):
+    ensembles = []
+    for n in (2, 5):
+        with skmnist.lanes(n=n):
+            bagging = BaggingClassifier(make(), n_estimators=5, random_state=0)
+            ensembles.append(bagging.fit(rows, FOUR).estimators_)
+    for one, other in zip(*ensembles, strict=True):
+        assert one.n_lanes_ == 8
+        assert bits(one) == bits(other)
+
+
+def test_a_staged_search_follows_the_block(rows):
+    stages = [Stage("rate", {"learning_rate": [0.003, 0.01]})]
+    with skmnist.lanes(n=4):
+        search = StagedSearchCV(make(), stages, cv=2).fit(rows, FOUR)
+        again = clone(search.best_estimator_).fit(rows, FOUR)
+    assert search.best_estimator_.n_lanes_ == 8
+    assert bits(again) == bits(search.best_estimator_)
 
 
 def test_an_error_of_one_fit_leaves_the_others_alone(rows, inside):
