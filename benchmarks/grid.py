@@ -6,7 +6,7 @@ import itertools
 import math
 import random
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
 import peers
@@ -20,7 +20,8 @@ ACTIVATIONS = ("relu", "tanh")
 BATCH_SIZES = (32, 64)
 LEARNING_RATES = (0.0003, 0.001, 0.002, 0.005, 0.01)
 N_ARCHITECTURES = 60
-ORDER = ("skmnist", "MLPClassifier", "scikeras", "skorch", "SKLearnClassifier")
+LANES = "skmnist, lanes"
+ORDER = ("skmnist", LANES, "MLPClassifier", "scikeras", "skorch", "SKLearnClassifier")
 # The part of a grid's groups that a peer is timed on; what is not named, on all. A
 # fit of scikeras takes seconds, and all 180 of the first grid ten minutes.
 PARTS = {
@@ -116,18 +117,28 @@ def search(name, setting, rates):
         peers.make(name, setting),
         grid,
         cv=FOLDS,
-        n_jobs=1,
+        n_jobs=None if name == LANES else 1,
         refit=False,
         error_score="raise",
     )
-    with peers.quiet():
+    with peers.quiet(), _lanes(name):
         started = time.perf_counter()
         search.fit(_DATA["X"], _DATA["y"], **fit_params)
         return time.perf_counter() - started
 
 
+def _lanes(name):
+    """Return the block in which a search runs."""
+    if name != LANES:
+        return nullcontext()
+    import skmnist
+
+    return skmnist.lanes()
+
+
 def parameters(name, setting, rates):
     """Return a group's grid under the peer's own names, and arguments of `fit`."""
+    name = "skmnist" if name == LANES else name
     per_peer = {
         "skmnist": {
             "depth": [len(setting.widths)],
@@ -179,7 +190,7 @@ def summarize(samples):
         for name, theirs in seconds.items():
             comparison = of_same_groups(caption, name, seconds["skmnist"], theirs)
             totals[name] = comparison["ratio"]
-            comparisons += [comparison] if name != "skmnist" else []
+            comparisons += [comparison] if name not in ("skmnist", LANES) else []
             rows.append(_row(name, theirs, comparison))
         tables.append(table(caption, COLUMNS, rows))
         targets += [

@@ -205,6 +205,8 @@ def torch_network(widths, activation, n_features=784, n_classes=10):
 # For each peer its name in tables, the function, and the package that may lack.
 PEERS = {
     "skmnist": (skmnist, "skmnist"),
+    # The same, in a block of `skmnist.lanes`.
+    "skmnist, lanes": (skmnist, "skmnist"),
     "scikeras": (scikeras, "scikeras"),
     "SKLearnClassifier": (keras_wrapper, "keras"),
     "MLPClassifier": (mlp_classifier, "sklearn"),

@@ -38,6 +38,7 @@ from .model_selection import (
 from .neural_network import (
     KerasMLPClassifier as KerasMLPClassifier,
     ValidationEarlyStopping as ValidationEarlyStopping,
+    lanes as lanes,
 )
 from .preprocessing import (
     normalize_digit as normalize_digit,

@@ -15,3 +15,6 @@ from ._early_stopping import (
 from ._persistence import (
     ModelFileError as ModelFileError,
 )
+from .engines._lanes import (
+    lanes as lanes,
+)

@@ -118,7 +118,7 @@ def trains_plainly(spec):
         that its state is known before it has made an update.
     """
     described = spec["optimizer"]
-    return _is_of_keras(described) and _described(described).elementwise
+    return _is_of_keras(described) and described_optimizer(described).elementwise
 
 
 def _is_of_keras(described):
@@ -141,7 +141,7 @@ class _Described:
         self.rate = rates[0] if rates else None
 
 
-def _described(described):
+def described_optimizer(described):
     """Return what a fit needs to know of a described optimizer; found out once."""
     key = _as_key(described)
     with _keys_lock:
@@ -233,13 +233,13 @@ class PlainNetwork:
         data = tensor_rows(dtype, *rows, batch_size, shape is not None)
         evaluated = held_out and tensor_rows(dtype, *held_out)
         with structure.variables(engine) as (variables, vectors):
-            described = _described(self.spec["optimizer"])
+            described = described_optimizer(self.spec["optimizer"])
             states = structure.states(described.rate)
             first = initial_values(self.spec["network"], self._scaling)
             _assign(variables, [*first, *states])
             self.program_variables = variables
             self.program_numbers = self._numbers(described)
-            callbacks = _Callbacks(callbacks, self)
+            callbacks = Callbacks(callbacks, self)
             callbacks.on_train_begin()
             logs = run_epochs(
                 self,
@@ -278,11 +278,21 @@ class PlainNetwork:
 
     def get_weights(self):
         """Return the weights as they are now; the arrays never change."""
-        return read_tensors(self._weights())
+        if self.program_variables is not None:
+            return read_tensors(self._weights())
+        named = zip(self._named, self.arrays(), strict=False)
+        return [array for (name, _), array in named if name != STATE]
 
     def set_weights(self, weights):
         """Give the network other weights."""
-        _assign(self._weights(), weights)
+        if self.program_variables is not None:
+            _assign(self._weights(), weights)
+            return
+        places = [i for i, (name, _) in enumerate(self._named) if name != STATE]
+        arrays = list(self.arrays())
+        for i, array in zip(places, weights, strict=True):
+            arrays[i] = array
+        self._arrays = arrays
 
     def _weights(self):
         named = zip(self._named, self.program_variables, strict=False)
@@ -295,7 +305,7 @@ class PlainNetwork:
         return np.array([*rates, *described.numbers], np.float64)
 
 
-class _Callbacks:
+class Callbacks:
     """Call callbacks, and keep the curves; what Keras' `CallbackList` does."""
 
     def __init__(self, callbacks, network):
@@ -346,6 +356,22 @@ class Structure:
         keep = tf.constant if self._is_small else _compact
         self._states = [keep(np.asarray(v).copy()) for v in states]
         self._free = []
+
+    def typed(self, values):
+        """Return values as arrays, in the types of the variables.
+
+        Parameters
+        ----------
+        values : list of ndarray or tensor
+            One for each variable of layers and optimizer.
+
+        Returns
+        -------
+        arrays : list of ndarray
+            The values.
+        """
+        forms = zip(values, self._forms, strict=True)
+        return [np.asarray(v, dtype.as_numpy_dtype) for v, (_, dtype, _) in forms]
 
     def states(self, rate):
         """Return the values with which the variables of the optimizer begin.
@@ -417,6 +443,22 @@ def _assign(variables, values):
     for variable, value in zip(variables, values, strict=True):
         value = tf.convert_to_tensor(value, variable.dtype)
         tf.raw_ops.AssignVariableOp(resource=variable.handle, value=value)
+
+
+def structure_key(spec):
+    """Return a key that networks of one structure have in common.
+
+    Parameters
+    ----------
+    spec : dict
+        From `describe`.
+
+    Returns
+    -------
+    key : str
+        It leaves out seeds, and what is an argument of the programs.
+    """
+    return _as_key(_structure_of(spec))
 
 
 def structure_for(spec, weighted, shape):

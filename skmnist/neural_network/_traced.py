@@ -223,12 +223,12 @@ class Programs:
         self.network = network
         self.loss = loss
         self.weighted = weighted
-        self.optimizer = _optimizer_for(network.trainable_variables, optimizer)
+        self.optimizer = optimizer_for(network.trainable_variables, optimizer)
         self.layout = flat_layout(network, self.optimizer)
         if self.layout is not None:
             zeros = tf.zeros([sum(self.layout.sizes)], dtype_of(network))
             self.vector = keras.Variable(zeros, name="flat", dtype=dtype_of(network))
-            self.flat_optimizer = _optimizer_for([self.vector], optimizer)
+            self.flat_optimizer = optimizer_for([self.vector], optimizer)
         used = self.optimizer if self.layout is None else self.flat_optimizer
         self.numbers = numbers_of(network, used)
 
@@ -319,29 +319,15 @@ class Programs:
         """Run a loop from step 0; return the sum of losses and the number of hits."""
         zero = tf.zeros([], dtype_of(self.network))
         start = (tf.constant(0), zero, tf.constant(0))
-        with standing_in(self.variables, variables), self._with_numbers(numbers):
+        values = tf.unstack(numbers, len(self.numbers))
+        numbers = numbers_set(self.numbers, values)
+        with standing_in(self.variables, variables), numbers:
             self._pack(vectors)
             with standing_in(*self._flat(vectors)):
                 # Each update depends on the one before: do not look for parallel ones.
                 sums = tf.while_loop(condition, body, start, parallel_iterations=1)
             self._unpack(vectors)
         return sums[1:]
-
-    @contextmanager
-    def _with_numbers(self, values):
-        """Let layers and optimizer use tensors in place of their numbers."""
-        own = [getattr(owner, name) for owner, name, _ in self.numbers]
-        values = tf.unstack(values, len(own))
-        for (owner, name, _), value in zip(self.numbers, values, strict=True):
-            if isinstance(owner, keras.optimizers.schedules.LearningRateSchedule):
-                # Keras computes a schedule in the type of its numbers.
-                value = tf.cast(value, keras.config.floatx())
-            setattr(owner, name, value)
-        try:
-            yield
-        finally:
-            for (owner, name, _), value in zip(self.numbers, own, strict=True):
-                setattr(owner, name, value)
 
     def _flat(self, vectors):
         """Return the variables of the flat optimizer, and their stand-ins."""
@@ -395,7 +381,31 @@ class Programs:
         return loss * tf.cast(n_rows, loss.dtype), _hits(y, outputs, counts)
 
 
-def _optimizer_for(variables, described):
+@contextmanager
+def numbers_set(numbers, values):
+    """Let layers and optimizer use tensors in place of their numbers.
+
+    Parameters
+    ----------
+    numbers : list of Number
+        From `numbers_of`.
+    values : list of tensor
+        What to use inside the ``with`` block.
+    """
+    own = [getattr(owner, name) for owner, name, _ in numbers]
+    for (owner, name, _), value in zip(numbers, values, strict=True):
+        if isinstance(owner, keras.optimizers.schedules.LearningRateSchedule):
+            # Keras computes a schedule in the type of its numbers.
+            value = tf.cast(value, keras.config.floatx())
+        setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        for (owner, name, _), value in zip(numbers, own, strict=True):
+            setattr(owner, name, value)
+
+
+def optimizer_for(variables, described):
     """Build a serialized optimizer for some variables, for tracing."""
     optimizer = deserialize_optimizer(described)
     optimizer.build(variables)

@@ -53,6 +53,8 @@ from ._scikeras import (
 )
 from ._spec import check_partial_fit, check_together, describe, fitted_to
 from ._tensors import read_variables
+from .engines._lane_fit import LaneNetwork, fits_a_lane
+from .engines._lanes import N_LANES, arriving, in_lanes, take_none
 
 
 def fit(classifier, X, y, sample_weight, validation):
@@ -67,6 +69,11 @@ def fit(classifier, X, y, sample_weight, validation):
     validation : tuple
         Its arguments ``X_val``, ``y_val`` and ``sample_weight_val``.
     """
+    with arriving():
+        _fit(classifier, X, y, sample_weight, validation)
+
+
+def _fit(classifier, X, y, sample_weight, validation):
     started = time.perf_counter()
     refuse_fork()
     check_together(classifier.get_params(deep=False))
@@ -186,6 +193,10 @@ def _describe(classifier, rows, seeds, settings):
     classifier._seeds = seeds
     classifier._spec = _spec_for(classifier, rows, settings)
     classifier.input_range_ = rows.input_range()
+    takes_a_lane = in_lanes() and _is_unwatched(classifier)
+    takes_a_lane = takes_a_lane and trains_plainly(classifier._spec)
+    takes_a_lane = takes_a_lane and fits_a_lane(classifier._spec, rows.X)
+    classifier.n_lanes_ = N_LANES if takes_a_lane else 1
     network = classifier._spec["network"]
     classifier.n_outputs_ = network["n_outputs"]
     classifier.out_activation_ = "logistic" if network["n_outputs"] == 1 else "softmax"
@@ -212,6 +223,8 @@ def _key(classifier, rows, held_out, stop_early, everything):
         "classes": [repr(label) for label in classifier.classes_.tolist()],
         "stopping": stop_early and _stopping_params(classifier),
     }
+    if classifier.n_lanes_ > 1:
+        parts["lanes"] = classifier.n_lanes_
     data = [rows, held_out, everything]
     arrays = [array for part in data for array in part or [None]]
     return fit_key(parts, arrays, n_threads())
@@ -229,7 +242,8 @@ def _build(classifier, rows):
     # Before anything of TensorFlow is made, an optimizer too.
     start()
     if _is_unwatched(classifier) and trains_plainly(spec):
-        network = PlainNetwork(spec, scaling)
+        kind = LaneNetwork if classifier.n_lanes_ > 1 else PlainNetwork
+        network = kind(spec, scaling)
         replace(classifier, {"_kept_layers": network}, ["_wrapper", "_arrays"])
         return
     classifier._wrapper = make_wrapper(spec, scaling=scaling)
@@ -307,6 +321,8 @@ def _run_epochs(classifier, rows, held_out, callbacks, epochs, title="epoch"):
     """Train the network for some epochs; return what was trained."""
     trained = _trained(classifier)
     is_plain = isinstance(trained, PlainNetwork)
+    if not isinstance(trained, LaneNetwork):
+        take_none()
     if not is_plain:
         classifier._kept_layers = None
     lines = [EpochLines(title)] if classifier.verbose == 1 else []

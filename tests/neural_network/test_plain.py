@@ -84,7 +84,7 @@ def test_variables_of_an_optimizer_begin_as_keras_begins_them(digits, name, rate
     network = build_network(**spec["network"])
     optimizer = build_optimizer(**spec["optimizer"])
     optimizer.build(network.trainable_variables)
-    described = _plain._described(spec["optimizer"])
+    described = _plain.described_optimizer(spec["optimizer"])
     found = structure.states(described.rate)
     for one, other in zip(found, optimizer.variables, strict=True):
         np.testing.assert_array_equal(one, other)
