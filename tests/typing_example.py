@@ -147,11 +147,18 @@ def use_ValidationEarlyStopping(given: Given) -> None:
     assert_type(stopping.patience, int)
 
 
+def use_lanes(given: Given) -> None:
+    with skmnist.lanes(2):
+        fitted = small().fit(given.X, given.y)
+    n_lanes: int = fitted.n_lanes_
+    assert n_lanes >= 1
+
+
 # ---- search ------------------------------------------------------------------------
 
 
 def use_Race(given: Given) -> None:
-    race: Race = Race(max_replicates=5, ties=["depth"], max_fits=20)
+    race: Race = Race(max_replicates=5, ties=["depth"], max_fits=40, rungs=[0.5])
     Stage("width", {"widths": [4, 8]}, race=race)
     Stage("width", {"widths": [4, 8]}, race=False)
     StagedSearchCV(small(), [Stage("depth", {"depth": [1, 2]})], race=race)
@@ -159,7 +166,12 @@ def use_Race(given: Given) -> None:
 
 def use_Stage(given: Given) -> None:
     stage: Stage = Stage(
-        "depth", {"depth": [1, 2]}, n_iter=2, rule=smallest("depth"), max_grow=3
+        "depth",
+        {"depth": [1, 2]},
+        n_iter=2,
+        rule=smallest("depth"),
+        max_grow=3,
+        priority=2.0,
     )
     Stage("width", lambda chosen: {"widths": [8 * chosen["depth"]]})
     Stage("both", [{"depth": [1]}, {"depth": [2], "widths": [8]}])
