@@ -186,7 +186,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
-def pytest_collection_finish():
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop():
     """Count what is loaded by now as there for ever.
 
     TensorFlow is more than a million objects. To look through them again and again for
