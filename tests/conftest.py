@@ -1,7 +1,6 @@
 """What all tests share: a quiet TensorFlow, few threads, small real data."""
 
 import contextlib
-import fcntl
 import gc
 import os
 import shutil
@@ -53,6 +52,8 @@ def mnist_home():
 
 def made_once(tmp_path_factory, name, make):
     """Return the path of what is made once for all processes that test side by side."""
+    import fcntl  # not on Windows
+
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
@@ -190,7 +191,8 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
-def pytest_collection_finish():
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop():
     """Count what is loaded by now as there for ever.
 
     TensorFlow is more than a million objects. To look through them again and again for
