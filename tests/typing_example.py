@@ -436,7 +436,7 @@ def use_stats(given: Given) -> None:
 
 def use_lanes(given: Given) -> None:
     with lanes(n=4) as block:
-        small(given)
+        small().fit(given.X, given.y)
     assert_type(block, None)
 
 
