@@ -39,6 +39,7 @@ from skmnist import (
     fetch_mnist,
     find_overlap,
     holm,
+    lanes,
     load_digits_28x28,
     log_search,
     log_study,
@@ -443,6 +444,12 @@ def use_preprocessing(given: Given) -> None:
 def use_stats(given: Given) -> None:
     assert_type(skmnist.stats.holm([0.1]), NDArray[np.float64])
     skmnist.stats.stage_significance([0.98, 0.97], 0, n_test=1000)
+
+
+def use_lanes(given: Given) -> None:
+    with lanes(n=4) as block:
+        small().fit(given.X, given.y)
+    assert_type(block, None)
 
 
 def use_neural_network(given: Given) -> None:
