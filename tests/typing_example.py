@@ -148,13 +148,6 @@ def use_ValidationEarlyStopping(given: Given) -> None:
     assert_type(stopping.patience, int)
 
 
-def use_lanes(given: Given) -> None:
-    with skmnist.lanes(2):
-        fitted = small().fit(given.X, given.y)
-    n_lanes: int = fitted.n_lanes_
-    assert n_lanes >= 1
-
-
 # ---- search ------------------------------------------------------------------------
 
 
