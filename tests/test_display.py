@@ -156,6 +156,13 @@ def test_best_params_are_those_of_the_last_stage(study):
     assert unfinished.best_params == study.stages[1].best_params
 
 
+def test_a_study_at_a_prompt_is_one_line(study):
+    folder = str(RESULTS / "report")
+    assert repr(study) == (
+        f"Study('mnist', preset='report', stages=8, candidates=48, folder={folder!r})"
+    )
+
+
 def test_a_frame_has_a_row_for_each_candidate(study):
     frame = study.frame()
     assert len(frame) == len(study.rows)

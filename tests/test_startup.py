@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import gc
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ import threading
 
 import pytest
 
-from skmnist._startup import LEVEL, quiet_start, without_noise
+from skmnist._startup import LEVEL, quiet_import, quiet_start, without_noise
 
 ABSL = (
     "WARNING: All log messages before absl::InitializeLog() is called are written to "
@@ -104,6 +105,23 @@ def test_what_a_user_has_set_stays(monkeypatch, value):
     with quiet_start():
         assert os.environ[LEVEL] == value
     assert os.environ[LEVEL] == value
+
+
+@pytest.mark.parametrize("was_on", [True, False])
+def test_no_garbage_is_looked_for_while_keras_is_imported(monkeypatch, was_on):
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    on_before = gc.isenabled()
+    (gc.enable if was_on else gc.disable)()
+    try:
+        with pytest.raises(ImportError), quiet_import():
+            assert not gc.isenabled()
+            raise ImportError("a library is missing")
+        assert gc.isenabled() == was_on
+        monkeypatch.setitem(sys.modules, "tensorflow", sys)
+        with quiet_import():
+            assert gc.isenabled() == was_on
+    finally:
+        (gc.enable if on_before else gc.disable)()
 
 
 @pytest.mark.usefixtures("unset")

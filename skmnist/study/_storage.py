@@ -59,7 +59,7 @@ class StudyFolderError(OneLineError):
     """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Study:
     """A study as its folder keeps it.
 
@@ -100,7 +100,16 @@ class Study:
     rows: list[Candidate]
     stages: list[StudyStage]
     summary: StudySummary | None
-    folder: Path | None = field(default=None, compare=False, repr=False)
+    folder: Path | None = field(default=None, compare=False)
+
+    def __repr__(self) -> str:
+        # All its records would fill pages.
+        config, n = self.header.config, len(self.rows)
+        where = "" if self.folder is None else f", folder={str(self.folder)!r}"
+        return (
+            f"Study({self.header.data.name!r}, preset={config.preset!r}, "
+            f"stages={len(self.stages)}, candidates={n}{where})"
+        )
 
     @classmethod
     def from_folder(cls, folder: str | os.PathLike[str]) -> Self:
