@@ -48,6 +48,10 @@ def lanes(n: int = 2 * N_LANES) -> Iterator[None]:
     n : int, default=16
         How many fits run at once. It does not change results.
 
+    Yields
+    ------
+    None
+
     Raises
     ------
     ValueError
