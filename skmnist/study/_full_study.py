@@ -124,7 +124,7 @@ def full_stages() -> list[Stage]:
 
     Each stage lists first what mattered most on other data: where time is short, only
     its first candidates are tried. Where it is too short for a race in each stage,
-    those that mattered least are left out (`Stage.priority`).
+    those that mattered least are left out (``priority`` of `Stage`).
 
     Ties go to the smallest network, then to the fewest epochs, then to the highest
     mean. Only among widths that are tied, and with or without batch normalization, does
