@@ -557,11 +557,8 @@ class Racing:
             self._measure(name) if values is None else values
             for name, values in zip(self.race.ties, self.values, strict=True)
         ]
-        return (
-            np.array(columns, dtype=float)
-            .reshape(len(columns), -1)
-            .T.reshape(len(self.candidates), len(columns))
-        )
+        # Without ties to break there is no column.
+        return np.array(columns, dtype=float).reshape(-1, len(self.candidates)).T
 
     def _measure(self, name: str) -> list[float]:
         """Return the mean of a learned number; NaN where it is not known."""

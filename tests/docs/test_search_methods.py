@@ -213,8 +213,8 @@ def test_a_line_begins_when_all_seeds_have_a_candidate(pages, results):
 def test_a_small_run_says_so(pages, results):
     page = pages.page(results)
     assert "**This is a small run**: 10 seconds, 3 seeds, nothing of staged" in page
-    assert "planned are 60 seconds, 5,000 rows and 5 seeds of all methods" in page
-    assert "same time: 10 seconds on 5,000 training rows of MNIST, 3 seeds." in page
+    assert "planned are 60 seconds, 2,000 rows and 5 seeds of all methods" in page
+    assert "same time: 10 seconds on 2,000 training rows of MNIST, 3 seeds." in page
     results.about.update(seconds=60.0)
     results.runs = {
         (method, seed): results.runs["tpe", seed % 3]

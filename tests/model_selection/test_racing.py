@@ -336,6 +336,17 @@ def test_real_networks_race_and_are_read_from_memory_again(tmp_path):
     assert len(list(tmp_path.rglob("*"))) == n_kept
 
 
+def test_without_ties_the_highest_mean_wins():
+    """The widest is a little luckier than the others, on the same rows."""
+    stages = [Stage("w", {"width": [1, 2, 3]})]
+    fitted = search(stages, race=Race(ties=())).fit(X, Y)
+    means = fitted.cv_results_["mean_test_score"]
+    assert len(set(fitted.cv_results_["race_replicates"])) == 1
+    assert fitted.best_index_ == np.argmax(means)
+    simplest = search(stages).fit(X, Y)
+    assert simplest.best_index_ == 0 != fitted.best_index_
+
+
 # ---- what ends a race ---------------------------------------------------------------
 
 
