@@ -304,6 +304,36 @@ class Racing:
                 self.race, before, done, self._simplicity(), by_rule=self.by_rule
             )
 
+    def try_first(self) -> float:
+        """Fit the first candidate on the first replicates; return seconds of a fit.
+
+        Returns
+        -------
+        seconds : float
+            What the last of these fits took: the first one may compile.
+        """
+        # Before any fit, or BudgetSpentError says how many there must be.
+        n_needed = FEWEST * len(self.state.running)
+        for number in range(FEWEST):
+            began = time.monotonic()
+            try:
+                (more,) = self._fit([0], [self._replicate(number)])
+            except BudgetSpentError as spent:
+                raise BudgetSpentError(self.n_fits + spent.n_done, n_needed) from None
+            self.answers[0].extend(more)
+        return time.monotonic() - began
+
+    def take_first(self, other: Racing) -> None:
+        """Take over what another race of this stage knows of the first candidate.
+
+        Parameters
+        ----------
+        other : Racing
+            The other race, after `try_first`.
+        """
+        self.started = other.started
+        self.answers[0] = other.answers[0]
+
     def _climb(self, part: float) -> None:
         """Train those that stand for a part of their epochs; the worse ones leave."""
         running = self.state.running

@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.utils import check_random_state
 
 from .._compat import call_callbacks, cause_of_failure
-from ._pace import Pace, Share, first_ones
+from ._pace import FEWEST, Pace, Share, first_ones
 from ._race import Race, RaceState, choose
 from ._racing import (
     RaceTooLongError,
@@ -167,11 +168,18 @@ class SearchRun:
         ctx = search_ctx.subcontext(
             task_name=f"stage {stage.name}", max_subtasks=None
         ).call_on_fit_task_begin(estimator=self.search)
-        share = self._share_of_time(stage)
+        share, known = self._share_of_time(stage), None
         if share is not None:
+            unknown = share.seconds_per_fit is None
+            if unknown and len(full) > FEWEST and not race.rungs:
+                # Nothing is known yet: the first candidate says how long a fit takes.
+                known = self._racing(rows, full, race, ctx)
+                share = replace(share, seconds_per_fit=known.try_first())
             race, full, fewer = _shortened(share, race, rows, full)
             note += fewer
         racing = self._racing(rows, full, race, ctx)
+        if known is not None:
+            racing.take_first(known)
         racing.seconds = None if share is None else share.seconds
         racing.run()
         if stage.grow is not None:

@@ -1,5 +1,7 @@
 """Races of stages that grow or have a rule, and races that share their time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from racing import ONE_SPLIT, X, Y, results_of, search
@@ -98,13 +100,15 @@ def by_clock(monkeypatch):
     def pass_a_second(trial):
         now[0] += 1.0
 
-    def fit(priorities, seconds):
+    def fit(priorities, seconds, n_first=2, n_fresh=3):
         stages = [
             Stage(f"s{i}", {"width": [2 * i + 1, 2 * i + 2]}, priority=priority)
             for i, priority in enumerate(priorities)
         ]
+        first = replace(stages[0], params={"width": list(range(1, n_first + 1))})
+        stages[0] = first
         # Each goes on to the end, unless time is over.
-        race, started = Race(futility=0.0), now[0]
+        race, started = Race(futility=0.0, n_fresh=n_fresh), now[0]
         fitted = search(
             stages, race=race, time_budget=seconds, on_trial_end=pass_a_second
         ).fit(X, Y)
@@ -122,6 +126,23 @@ def test_a_race_shares_its_time_and_tries_all_stages(by_clock):
         assert seconds <= part * n_full + 5
         assert fitted.cv_results_["race_replicates"].sum() < part * n_full + 5
     assert any("is over" in stage.reason for stage in fitted.stages_)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "replicates"),
+    [
+        (22.0, [2] * 6 + [3] * 3),  # fewer replicates: six would need 18 fits
+        (10.0, [2] * 3 + [2] * 2),  # fewer candidates
+    ],
+)
+def test_the_first_stage_leaves_time_for_the_others(by_clock, seconds, replicates):
+    """Its first candidate tells how long a fit takes."""
+    fitted, spent = by_clock([1.0] * 2, seconds, n_first=6, n_fresh=0)
+    assert fitted.not_tried_ == []
+    assert fitted.cv_results_["race_replicates"].tolist() == replicates
+    assert spent <= seconds
+    told = "of 6 candidates were tried for want of time" in fitted.stages_[0].reason
+    assert told == (seconds < 12)
 
 
 @pytest.mark.parametrize(
