@@ -11,6 +11,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from numpy.typing import NDArray
 from sklearn.base import is_classifier
 from sklearn.model_selection import ParameterGrid
@@ -310,7 +311,8 @@ class Racing:
         Returns
         -------
         seconds : float
-            What the last of these fits took: the first one may compile.
+            What the last of these fits took, because the first one may compile; shared
+            by as many fits as run at once.
         """
         # Before any fit, or BudgetSpentError says how many there must be.
         n_needed = FEWEST * len(self.state.running)
@@ -321,7 +323,8 @@ class Racing:
             except BudgetSpentError as spent:
                 raise BudgetSpentError(self.n_fits + spent.n_done, n_needed) from None
             self.answers[0].extend(more)
-        return time.monotonic() - began
+        together = min(effective_n_jobs(self.evaluation.search.n_jobs), n_needed)
+        return (time.monotonic() - began) / together
 
     def take_first(self, other: Racing) -> None:
         """Take over what another race of this stage knows of the first candidate.
