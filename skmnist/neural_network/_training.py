@@ -69,47 +69,48 @@ def fit(classifier, X, y, sample_weight, validation):
     validation : tuple
         Its arguments ``X_val``, ``y_val`` and ``sample_weight_val``.
     """
+    # Here, and not around a function: warnings count the frames up to the caller.
     with arriving():
-        _fit(classifier, X, y, sample_weight, validation)
-
-
-def _fit(classifier, X, y, sample_weight, validation):
-    started = time.perf_counter()
-    refuse_fork()
-    check_together(classifier.get_params(deep=False))
-    resume = classifier.warm_start and classifier.__sklearn_is_fitted__()
-    rows, weights = check_training(classifier, X, y, sample_weight, reset=not resume)
-    held_out = check_validation(classifier, *validation, weights)
-    seeds = draw_seeds(classifier.random_state, classifier._seeds if resume else None)
-    stop_early = _stops_early(classifier, held_out)
-    everything = None
-    if stop_early and classifier.refit_on_all:
-        everything = rows if held_out is None else rows.and_also(held_out)
-    if stop_early and held_out is None:
-        rows, held_out = rows.hold_out(classifier.validation_split, seeds["split"])
-    settings = _settle(classifier, rows, resume)
-    cache = None
-    if not resume:
-        _describe(classifier, rows, seeds, settings)
-        cache = open_cache(
-            classifier.memory, classifier.callbacks, classifier.random_state
+        started = time.perf_counter()
+        refuse_fork()
+        check_together(classifier.get_params(deep=False))
+        resume = classifier.warm_start and classifier.__sklearn_is_fitted__()
+        rows, weights = check_training(
+            classifier, X, y, sample_weight, reset=not resume
         )
-    key = cache and _key(classifier, rows, held_out, stop_early, everything)
-    kept = cache and cache.read(key, classifier._spec)
-    if kept:
-        put_together(classifier, *kept)
+        held_out = check_validation(classifier, *validation, weights)
+        seeds = draw_seeds(
+            classifier.random_state, classifier._seeds if resume else None
+        )
+        stop_early = _stops_early(classifier, held_out)
+        everything = None
+        if stop_early and classifier.refit_on_all:
+            everything = rows if held_out is None else rows.and_also(held_out)
+        if stop_early and held_out is None:
+            rows, held_out = rows.hold_out(classifier.validation_split, seeds["split"])
+        settings = _settle(classifier, rows, resume)
+        cache = None
+        if not resume:
+            _describe(classifier, rows, seeds, settings)
+            cache = open_cache(
+                classifier.memory, classifier.callbacks, classifier.random_state
+            )
+        key = cache and _key(classifier, rows, held_out, stop_early, everything)
+        kept = cache and cache.read(key, classifier._spec)
+        if kept:
+            put_together(classifier, *kept)
+            warn_if_short(classifier, len(rows.y))
+            return
+        if resume:
+            _go_on(classifier, rows, seeds, settings)
+        else:
+            _build(classifier, rows)
+        again = None if everything is None else (everything, settings)
+        _train(classifier, rows, held_out, stop_early, classifier.epochs_, again)
+        classifier.fit_time_ = time.perf_counter() - started
+        if cache:
+            cache.write(key, *take_apart(classifier, without=OF_THE_DATA))
         warn_if_short(classifier, len(rows.y))
-        return
-    if resume:
-        _go_on(classifier, rows, seeds, settings)
-    else:
-        _build(classifier, rows)
-    again = None if everything is None else (everything, settings)
-    _train(classifier, rows, held_out, stop_early, classifier.epochs_, again)
-    classifier.fit_time_ = time.perf_counter() - started
-    if cache:
-        cache.write(key, *take_apart(classifier, without=OF_THE_DATA))
-    warn_if_short(classifier, len(rows.y))
 
 
 def partial_fit(classifier, X, y, classes, sample_weight):
