@@ -308,7 +308,8 @@ def run_one(method, seed, *, dataset, seconds, n_train, n_refits):
     # Imports and the first graph are not part of any search.
     KerasMLPClassifier(widths=8, epochs=1, random_state=0).fit(X[:256], y[:256])
     recorder = Recorder(seconds)
-    with contextlib.suppress(TimeIsUp):
+    # A staged search raises TimeoutError if its first stage is not finished in time.
+    with contextlib.suppress(TimeIsUp, TimeoutError):
         METHODS[method](search, recorder, seed=seed)
     if not recorder.incumbents:
         raise SystemExit(f"{method} finished no fit in {seconds:g} s")
