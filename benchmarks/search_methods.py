@@ -147,8 +147,13 @@ def staged(search, recorder, *, seed, race=None):
         race=race,
         on_stage_end=on_stage_end,
         # Races share it; without races it ends where it is over.
-        time_budget=recorder.seconds - recorder.elapsed,
+        time_budget=time_budget(recorder),
     ).fit(search.X, search.y)
+
+
+def time_budget(recorder):
+    """Return the seconds that a staged search may take."""
+    return recorder.seconds
 
 
 # What the parameters of later stages are until then.

@@ -263,6 +263,8 @@ def test_real_networks_are_searched_by_each_method(
     script, pages, tmp_path, monkeypatch
 ):
     pytest.importorskip("optuna")
+    # Its fits do not take the seconds of the clock.
+    monkeypatch.setattr(script, "time_budget", lambda recorder: None)
     few = {**script.QUICK, "seconds": 2, "n_train": 300}
     about, recorder, lines = script.describe(few), script.Recorder, []
     for method in (*script.METHODS, script.UNTUNED):
