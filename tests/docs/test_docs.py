@@ -70,6 +70,8 @@ def test_every_page_opens_without_errors_and_without_a_network(browser):
     if not pages:
         pytest.skip("`make docs` has not been run")
     tab = browser.new_page()
+    # Beside other work, a page can take longer than the usual half a minute.
+    tab.set_default_timeout(180_000)
     complaints, elsewhere = [], set()
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on(
