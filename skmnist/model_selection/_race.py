@@ -487,16 +487,14 @@ def judge_rung(
     """
     n = replicates.scores.shape[1]
     once = replace(race, min_replicates=n, max_replicates=n)
-    n_left = len(state.finishes)
+    state = replace(state, n_replicates=n)
     # What is simple matters at the end only.
-    look = _Look(once, replace(state, n_replicates=n), replicates, np.zeros((0, 0)))
+    look = _Look(once, state, replicates, np.zeros((0, 0)), part=part)
     look.drop_failed()
     if len(look.state.running) > 1:
         look.drop_worse()
-    after = replace(look.state, n_replicates=0)
-    gone = [replace(finish, part=part) for finish in after.finishes[n_left:]]
-    after = replace(after, finishes=(*state.finishes, *gone))
-    return after if after.running else replace(after, ended=ONE_STANDS)
+    ended = None if look.state.running else ONE_STANDS
+    return replace(look.state, n_replicates=0, ended=ended)
 
 
 def stop(
@@ -577,9 +575,15 @@ class _Look:
     """One look at a race; candidates leave step by step."""
 
     def __init__(
-        self, race: Race, state: RaceState, replicates: Replicates, simplicity: NDArray
+        self,
+        race: Race,
+        state: RaceState,
+        replicates: Replicates,
+        simplicity: NDArray,
+        part: float = 1.0,
     ):
         self.race, self.state, self.replicates = race, state, replicates
+        self.part = part
         self.simplicity = simplicity
         self.level = race.level(len(state.running))
 
@@ -587,7 +591,10 @@ class _Look:
         """Let those leave that failed in any replicate."""
         fine = np.isfinite(self.replicates.scores).all(axis=1)
         n = self.state.n_replicates
-        gone = [Finish(self.state.running[i], n, FAILED) for i in np.flatnonzero(~fine)]
+        gone = [
+            Finish(self.state.running[i], n, FAILED, part=self.part)
+            for i in np.flatnonzero(~fine)
+        ]
         self._drop(fine, gone)
 
     def drop_worse(self) -> None:
@@ -668,6 +675,7 @@ class _Look:
                 behind=float(found.differences[row]),
                 standard_error=None if row == leader else float(errors[row]),
                 p_value=None if row == leader else float(p_values[row]),
+                part=self.part,
             )
             for row in rows
         ]

@@ -341,26 +341,18 @@ class Racing:
         """Train those that stand for a part of their epochs; the worse ones leave."""
         running = self.state.running
         replicates = [self._replicate(i) for i in range(self.race.min_replicates)]
-        answers = dict(
-            zip(
-                running,
-                self._fit(running, replicates, self._shortened(part)),
-                strict=True,
-            )
-        )
-        before = self.answers
-        self.answers = [answers.get(c, []) for c in range(len(before))]
+        answers = self._fit(running, replicates, self._shortened(part))
+        for candidate, more in zip(running, answers, strict=True):
+            self.answers[candidate] = more
         self._check_rows()
         found = self._replicates(len(replicates))
         # Of those that left at a rung before, these replicates are not known.
         found = replace(found, departed=None)
         self.state = judge_rung(self.race, self.state, found, part)
-        stays = set(self.state.running)
-        self.answers = [
-            one if c in stays or c not in answers else answers[c]
-            for c, one in enumerate(before)
-        ]
-        self.n_rung_fits += len(stays) * len(replicates)
+        # Who leaves keeps these scores; who stays begins full trainings.
+        for candidate in self.state.running:
+            self.answers[candidate] = []
+            self.n_rung_fits += len(replicates)
 
     def _shortened(self, part: float) -> list[dict[str, Any]]:
         """Return the candidates, with a part of the resource of each."""

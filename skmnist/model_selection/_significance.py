@@ -204,7 +204,8 @@ def _has_raced(cv_results: CVResults, *rows: int) -> bool:
 
 def _check_parts(cv_results: CVResults, *rows: int) -> None:
     """Raise ValueError unless candidates trained for the same part of their epochs."""
-    some = {_parts(cv_results)[i] for i in rows}
+    parts = _parts(cv_results)
+    some = {parts[i] for i in rows}
     if len(some) > 1:
         raise ValueError(
             f"the candidates {' and '.join(map(str, rows))} cannot be compared: one "
@@ -231,7 +232,8 @@ def _on_replicates(
     n = min(int(cv_results[RACE_REPLICATES][i]) for i in (a, b))
     stages = cv_results.get("stage", [""] * len(scores))
     # Scores of shorter trainings cannot stand beside these.
-    alike = np.array(_parts(cv_results)) == _parts(cv_results)[a]
+    parts = np.array(_parts(cv_results))
+    alike = parts == parts[a]
     scores = np.where(alike[:, None], scores, np.nan)
     known = np.isfinite(scores[:, :n]).all(axis=1)
     stage = [i for i in range(len(scores)) if stages[i] == stages[a]]
@@ -314,12 +316,13 @@ def _race_verdict(cv_results: CVResults, winner: int, alpha: float) -> StageVerd
     scores, own = mean_scores(cv_results), split_scores(cv_results, winner)
     failed = np.array([finish == "failed" for finish in cv_results["race_finish"]])
     scores = np.where(failed, np.nan, scores)
+    parts = _parts(cv_results)
     differences: list[float | None] = []
     for i, mean in enumerate(scores):
         its = split_scores(cv_results, i)
         if i == winner or not np.isfinite(mean):
             differences.append(None)
-        elif _parts(cv_results)[i] < 1:
+        elif parts[i] < 1:
             # The winner's shorter trainings are not in the table.
             differences.append(-float(cv_results["race_behind"][i]))
         else:

@@ -45,6 +45,8 @@ class LaneProgram:
     ----------
     n_rows : int
         Rows of a lane in a round, a multiple of the batch size.
+    n_rates : int
+        How many dropouts each network has.
     """
 
     def __init__(self, spec, engine, batch_size, compiled):
@@ -55,6 +57,8 @@ class LaneProgram:
         per_step = N_LANES * batch_size * self.network["n_features"]
         n_steps = min(max(MOST_VALUES // per_step, 1), MOST_STEPS)
         self.n_rows = n_steps * batch_size
+        rates = self.network["input_dropout"], *self.network["dropout"]
+        self.n_rates = sum(map(bool, rates))
         self._described = engine.optimizer
         self._compiled = compiled
         self._program = None
@@ -80,12 +84,16 @@ class LaneProgram:
         variables : list of tf.Variable of shape (N_LANES, n)
             A row for each lane.
         """
-        zeros = tf.zeros([N_LANES, sum(self.layout.sizes)], self.dtype)
-        vector = keras.Variable(zeros, name="flat", dtype=self.dtype)
-        optimizer = optimizer_for([vector], self._described)
+        vector, optimizer = self._vector_and_optimizer()
         known = [vector, *optimizer.variables]
         forms = [(v.shape if len(v.shape) else (N_LANES, 1), v.dtype) for v in known]
         return [tf.Variable(tf.zeros(*form)) for form in forms]
+
+    def _vector_and_optimizer(self):
+        """Return a Keras variable of all weights, and the optimizer that updates it."""
+        zeros = tf.zeros([N_LANES, sum(self.layout.sizes)], self.dtype)
+        vector = keras.Variable(zeros, name="flat", dtype=self.dtype)
+        return vector, optimizer_for([vector], self._described)
 
     def _made(self):
         with self._lock:
@@ -95,15 +103,12 @@ class LaneProgram:
 
     def _make(self):
         network, lanes = self.network, (N_LANES,)
-        zeros = tf.zeros([N_LANES, sum(self.layout.sizes)], self.dtype)
-        self._vector = keras.Variable(zeros, name="flat", dtype=self.dtype)
-        self._optimizer = optimizer_for([self._vector], self._described)
+        self._vector, self._optimizer = self._vector_and_optimizer()
         own = [self._vector, *self._optimizer.variables]
         for variable in own:
             if not len(variable.shape):
                 reshape_variable(variable, (N_LANES, 1))
         numbers = optimizer_numbers(self._optimizer)
-        n_rates = sum(map(bool, (network["input_dropout"], *network["dropout"])))
         n_fixed = 0 if network["input_scaling"] is None else 2
         fixed = tf.TensorSpec([N_LANES, 1, network["n_features"]], self.dtype)
         variables = self.variables()
@@ -112,9 +117,9 @@ class LaneProgram:
             self._round, jit_compile=self._compiled, autograph=False
         ).get_concrete_function(
             variables,
-            tf.TensorSpec([N_LANES, n_rates + len(numbers)], tf.float64),
+            tf.TensorSpec([N_LANES, self.n_rates + len(numbers)], tf.float64),
             [fixed] * n_fixed,
-            tf.TensorSpec([N_LANES, n_rates], tf.int64),
+            tf.TensorSpec([N_LANES, self.n_rates], tf.int64),
             tf.TensorSpec([*rows, network["n_features"]], self.dtype),
             tf.TensorSpec(rows, tf.int32),
             tf.TensorSpec(rows, self.dtype),
@@ -246,7 +251,6 @@ class LanePack:
         self.program = program
         self.free, self.seats, self.is_running = list(range(N_LANES)), [], False
         network, n_rows = program.network, program.n_rows
-        rates = sum(map(bool, (network["input_dropout"], *network["dropout"])))
         self._variables = program.variables()
         n_features = network["n_features"]
         self._x = aligned_empty((N_LANES, n_rows, n_features), program.dtype)
@@ -254,7 +258,7 @@ class LanePack:
         self._y = np.zeros((N_LANES, n_rows), np.int32)
         self._weights = np.ones((N_LANES, n_rows), program.dtype)
         self._n_rows = np.zeros(N_LANES, np.int32)
-        self._seeds = np.zeros((N_LANES, rates), np.int64)
+        self._seeds = np.zeros((N_LANES, program.n_rates), np.int64)
         self._numbers = [None] * N_LANES
         self._fixed = [
             np.ones((N_LANES, 1, n_features), program.dtype)
