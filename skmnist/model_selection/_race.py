@@ -46,9 +46,10 @@ class Race:
         What makes a candidate simple, the most important first; a small value is
         simple. A parameter with numbers, or a number that the fitted classifier has
         as an attribute with an underscore at its end: ``n_parameters`` are its
-        weights, ``n_iter`` are its epochs. Candidates that are equally simple are in
-        the order of their scores, then of the grid. With an empty list the highest
-        mean score wins.
+        weights, ``n_iter`` are its epochs. ``"incumbent"`` is 0 for what the stages
+        before have chosen and 1 for the others: a change must be better, not only as
+        good. Candidates that are equally simple are in the order of their scores, then
+        of the grid. With an empty list the highest mean score wins.
     futility : float, default=0.05
         The race ends if every other candidate has a smaller chance than this to show,
         with all replicates, that it is better than the simplest one. 0 goes on to the

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 # Learned numbers of a classifier that can break ties.
 MEASURED = ("n_parameters", "n_iter")
+# What breaks ties in favour of what the stages before have chosen.
+INCUMBENT = "incumbent"
 
 
 class RaceTooLongError(BudgetSpentError):
@@ -124,7 +126,7 @@ def check_races(
 
 def _check_stage(stage: Stage, race: Race, parameters: Mapping[str, Any]) -> None:
     searched = {name: None for grid in _grids(stage) for name in grid}
-    known = {**parameters, **searched, **dict.fromkeys(MEASURED)}
+    known = {**parameters, **searched, **dict.fromkeys((*MEASURED, INCUMBENT))}
     for name in race.ties:
         if name not in known:
             raise ValueError(f"ties of the race: {UnknownParameterError(name, known)}")
@@ -231,7 +233,8 @@ class Racing:
     candidates : list of dict
         Parameters of the candidates, with what earlier stages chose.
     effective : list of dict
-        All parameters of the estimator, as each candidate has them.
+        All parameters of the estimator, as each candidate has them, and whether it is
+        not the incumbent.
     seed : tuple of int or None
         Source of the seeds; None if the estimator has no ``random_state``.
     callback_ctx : CallbackContext

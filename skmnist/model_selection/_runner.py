@@ -19,6 +19,7 @@ from .._compat import call_callbacks, cause_of_failure
 from ._pace import FEWEST, Pace, Share, first_ones
 from ._race import Race, RaceState, choose
 from ._racing import (
+    INCUMBENT,
     RaceTooLongError,
     Racing,
     check_races,
@@ -226,7 +227,10 @@ class SearchRun:
                 rows.stage,
                 race,
                 full,
-                [self._with_all(one) for one in rows.tried],
+                [
+                    self._for_ties(one, is_new=i != rows.incumbent)
+                    for i, one in enumerate(rows.tried)
+                ],
                 seed=seed,
                 callback_ctx=ctx,
             )
@@ -257,7 +261,7 @@ class SearchRun:
             step = [{**p, name: last + 1} for p in own if p[name] == last]
             if not racing.run_against(
                 [carry(self.carried, candidate) for candidate in step],
-                [self._with_all(candidate) for candidate in step],
+                [self._for_ties(candidate) for candidate in step],
             ):
                 return f"; there was no time for {name}={last + 1}"
             rows.tried.extend(step)
@@ -297,6 +301,12 @@ class SearchRun:
                 # The settled values, in place of an "auto" that is carried.
                 full.insert(0, {**same, **self.carried, **same})
         return rows, full, note
+
+    def _for_ties(
+        self, candidate: dict[str, Any], *, is_new: bool = True
+    ) -> dict[str, Any]:
+        """Return what can break ties: all parameters, and whether it is a change."""
+        return {INCUMBENT: is_new, **self._with_all(candidate)}
 
     def _with_all(self, candidate: dict[str, Any]) -> dict[str, Any]:
         """Return all parameters of the estimator, as a candidate has them."""

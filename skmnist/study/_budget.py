@@ -15,7 +15,7 @@ from ..model_selection._stage import Stage
 # where candidates train on a sample of the rows, and where they train on all.
 KEPT_FOR_MORE_ROWS, KEPT = 0.55, 0.15
 # The part that is kept for what comes after the final network.
-AFTERWARDS = 0.16
+AFTERWARDS = 0.14
 # Fits of the shortest race of the first stage, which has six candidates. So many
 # structures are compiled in all.
 FITS_OF_FIRST, N_COMPILED = 13, 14

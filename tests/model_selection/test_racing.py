@@ -347,6 +347,31 @@ def test_without_ties_the_highest_mean_wins():
     assert simplest.best_index_ == 0 != fitted.best_index_
 
 
+@pytest.mark.parametrize("carried", [1, 2, 3])
+def test_a_tie_stays_with_the_incumbent_if_asked_to(carried):
+    """The first stage carries a width into the second, where all widths are tied."""
+    stages = [
+        Stage("carry", {"width": [carried], "quality": [0, 3]}),
+        Stage("tied", {"width": [1, 2, 3]}, race=Race(ties=("incumbent",))),
+    ]
+    fitted = search(stages).fit(X, Y)
+    assert fitted.best_params_ == {"width": carried, "quality": 3}
+
+
+def test_an_incumbent_that_is_worse_leaves():
+    stages = [
+        Stage("carry", {"quality": [0], "width": [1, 2]}),
+        Stage("better", {"quality": [0, 4]}, race=Race(ties=("incumbent",))),
+    ]
+    assert search(stages).fit(X, Y).best_params_["quality"] == 4
+
+
+def test_a_first_stage_has_no_incumbent():
+    stages = [Stage("w", {"width": [1, 2, 3]}, race=Race(ties=("incumbent",)))]
+    fitted = search(stages).fit(X, Y)
+    assert fitted.best_index_ == np.argmax(fitted.cv_results_["mean_test_score"])
+
+
 # ---- what ends a race ---------------------------------------------------------------
 
 

@@ -87,9 +87,12 @@ def test_rare_classes_are_among_a_part_of_the_rows():
 
 def test_the_final_network_grows_with_its_rows():
     best = {"widths": (300, 200), "learning_rate": 0.004, "epochs": 126}
+    best |= {"batch_size": 64}
     large = scaled_up(best, LARGE)
     assert large["widths"] == (600, 400)
-    assert large["learning_rate"] == 0.002
+    # "auto" is 128 rows for a candidate, and 256 for the final network.
+    assert large["batch_size"] == 128
+    assert large["learning_rate"] == pytest.approx(0.002 * math.sqrt(2))
     assert large["epochs"] == round(126 * math.sqrt(8 / 60))
     assert scaled_up(best, SMALL) == best
 
@@ -103,9 +106,9 @@ def clock(seconds, spent):
     [
         (None, 500, 1.0, True, 40),
         (480, 300, 1.0, False, 40),  # enough time
-        (480, 300, 1.0, True, 98),  # time for more: (0.84 * 480 - 300) / 1.05
+        (480, 300, 1.0, True, 107),  # time for more: (0.86 * 480 - 300) / 1.05
         (480, 300, 0.1, True, 160),  # at most four times as many
-        (480, 380, 1.0, True, 22),  # less time
+        (480, 380, 1.0, True, 31),  # less time
         (480, 600, 1.0, True, 1),  # none
     ],
 )
