@@ -32,22 +32,23 @@ DOCS_INSTALLED := $(VENV)/.docs-installed
 study: $(INSTALLED)
 	$(BIN)/skmnist study --out $(OUT) $(STUDY_OPTIONS)
 
-# Two processes take the files in the order of tests/conftest.py: the longest first.
-PYTEST := -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+# The processes take the files in the order of tests/conftest.py: the longest first.
+PYTEST := -m pytest --dist loadfile --no-loadscope-reorder
 
 test: $(INSTALLED)
-	$(BIN)/python $(PYTEST)
+	$(BIN)/python $(PYTEST) -n 2
 
-# To read all tests takes each process ten seconds: only the files that have some.
+# To read all tests takes each process ten seconds: only the files that have some. Three
+# processes, because many of these tests wait for others that they start.
 test-long: $(INSTALLED)
-	$(BIN)/python $(PYTEST) -m long $$(grep -rlE --include='test_*.py' 'mark\.long' tests)
+	$(BIN)/python $(PYTEST) -n 3 -m long $$(grep -rlE --include='test_*.py' 'mark\.long' tests)
 
 # The lower bounds of setup.cfg, as constraints of an environment of its own.
 test-oldest:
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(PYTHON) tests/oldest.py > $(VENV)-oldest/constraints.txt
 	$(VENV)-oldest/bin/python -m pip install --quiet --disable-pip-version-check -c $(VENV)-oldest/constraints.txt -e ".[plots,test]"
-	$(VENV)-oldest/bin/python $(PYTEST) -m "not slow and not long"
+	$(VENV)-oldest/bin/python $(PYTEST) -n 2 -m "not slow and not long"
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -631,7 +631,9 @@ def _columns(finish: Finish) -> dict[str, Any]:
     return dict(zip(RACE_COLUMNS, (*values, finish.part), strict=True))
 
 
-def explain_race(state: RaceState, table: Mapping[str, Any], metric: str) -> str:
+def explain_race(
+    state: RaceState, table: Mapping[str, Any], metric: str, *, kept: bool = False
+) -> str:
     """Explain in one sentence why a race ended with its winner.
 
     Parameters
@@ -642,6 +644,8 @@ def explain_race(state: RaceState, table: Mapping[str, Any], metric: str) -> str
         The rows of its candidates.
     metric : str
         Name of the metric that decided.
+    kept : bool, default=False
+        Whether the winner is the incumbent, which had to win ties.
 
     Returns
     -------
@@ -651,6 +655,33 @@ def explain_race(state: RaceState, table: Mapping[str, Any], metric: str) -> str
     words = Words(table)
     finishes = {finish.candidate: finish for finish in state.finishes}
     won, n_stand = finishes[state.winner], len(state.running)
+    told = _who_left(state)
+    others = f" ({told})" if told else ""
+    reason = (
+        f"{words.score(state.winner)} is the {words.noun} of the only one of "
+        f"{state.n_candidates} candidates that stands"
+    )
+    if n_stand > 1:
+        which = "the candidate carried in, one of" if kept else "the simplest of"
+        reason = (
+            f"{words.score(state.winner)} is the {words.noun} of {which} the "
+            f"{n_stand} of {state.n_candidates} candidates that stand"
+        )
+    reason += f" after {state.n_replicates} replicates{others}"
+    if n_stand > 1:
+        reason += f"; the race ended because {state.ended}"
+    if won.behind and won.p_value is not None:
+        ahead = words.difference(won.behind)
+        reason += f"; the leader is {ahead} better (p = {won.p_value:.2g})"
+    fresh = table[f"mean_fresh_{metric}"][state.winner]
+    if np.isfinite(fresh):
+        text = f"{100 * fresh:.2f} %" if words.percent else f"{fresh:.5g}"
+        reason += f"; replicates that did not choose it give {text}"
+    return reason
+
+
+def _who_left(state: RaceState) -> str:
+    """Say in a few words how many candidates left, and why."""
     left = [f.why for f in state.finishes if f.candidate not in state.running]
     whys = {
         WORSE: "significantly worse",
@@ -665,24 +696,4 @@ def explain_race(state: RaceState, table: Mapping[str, Any], metric: str) -> str
         told += f"; {len(short)} of them after {min(short):.0%} of the training"
         if max(short) > min(short):
             told += f" to {max(short):.0%}"
-    others = f" ({told})" if told else ""
-    reason = (
-        f"{words.score(state.winner)} is the {words.noun} of the only one of "
-        f"{state.n_candidates} candidates that stands"
-    )
-    if n_stand > 1:
-        reason = (
-            f"{words.score(state.winner)} is the {words.noun} of the simplest of the "
-            f"{n_stand} of {state.n_candidates} candidates that stand"
-        )
-    reason += f" after {state.n_replicates} replicates{others}"
-    if n_stand > 1:
-        reason += f"; the race ended because {state.ended}"
-    if won.behind and won.p_value is not None:
-        ahead = words.difference(won.behind)
-        reason += f"; the leader is {ahead} better (p = {won.p_value:.2g})"
-    fresh = table[f"mean_fresh_{metric}"][state.winner]
-    if np.isfinite(fresh):
-        text = f"{100 * fresh:.2f} %" if words.percent else f"{fresh:.5g}"
-        reason += f"; replicates that did not choose it give {text}"
-    return reason
+    return told

@@ -201,7 +201,8 @@ class SearchRun:
         if state.winner is None:
             raise self._all_failed(stage)
         table = take_rows(self.results, rows.indices, self.metric)
-        reason = explain_race(state, table, self.metric) + note
+        kept = INCUMBENT in race.ties and state.winner == rows.incumbent
+        reason = explain_race(state, table, self.metric, kept=kept) + note
         rule = f"{race!r}, {written(stage.rule)}"
         return self._result(
             rows,

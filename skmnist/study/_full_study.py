@@ -127,10 +127,11 @@ def full_stages() -> list[Stage]:
     those that mattered least are left out (``priority`` of `Stage`).
 
     Ties go to the smallest network, then to the fewest epochs, then to the highest
-    mean; on more than 5,000 rows, where candidates train on a part of them, first to
-    what the stages before have chosen. Only among widths that are tied, and with or
-    without batch normalization, does the highest mean win at once: no race can show a
-    difference of 0.1 points, and a wider network costs time but no accuracy.
+    mean. Only among widths that are tied, and with or without batch normalization, does
+    the highest mean win at once: no race can show a difference of 0.1 points, and a
+    wider network costs time but no accuracy. On more than 5,000 rows, where candidates
+    train on a part, a tie stays with what the stages before have chosen, before the
+    means count.
 
     Examples
     --------

@@ -4,6 +4,7 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,9 +21,6 @@ CANDIDATE_ROWS = 8_000
 # them would be too few to judge by.
 SMALL = 5_000
 N_FOLDS = 5
-# Short trainings on a part of the rows like high rates and weak regularization more
-# than long ones on all rows do. So there, what is only as good changes nothing.
-KEEPING = ("n_parameters", "n_iter", "incumbent")
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,27 @@ class Judging:
     def race(self) -> Race:
         """How the candidates race: each fold that chooses is used at least once."""
         if self.n_folds is None:
-            return Race(max_replicates=6, min_replicates=3, ties=KEEPING, n_fresh=1)
+            ties = self.ties(Race.ties)
+            return Race(max_replicates=6, min_replicates=3, ties=ties, n_fresh=1)
         return Race(min_replicates=N_FOLDS - 1, max_replicates=8, n_fresh=1)
+
+    def ties(self, names: Sequence[str]) -> Sequence[str]:
+        """Say what breaks ties: where candidates train on a part, the incumbent too.
+
+        Short trainings on a part of the rows like high rates and weak regularization
+        more than long ones on all rows do. So there, what is only as good changes
+        nothing.
+
+        Parameters
+        ----------
+        names : sequence of str
+            What makes a candidate simple, as `Race` takes it.
+
+        Returns
+        -------
+        names : sequence of str
+        """
+        return names if self.n_folds is not None else (*names, "incumbent")
 
 
 def some_rows(y: ArrayLike, n_wanted: int, seed: int) -> NDArray[np.intp]:

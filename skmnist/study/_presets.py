@@ -215,8 +215,9 @@ def _with_race(stage: Stage, judging: Judging | None) -> Stage:
     """Return a stage whose own race, if it has one, has the study's replicates."""
     if judging is None or not stage.race:
         return stage
-    own = {name: getattr(stage.race, name) for name in ("ties", "rungs", "resource")}
-    return replace(stage, race=replace(judging.race, **own))
+    ties = judging.ties(stage.race.ties)
+    own = {name: getattr(stage.race, name) for name in ("rungs", "resource")}
+    return replace(stage, race=replace(judging.race, ties=ties, **own))
 
 
 def stages_for(

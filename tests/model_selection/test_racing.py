@@ -356,6 +356,8 @@ def test_a_tie_stays_with_the_incumbent_if_asked_to(carried):
     ]
     fitted = search(stages).fit(X, Y)
     assert fitted.best_params_ == {"width": carried, "quality": 3}
+    reason = fitted.stages_[1].reason
+    assert "is the score of the candidate carried in, one of the " in reason
 
 
 def test_an_incumbent_that_is_worse_leaves():

@@ -49,6 +49,14 @@ def test_every_candidate_is_allowed_after_any_choice(judging):
         chosen = {**chosen, **candidates[-1]}
 
 
+@pytest.mark.parametrize(("judging", "keeps"), [(SMALL, False), (LARGE, True)])
+def test_ties_stay_with_the_incumbent_where_candidates_train_on_a_part(judging, keeps):
+    races = [stage.race for stage in stages_for("full", 784, judging=judging)]
+    races = [judging.race, *(race for race in races if race is not None)]
+    assert len(races) > 3
+    assert {"incumbent" in race.ties for race in races} == {keeps}
+
+
 def test_it_starts_from_the_classifiers_defaults_with_a_third_of_the_epochs():
     from skmnist.neural_network._spec import with_numbers
 
