@@ -68,7 +68,8 @@ The methods:
 
 - *Staged*: `StagedSearchCV` with the stages {stages}. It goes on from the middle of the
   space. A stage that is not finished in time chooses nothing.
-- *Staged, racing*: the same with `race=Race()`, see [Racing](guide/racing.md).
+- *Staged, racing*: the same with `race=Race(ties=[])`, see [Racing](guide/racing.md).
+  Of tied candidates, the highest mean wins: so do all other methods choose.
 - *Grid*: two values of each parameter, {n_grid} candidates, in random order: a grid of
   all {n_space:,} candidates cannot be finished.
 - *Randomized*: candidates of `RandomizedSearchCV`.
