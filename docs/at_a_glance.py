@@ -3,8 +3,9 @@
     python docs/at_a_glance.py                 # from the committed pages and results
     python docs/at_a_glance.py --study FOLDER  # with the verdict of a study of MNIST
 
-The figures come from docs/defaults.md, docs/performance.md, docs/racing.md and
-docs/results/mnist-study.json. Run this script after you change one of them.
+The figures come from docs/defaults.md, docs/performance.md, docs/racing.md,
+docs/results/mnist-study.json and docs/results/study/. Run this script after you change
+one of them.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -15,6 +16,10 @@ import json
 import re
 import textwrap
 from pathlib import Path
+from statistics import fmean
+
+from study import read as read_studies
+from study_page import compare
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -49,6 +54,9 @@ POINTS = (
     "MNIST's test digits right after {minutes:.1f} minutes on two cores. Its verdict: "
     '"{verdict}", {over_untuned:+.2f} points over the classifier without a search '
     "({untuned:.2f} %) and {over_mlp:+.2f} over `MLPClassifier()` ({mlp:.2f} %). "
+    "On [{study_sets} smaller data sets]({docs}study.md), a study of a minute brings "
+    "{study_over_untuned:+.1f} points, by the mean, and {study_over_grid:+.1f} over a "
+    "grid search of `MLPClassifier` for the same time. "
     "Candidates [race]({docs}guide/racing.md) until a test can tell them apart. Where "
     "eight were equal, at most [{chance:.0f} % of {races} races]({docs}racing.md) "
     "chose another one than the simplest.",
@@ -110,10 +118,24 @@ def read() -> dict:
         "times": {
             peer: float(row["slower than ours"][:-1]) for peer, row in grid.items()
         },
+        **small_studies(),
         "chance": max(x["not_simplest"] for x in equal),
         "races": equal[0]["n_races"],
         **json.loads(STUDY.read_text(encoding="utf-8")),
     }
+
+
+def small_studies() -> dict:
+    """Return what studies of small data bring, by the mean over the data sets."""
+    runs = read_studies(DOCS / "results" / "study")
+    runs = {n: v for n, v in runs.items() if n not in ("mnist", "digits_28x28")}
+    over = {
+        f"study_over_{peer}": round(
+            fmean(compare(name, found, peer)[0] for name, found in runs.items()), 2
+        )
+        for peer in ("untuned", "grid")
+    }
+    return {"study_sets": len(runs), **over}
 
 
 def errors(found: dict) -> dict[str, float]:

@@ -131,7 +131,7 @@ def targets(runs, data):
             title = f"{about.title}: slowest study, s"
             rows.append(target(title, most, found[0]["budget"], "≤"))
     others = {n: f for n, f in runs.items() if n not in ("mnist", "digits_28x28")}
-    for peer, title in (("untuned", "without a search"), ("grid", "the grid search")):
+    for peer, title in (("untuned", "no search"), ("grid", "the grid search")):
         found = [compare(name, one, peer) for name, one in others.items()]
         if found:
             worse = sum(d < 0 and p is not None and p < 0.05 for d, p in found)

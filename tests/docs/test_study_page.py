@@ -68,7 +68,7 @@ def test_a_page_tells_means_differences_and_targets(study, tmp_path):
     assert (
         "| sets significantly worse than the grid search | 1.00 | ≤ 0 | **not" in page
     )
-    assert "| mean difference to without a search, points | -3.00 | ≥ 0 | **not" in page
+    assert "| mean difference to no search, points | -3.00 | ≥ 0 | **not" in page
     assert "`learning_rate=0.00123`" in page
 
 
