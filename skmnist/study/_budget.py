@@ -12,8 +12,9 @@ from ..model_selection._pace import FITS_OF_RACE
 from ..model_selection._stage import Stage
 
 # The part of the time that is kept for the final network and what comes after it:
-# where candidates train on a sample of the rows, and where they train on all.
-KEPT_FOR_MORE_ROWS, KEPT = 0.55, 0.15
+# where candidates train on a sample of the rows; where they train on all and may distort
+# pictures; elsewhere.
+KEPT_FOR_MORE_ROWS, KEPT_FOR_PICTURES, KEPT = 0.55, 0.22, 0.15
 # The part that is kept for what comes after the final network.
 AFTERWARDS = 0.14
 # Fits of the shortest race of the first stage, which has six candidates. So many
@@ -21,8 +22,10 @@ AFTERWARDS = 0.14
 FITS_OF_FIRST, N_COMPILED = 13, 14
 # Candidates train for at least this part of the epochs that the rows need.
 LEAST_PART = 0.25
-# The final network trains at most so many times as long as the search found best.
-MOST_TIMES = 4
+# The final network trains at most so many times as long as the search found best, and
+# at least so many times, even if the study then ends late: one that has hardly trained
+# is of no use to anybody.
+MOST_TIMES, LEAST_TIMES = 4, 0.5
 # The final network may be this much slower than its trial.
 SLOWER = 1.05
 
@@ -38,13 +41,22 @@ class StudyClock:
         When it began, as `time.perf_counter` says.
     more_rows : bool, default=False
         Whether the final network trains on many more rows than a candidate.
+    pictures : bool, default=False
+        Whether the rows are pictures, so that the final network may distort them.
     """
 
     def __init__(
-        self, seconds: float | None, started: float, more_rows: bool = False
+        self,
+        seconds: float | None,
+        started: float,
+        *,
+        more_rows: bool = False,
+        pictures: bool = False,
     ) -> None:
         self.seconds, self.started = seconds, started
-        self.kept = KEPT_FOR_MORE_ROWS if more_rows else KEPT
+        self.kept = KEPT_FOR_PICTURES if pictures else KEPT
+        if more_rows:
+            self.kept = KEPT_FOR_MORE_ROWS
 
     @property
     def spent(self) -> float:
@@ -95,13 +107,15 @@ class StudyClock:
         Returns
         -------
         epochs : int
-            Fewer, if there is no time for so many; and more, if there is time.
+            Fewer, if there is no time for so many, but at least half as many; and more,
+            if there is time.
         """
         if self.seconds is None or not seconds_each > 0:
             return epochs
         left = self.seconds * (1 - AFTERWARDS) - self.spent
         possible = math.floor(left / (SLOWER * seconds_each))
-        return max(1, min(possible, MOST_TIMES * epochs if more else epochs))
+        least = math.ceil(LEAST_TIMES * epochs)
+        return max(least, min(possible, MOST_TIMES * epochs if more else epochs))
 
 
 def affordable_epochs(

@@ -204,8 +204,12 @@ def run_study(
     data = load_dataset(config.dataset, config.data, config.pixels, config.label)
     header = _header(config, data, threads)
     judging = header.judging
-    more_rows = judging is not None and judging.samples
-    clock = StudyClock(config.time_budget, started, more_rows)
+    clock = StudyClock(
+        config.time_budget,
+        started,
+        more_rows=judging is not None and judging.samples,
+        pictures=_n_pixels(data) > 0,
+    )
     if before is not None:
         header = replace(header, candidate_epochs=before.candidate_epochs)
         check_same(out, header)

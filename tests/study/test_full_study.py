@@ -117,7 +117,7 @@ def clock(seconds, spent):
         (480, 300, 1.0, True, 107),  # time for more: (0.86 * 480 - 300) / 1.05
         (480, 300, 0.1, True, 160),  # at most four times as many
         (480, 380, 1.0, True, 31),  # less time
-        (480, 600, 1.0, True, 1),  # none
+        (480, 600, 1.0, True, 20),  # none: half as many, and the study ends late
     ],
 )
 def test_the_final_network_takes_the_time_that_is_left(
@@ -131,6 +131,8 @@ def test_a_search_leaves_a_part_of_the_time():
     assert clock(100, 10).of_search == pytest.approx(75, abs=0.1)
     many = StudyClock(100, time.perf_counter(), more_rows=True)
     assert many.of_search == pytest.approx(45, abs=0.1)
+    pictures = StudyClock(100, time.perf_counter(), pictures=True)
+    assert pictures.of_search == pytest.approx(78, abs=0.1)
     assert 0 < clock(100, 90).of_search < 1
     assert clock(None, 10).of_search is None
     tried = [{"epochs": 2}, {"epochs": 4}]
