@@ -12,8 +12,8 @@ from ..model_selection._pace import FITS_OF_RACE
 from ..model_selection._stage import Stage
 
 # The part of the time that is kept for the final network and what comes after it:
-# where candidates train on a sample of the rows; where they train on all and may distort
-# pictures; elsewhere.
+# where candidates train on a sample of the rows; where they train on all, and may
+# distort pictures; elsewhere.
 KEPT_FOR_MORE_ROWS, KEPT_FOR_PICTURES, KEPT = 0.55, 0.22, 0.15
 # The part that is kept for what comes after the final network.
 AFTERWARDS = 0.14
