@@ -85,8 +85,15 @@ SHALLOW, BY_MEAN = Race(ties=("depth",)), Race(ties=("n_iter",))
 ALL_ROWS = Race(ties=("early_stopping",))
 
 
-def full_stages() -> list[Stage]:
+def full_stages(*, sampled: bool = False) -> list[Stage]:
     """List the stages of the default study.
+
+    Parameters
+    ----------
+    sampled : bool, default=False
+        Whether candidates train on a sample of the rows, and so for a small part of the
+        final network's updates. Then no stage tries higher learning rates: the shorter
+        a training, the higher is the rate that suits it.
 
     Returns
     -------
@@ -113,12 +120,12 @@ def full_stages() -> list[Stage]:
 
     Then how the network learns:
 
-    9. ``learning_rate``: three rates with two schedules.
+    9. ``learning_rate``: three rates, or with `sampled` two, with two schedules.
     10. ``regularization``: seven settings of dropout, weight decay and smoothing.
     11. ``augmentation``: for images, none and two distortions, with twice the epochs:
         what distortions bring shows late.
-    12. ``normalization``: with and without batch normalization, at two rates. It comes
-        so late because it helps most where training is long.
+    12. ``normalization``: with and without batch normalization, at two rates, or with
+        `sampled` at one. It comes so late because it helps most where training is long.
     13. ``duration``: the epochs so far, twice and four times as many; without
         distortions twice and eight times as many.
 
@@ -140,6 +147,7 @@ def full_stages() -> list[Stage]:
     ['learning_rate', 'regularization', 'augmentation', 'normalization', 'duration']
     """
     starts = ["he_normal", "glorot_uniform", "lecun_normal"]
+    normalizing = normalized_at_one_rate if sampled else normalized
     return [
         Stage("depth_width", sizes, grow="depth", max_grow=3, race=SHALLOW, cost=2.0),
         Stage("activations", pairs_of_activations, priority=3.0),
@@ -149,10 +157,10 @@ def full_stages() -> list[Stage]:
         Stage("initializers", {"initializers": starts}),
         Stage("optimizer", optimizers),
         Stage("epochs", shorter),
-        Stage("learning_rate", rates, priority=3.0),
+        Stage("learning_rate", lower_rates if sampled else rates, priority=3.0),
         Stage("regularization", REGULARIZATIONS, priority=3.0),
         Stage("augmentation", distortions, cost=2.5, priority=5.0),
-        Stage("normalization", normalized, cost=2.5, race=BY_MEAN, priority=4.0),
+        Stage("normalization", normalizing, cost=2.5, race=BY_MEAN, priority=4.0),
         Stage("duration", longer, cost=5.0, priority=2.0),
     ]
 
@@ -216,6 +224,15 @@ def rates(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
     ]
 
 
+def lower_rates(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
+    """List the chosen learning rate and half of it, with two schedules."""
+    rate = chosen["learning_rate"]
+    return [
+        {"learning_rate": [rate, rate / 2], "learning_rate_schedule": [name]}
+        for name in ("cosine", "linear")
+    ]
+
+
 def normalized(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
     """List networks with and without normalization, at two learning rates."""
     rate = chosen["learning_rate"]
@@ -224,6 +241,11 @@ def normalized(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
         {"batch_normalization": [normalizes], "learning_rate": [one]}
         for normalizes, one in pairs
     ]
+
+
+def normalized_at_one_rate(chosen: Mapping[str, Any]) -> dict[str, list]:
+    """List networks without and with normalization."""
+    return {"batch_normalization": [False, True]}
 
 
 def _regularization(dropout=0.1, decay=0.02, smoothing=0.03, of_inputs=0.0):

@@ -251,7 +251,9 @@ def stages_for(
     >>> [len(stages_for("accuracy", n_features)) for n_features in (784, 30)]
     [6, 5]
     """
-    stages = [_with_race(stage, judging) for stage in PRESETS[preset]()]
+    sampled = judging is not None and judging.samples
+    made = full_stages(sampled=True) if sampled else PRESETS[preset]()
+    stages = [_with_race(stage, judging) for stage in made]
     if not square_side(n_features):
         stages = [stage for stage in stages if stage.name not in IMAGE_STAGES]
     most = n_iter

@@ -17,6 +17,7 @@ from skmnist.study._full_study import (
     SHALLOW,
     full_base_params,
     full_stages,
+    rates,
     scaled_up,
 )
 from skmnist.study._judging import Judging, race_splits, some_rows
@@ -41,7 +42,7 @@ def test_it_begins_with_the_reports_stages_in_their_order():
 def test_every_candidate_is_allowed_after_any_choice(judging):
     chosen = KerasMLPClassifier(**full_base_params(judging)).get_params()
     generator = np.random.RandomState(0)
-    for stage in full_stages():
+    for stage in full_stages(sampled=judging.samples):
         candidates, _ = candidates_of(stage, chosen, generator)
         assert len(candidates) > 1
         for candidate in candidates:
@@ -55,6 +56,15 @@ def test_ties_stay_with_the_incumbent_where_candidates_train_on_a_part(judging, 
     races = [judging.race, *(race for race in races if race is not None)]
     assert len(races) > 3
     assert {"incumbent" in race.ties for race in races} == {keeps}
+
+
+def test_no_stage_tries_higher_rates_where_candidates_train_on_a_part():
+    chosen = KerasMLPClassifier(**full_base_params(LARGE)).get_params()
+    for stage in stages_for("full", 784, judging=LARGE)[8:]:
+        candidates, _ = candidates_of(stage, chosen, np.random.RandomState(0))
+        found = [one.get("learning_rate", 0) for one in candidates]
+        assert max(found) <= chosen["learning_rate"]
+    assert max(rates(chosen)[0]["learning_rate"]) == 2 * chosen["learning_rate"]
 
 
 def test_it_starts_from_the_classifiers_defaults_with_a_third_of_the_epochs():
