@@ -18,7 +18,7 @@ import textwrap
 from pathlib import Path
 from statistics import fmean
 
-from study_page import compare
+from study_page import compare, read as read_studies, small_tables
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -126,11 +126,9 @@ def read() -> dict:
 
 def small_studies() -> dict:
     """Return what studies of small data bring, by the mean over the data sets."""
-    runs: dict[str, list[dict]] = {}
-    for path in sorted((DOCS / "results" / "study").glob("*.json")):
-        run = json.loads(path.read_text(encoding="utf-8"))
-        if run["set"] not in ("mnist", "digits_28x28"):
-            runs.setdefault(run["set"], []).append(run)
+    results = DOCS / "results" / "study"
+    names = dict.fromkeys(path.stem.rpartition("-")[0] for path in results.iterdir())
+    runs = small_tables(read_studies(results, sorted(names)))
     over = {
         f"study_over_{peer}": round(
             fmean(compare(name, found, peer)[0] for name, found in runs.items()), 2

@@ -237,16 +237,6 @@ def run(results: Path, options: argparse.Namespace) -> None:
             print(name, seed, *all_, f"{found['seconds']} s", flush=True)
 
 
-def read(results: Path) -> dict[str, list[dict]]:
-    """Read the finished runs of each data set, in the order of the page."""
-    found = {}
-    for name in DATA:
-        paths = sorted(results.glob(f"{name}-*.json"))
-        if paths:
-            found[name] = [json.loads(path.read_text("utf-8")) for path in paths]
-    return found
-
-
 def main(argv: list[str] | None = None) -> None:
     """Make missing runs with --run, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -263,9 +253,9 @@ def main(argv: list[str] | None = None) -> None:
     results = options.out / "results" / "study"
     if options.run:
         run(results, options)
-    from study_page import page
+    from study_page import page, read
 
-    text = page(read(results), DATA, PEERS)
+    text = page(read(results, DATA), DATA, PEERS)
     (options.out / "study.md").write_text(text, encoding="utf-8")
 
 

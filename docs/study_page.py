@@ -2,7 +2,11 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import json
 from statistics import fmean, stdev
+
+# Data with test rows of their own: there, a seed is not a new sample.
+OWN_TEST_ROWS = ("mnist", "digits_28x28")
 
 INTRODUCTION = """\
 # What the default study ends with
@@ -31,6 +35,21 @@ It runs `docs/study.py` and skips runs that have results in `docs/results/study/
   and the digits, whose test rows do not change, a seed is not a new sample, so there
   is none.
 """
+
+
+def read(results, names):
+    """Read the finished runs of each data set, in the order of the names."""
+    found = {}
+    for name in names:
+        paths = sorted(results.glob(f"{name}-*.json"))
+        if paths:
+            found[name] = [json.loads(path.read_text("utf-8")) for path in paths]
+    return found
+
+
+def small_tables(runs):
+    """Return the runs of data whose test rows a seed draws."""
+    return {name: found for name, found in runs.items() if name not in OWN_TEST_ROWS}
 
 
 def page(runs, data, peers):
@@ -101,7 +120,7 @@ def compare(name, found, peer):
         return None, None
     ours, theirs = ([one[which] for one in found] for which in ("study", peer))
     difference = 100 * (fmean(ours) - fmean(theirs))
-    if name in ("mnist", "digits_28x28") or len(found) < 2:
+    if name in OWN_TEST_ROWS or len(found) < 2:
         return difference, None
     sizes = {part: found[0][part] for part in ("n_train", "n_test")}
     return difference, corrected_resampled_t_test(ours, theirs, **sizes).p_value
@@ -130,7 +149,7 @@ def targets(runs, data):
             most = max(one["seconds"] for one in found)
             title = f"{about.title}: slowest study, s"
             rows.append(target(title, most, found[0]["budget"], "≤"))
-    others = {n: f for n, f in runs.items() if n not in ("mnist", "digits_28x28")}
+    others = small_tables(runs)
     for peer, title in (("untuned", "no search"), ("grid", "the grid search")):
         found = [compare(name, one, peer) for name, one in others.items()]
         if found:

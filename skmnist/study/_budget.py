@@ -54,9 +54,10 @@ class StudyClock:
         pictures: bool = False,
     ) -> None:
         self.seconds, self.started = seconds, started
-        self.kept = KEPT_FOR_PICTURES if pictures else KEPT
         if more_rows:
             self.kept = KEPT_FOR_MORE_ROWS
+        else:
+            self.kept = KEPT_FOR_PICTURES if pictures else KEPT
 
     @property
     def spent(self) -> float:

@@ -217,18 +217,18 @@ def shorter(chosen: Mapping[str, Any]) -> dict[str, list]:
 
 def rates(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
     """List learning rates around the chosen one, with two schedules."""
-    rate = chosen["learning_rate"]
-    return [
-        {"learning_rate": [rate, 2 * rate, rate / 2], "learning_rate_schedule": [name]}
-        for name in ("cosine", "linear")
-    ]
+    return _rates(chosen, 1, 2, 1 / 2)
 
 
 def lower_rates(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
     """List the chosen learning rate and half of it, with two schedules."""
-    rate = chosen["learning_rate"]
+    return _rates(chosen, 1, 1 / 2)
+
+
+def _rates(chosen: Mapping[str, Any], *times: float) -> list[dict[str, list]]:
+    tried = [one * chosen["learning_rate"] for one in times]
     return [
-        {"learning_rate": [rate, rate / 2], "learning_rate_schedule": [name]}
+        {"learning_rate": tried, "learning_rate_schedule": [name]}
         for name in ("cosine", "linear")
     ]
 

@@ -148,7 +148,7 @@ def longer_trainings(chosen: dict[str, Any]) -> dict[str, list]:
 
 
 # Stages by the name of a preset. A script may add its own.
-PRESETS: dict[str, Callable[[], list[Stage]]] = {
+PRESETS: dict[str, Callable[..., list[Stage]]] = {
     "full": full_stages,
     "report": report_stages,
     "quick": quick_stages,
@@ -251,9 +251,8 @@ def stages_for(
     >>> [len(stages_for("accuracy", n_features)) for n_features in (784, 30)]
     [6, 5]
     """
-    sampled = judging is not None and judging.samples
-    made = full_stages(sampled=True) if sampled else PRESETS[preset]()
-    stages = [_with_race(stage, judging) for stage in made]
+    sampled = {"sampled": True} if judging is not None and judging.samples else {}
+    stages = [_with_race(stage, judging) for stage in PRESETS[preset](**sampled)]
     if not square_side(n_features):
         stages = [stage for stage in stages if stage.name not in IMAGE_STAGES]
     most = n_iter
