@@ -30,7 +30,7 @@ PAGE, PLOT, INDEX = "search_methods.md", "search-methods.svg", "results.md"
 LEVEL = 0.05
 NAMES = {
     "staged": "staged",
-    "staged_race": "staged, racing",
+    "staged_race": "staged with races",
     "grid": "grid",
     "randomized": "randomized",
     "halving": "halving",
@@ -68,8 +68,10 @@ The methods:
 
 - *Staged*: `StagedSearchCV` with the stages {stages}. It goes on from the middle of the
   space. A stage that is not finished in time chooses nothing.
-- *Staged, racing*: the same with `race=Race(ties=[])`, see [Racing](guide/racing.md).
-  Of tied candidates, the highest mean wins: so do all other methods choose.
+- *Staged with races*: the same with `race=Race(ties=[])`, see
+  [Racing](guide/racing.md).
+  Of tied candidates, the highest mean wins: so do all other methods choose. A race
+  fits the same candidate several times, on other splits, to know how sure a lead is.
 - *Grid*: two values of each parameter, {n_grid} candidates, in random order: a grid of
   all {n_space:,} candidates cannot be finished.
 - *Randomized*: candidates of `RandomizedSearchCV`.
@@ -86,7 +88,7 @@ SMALL = """
 VERDICT = """\
 ## Who wins
 
-{sentence}
+{sentences}
 
 {table}
 
@@ -177,20 +179,42 @@ def comparisons(results):
 
 
 def verdict(results):
-    """Say in a sentence who wins."""
+    """Say who wins, in two or three sentences."""
     best, found = best_of(results), comparisons(results)
-    sentence = (
-        f"**{NAMES[best][0].upper()}{NAMES[best][1:]}** ends with the highest accuracy"
-    )
+    name = f"{NAMES[best][0].upper()}{NAMES[best][1:]}"
+    accuracy = 100 * results.final(best).mean()
+    sentence = f"**{name} ends with the highest accuracy, {accuracy:.2f} %.**"
     if not found:
-        return f"{sentence}. One seed cannot show whether that is chance."
+        return f"{sentence} One seed cannot show whether that is chance."
     beaten = [NAMES[name] for name, (_, p) in found.items() if p < LEVEL]
     tied = [NAMES[name] for name, (_, p) in found.items() if p >= LEVEL]
     if beaten:
-        sentence += f", by more than chance before {listed(beaten)}"
+        sentence += f" By more than chance it is better than {listed(beaten)}."
     if tied:
-        sentence += f"{' but' if beaten else ','} tied with {listed(tied)}"
-    return f"{sentence}."
+        sentence += f" It is tied with {listed(tied)}: with other seeds, another of "
+        sentence += "these may be the first."
+    return sentence
+
+
+def answer(results):
+    """Answer the report's question; empty where too few runs can tell."""
+    needed, stages = ("staged", "grid", "randomized"), results.right("staged")
+    if min(len(results.of(name)) for name in needed) < 2:
+        return ""
+    found = [compare(results.right(name), stages) for name in needed[1:]]
+    adjusted = holm([one.p_value for one in found])
+    parts = [
+        f"`{name}` ends {abs(100 * one.difference):.2f} points "
+        f"{'above' if one.difference > 0 else 'below'} the stages (p = {p:.2f})"
+        for name, one, p in zip(
+            ("GridSearchCV", "RandomizedSearchCV"), found, adjusted, strict=True
+        )
+    ]
+    least = min(adjusted)
+    said = "Neither difference is more than chance."
+    if least < LEVEL:
+        said = "So the way of searching makes a difference."
+    return f"**The report's question.** {listed(parts)}. {said}"
 
 
 def listed(words):
@@ -310,7 +334,7 @@ def page(results):
             n_space=n_combinations(about["space"]),
         ).rstrip(),
         VERDICT.format(
-            sentence=verdict(results),
+            sentences="\n\n".join(filter(None, (verdict(results), answer(results)))),
             table=markdown_table(results_table(results)),
             plot=PLOT,
         ).rstrip(),
