@@ -11,21 +11,24 @@ from ..model_selection._evaluation import BudgetSpentError
 from ..model_selection._pace import FITS_OF_RACE
 from ..model_selection._stage import Stage
 
-# The part of the time that is kept for the final network and what comes after it:
+# The part of the time that is kept for the baselines and the final network:
 # where candidates train on a sample of the rows; where they train on all, and may
 # distort pictures; elsewhere.
-KEPT_FOR_MORE_ROWS, KEPT_FOR_PICTURES, KEPT = 0.55, 0.22, 0.15
-# The part that is kept for what comes after the final network.
-AFTERWARDS = 0.14
+KEPT_FOR_MORE_ROWS, KEPT_FOR_PICTURES, KEPT = 0.6, 0.22, 0.15
+# The part that is kept for what comes after the final network: it is saved and judged.
+AFTERWARDS = 0.03
 # Fits of the shortest race of the first stage, which has six candidates. So many
 # structures are compiled in all.
 FITS_OF_FIRST, N_COMPILED = 13, 14
 # Candidates train for at least this part of the epochs that the rows need.
 LEAST_PART = 0.25
-# The final network trains at most so many times as long as the search found best, and
-# at least so many times, even if the study then ends late: one that has hardly trained
-# is of no use to anybody.
-MOST_TIMES, LEAST_TIMES = 4, 0.5
+# The final network trains at most so many times as long as the search found best. With
+# distorted pictures, of which a sample trained the candidates, longer is better still:
+# on held-out rows of MNIST 99.40 % after 33 epochs, and 99.44 % after 90.
+MOST_TIMES, MOST_TIMES_DISTORTED = 4, 12
+# And at least so many times, even if the study then ends late: one that has hardly
+# trained is of no use to anybody.
+LEAST_TIMES = 0.5
 # The final network may be this much slower than its trial.
 SLOWER = 1.05
 
@@ -53,7 +56,7 @@ class StudyClock:
         more_rows: bool = False,
         pictures: bool = False,
     ) -> None:
-        self.seconds, self.started = seconds, started
+        self.seconds, self.started, self._more_rows = seconds, started, more_rows
         if more_rows:
             self.kept = KEPT_FOR_MORE_ROWS
         else:
@@ -93,7 +96,9 @@ class StudyClock:
             "for the final network"
         )
 
-    def final_epochs(self, epochs: int, seconds_each: float, *, more: bool) -> int:
+    def final_epochs(
+        self, epochs: int, seconds_each: float, *, more: bool, distorted: bool = False
+    ) -> int:
         """Return how many epochs the final network trains.
 
         Parameters
@@ -104,6 +109,8 @@ class StudyClock:
             What an epoch of the final network takes, estimated.
         more : bool
             Whether more epochs may be better: the longest training won.
+        distorted : bool, default=False
+            Whether its pictures are distorted.
 
         Returns
         -------
@@ -116,7 +123,8 @@ class StudyClock:
         left = self.seconds * (1 - AFTERWARDS) - self.spent
         possible = math.floor(left / (SLOWER * seconds_each))
         least = math.ceil(LEAST_TIMES * epochs)
-        return max(least, min(possible, MOST_TIMES * epochs if more else epochs))
+        most = MOST_TIMES_DISTORTED if distorted and self._more_rows else MOST_TIMES
+        return max(least, min(possible, most * epochs if more else epochs))
 
 
 def affordable_epochs(

@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..augmentation._distortions import AUGMENTATIONS
 from ..model_selection._race import Race
@@ -298,14 +300,15 @@ def scaled_up(best: Mapping[str, Any], judging: Judging) -> dict[str, Any]:
     -------
     params : dict
         ``widths``, ``batch_size``, ``learning_rate`` and ``epochs``. With more than
-        20,000 rows the layers are twice as wide, and the rate is half as high. The
-        batches grow as "auto" does, and the rate with their square root. There are
-        fewer epochs, and yet more updates. Nothing changes where candidates train on
-        all rows.
+        20,000 rows the layers are twice as wide, but by their mean at most twice as
+        wide as "auto", and the rate is lower by the same factor. The batches grow as
+        "auto" does, and the rate with their square root. There are fewer epochs, and
+        yet more updates. Nothing changes where candidates train on all rows.
     """
     from ..neural_network._spec import auto_batch_size
 
-    times, widths, larger = wider_by(judging), best["widths"], 1
+    widths, larger = best["widths"], 1
+    times = wider_by(judging, widths)
     if judging.samples:
         larger = auto_batch_size(judging.n_rows) // auto_batch_size(judging.n_train)
     part = judging.n_train / judging.n_rows if judging.samples else 1.0
@@ -321,6 +324,15 @@ def scaled_up(best: Mapping[str, Any], judging: Judging) -> dict[str, Any]:
     }
 
 
-def wider_by(judging: Judging) -> float:
-    """Return how many times as wide the final network is as a candidate."""
-    return WIDER if judging.samples and judging.n_rows > MANY_ROWS else 1.0
+def wider_by(judging: Judging, widths: int | Sequence[int]) -> float:
+    """Return how many times as wide the final network is as a candidate.
+
+    Layers that the search has made wider than "auto" are wide already: those of 1,024
+    units take too long to train.
+    """
+    from ..neural_network._spec import auto_width
+
+    if not judging.samples or judging.n_rows <= MANY_ROWS:
+        return 1.0
+    wide = auto_width(judging.n_train)
+    return min(WIDER, max(1.0, WIDER * wide / float(np.mean(widths))))

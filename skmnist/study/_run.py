@@ -162,8 +162,9 @@ def run_study(
         ``on_stage(stage, rows)``, called after each stage, with a `StudyStage` and
         its candidates.
     on_baseline : callable, default=None
-        ``on_baseline(name)``, called after the search, before each fit of a classifier
-        that nobody tuned. They are fitted once, and kept in the folder.
+        ``on_baseline(name)``, called before each fit of a classifier that nobody
+        tuned: after the search, before the final network. They are fitted once, and
+        kept in the folder.
     callbacks : sequence of scikit-learn callbacks, default=()
         Set on the search.
 
@@ -316,6 +317,10 @@ class _Runner:
         except TimeoutError as error:
             raise clock.too_short(error) from None
         self.held.check()
+        # Before the final network, which then trains for all the time that is left.
+        # A study whose candidates race keeps time for both.
+        out_of_time = bool(search.not_tried_) and not config.races
+        fitted = self._fit_baselines(started, out_of_time)
         best = {**search.best_params_, **final_params(config.preset)}
         if config.races:
             best |= self._full_recipe(search, clock)
@@ -325,9 +330,6 @@ class _Runner:
         write_json(self.out / CURVES, Curves(self.curves, fit_curve(final)))
         predictions = predict_test_set(final, data)
         write_predictions(self.out / PREDICTIONS, predictions)
-        # A study whose candidates race keeps time for what follows the search.
-        out_of_time = bool(search.not_tried_) and not config.races
-        fitted = self._fit_baselines(started, out_of_time)
         summary = _summary(search, final, data, self.header)
         summary = replace(summary, n_fits=self.n_fits + 1)
         study = Study(self.header, self.rows, self.stages, summary, self.out)
@@ -371,7 +373,10 @@ class _Runner:
         more = search.stages[-1].name in search.not_tried_ or longest_won(
             search.best_params_, [tried[row] for row in last.indices]
         )
-        recipe["epochs"] = clock.final_epochs(recipe["epochs"], each, more=more)
+        distorted = best["augmentation"] is not None
+        recipe["epochs"] = clock.final_epochs(
+            recipe["epochs"], each, more=more, distorted=distorted
+        )
         return recipe
 
     def _seconds_of_epoch(self, search: StagedSearchCV, params: dict) -> float:

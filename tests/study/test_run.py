@@ -314,6 +314,19 @@ def test_a_study_that_goes_on_fits_no_baseline_twice(
     )
 
 
+def test_the_baselines_come_first_and_the_final_network_has_what_is_left(
+    config, tmp_path, small_baselines
+):
+    judged, there = replace(config, baselines=True), []
+    out = tmp_path / "study"
+
+    def on_baseline(name):
+        there.append((out / "model.skmnist").exists())
+
+    run_study(judged, out, on_baseline=on_baseline)
+    assert there == [False, False] and (out / "model.skmnist").exists()
+
+
 def test_a_damaged_file_of_baselines_is_an_error_before_the_search(
     finished, config, tmp_path
 ):
