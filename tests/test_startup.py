@@ -127,7 +127,7 @@ def test_no_garbage_is_looked_for_while_keras_is_imported(monkeypatch, was_on):
 @pytest.mark.usefixtures("unset")
 def test_the_environment_is_as_it_was():
     with quiet_start():
-        assert os.environ[LEVEL] == "1"
+        assert os.environ[LEVEL] == "2"
     assert LEVEL not in os.environ
 
 
