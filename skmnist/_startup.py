@@ -17,9 +17,12 @@ from collections.abc import Iterator
 
 # The switch: TensorFlow's own variable. What a user has set stays, and "0" shows all.
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-# Errors are shown. Information is not, and no warning of the C++ code: on some
-# processors, each fit of float64 prints eight lines "Not handling type DT_DOUBLE".
-_QUIET = "2"
+# Information is not shown, errors are. Warnings are where a GPU may lack its libraries:
+# elsewhere there is only noise. On some processors, each fit of float64 prints eight
+# lines "Not handling type DT_DOUBLE".
+_WITH_GPU, _WITHOUT_GPU = "1", "2"
+# The driver of NVIDIA on Linux, and the GPU of Windows in its subsystem for Linux.
+_DRIVERS = ("/proc/driver/nvidia/version", "/dev/dxg")
 
 _LOGGED = re.compile(
     r"(?:(?P<kind>[IWEF])\d{4} [\d:.]+ +\d+ (?:\S*/)?"
@@ -124,7 +127,8 @@ def _level() -> Iterator[None]:
     if LEVEL in os.environ:
         yield
         return
-    os.environ[LEVEL] = _QUIET
+    has_gpu = any(map(os.path.exists, _DRIVERS))
+    os.environ[LEVEL] = _WITH_GPU if has_gpu else _WITHOUT_GPU
     try:
         yield
     finally:
