@@ -23,6 +23,7 @@ from search_methods import (
 )
 
 from skmnist import compare, holm
+from skmnist._format import as_p_value
 from skmnist.reporting import Table, markdown_table
 
 DOCS = RESULTS.parents[1]
@@ -69,9 +70,9 @@ The methods:
 - *Staged*: `StagedSearchCV` with the stages {stages}. It goes on from the middle of the
   space. A stage that is not finished in time chooses nothing.
 - *Staged with races*: the same with `race=Race(ties=[])`, see
-  [Racing](guide/racing.md).
-  Of tied candidates, the highest mean wins: so do all other methods choose. A race
-  fits the same candidate several times, on other splits, to know how sure a lead is.
+  [Racing](guide/racing.md). Of tied candidates, the highest mean wins: so do all other
+  methods choose. A race fits the same candidate several times, on other splits, to know
+  how sure a lead is.
 - *Grid*: two values of each parameter, {n_grid} candidates, in random order: a grid of
   all {n_space:,} candidates cannot be finished.
 - *Randomized*: candidates of `RandomizedSearchCV`.
@@ -205,14 +206,14 @@ def answer(results):
     adjusted = holm([one.p_value for one in found])
     parts = [
         f"`{name}` ends {abs(100 * one.difference):.2f} points "
-        f"{'above' if one.difference > 0 else 'below'} the stages (p = {p:.2f})"
+        f"{'above' if one.difference > 0 else 'below'} the stages "
+        f"(p {as_p_value(p, '= ')})"
         for name, one, p in zip(
             ("GridSearchCV", "RandomizedSearchCV"), found, adjusted, strict=True
         )
     ]
-    least = min(adjusted)
     said = "Neither difference is more than chance."
-    if least < LEVEL:
+    if min(adjusted) < LEVEL:
         said = "So the way of searching makes a difference."
     return f"**The report's question.** {listed(parts)}. {said}"
 
@@ -243,7 +244,7 @@ def results_table(results):
             cells += [
                 f"{100 * one.difference:+.2f}",
                 f"{low:+.2f} to {high:+.2f}",
-                f"{p:.2g}" if p >= 0.001 else "< 0.001",
+                as_p_value(p),
             ]
         else:
             cells += [""] * 3

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from skmnist import compare, holm
+from skmnist._format import as_p_value
 from skmnist.datasets import load_dataset
 from skmnist.reporting import Table, markdown_table, reported_rows
 from skmnist.study import pin_threads, read_study, report_base_params
@@ -385,7 +386,7 @@ def decision_table(decision, runs, judged):
                 *cells,
                 f"{100 * found.difference:+.2f}",
                 f"{low:+.2f} to {high:+.2f}",
-                f"{p:.2g}" if p >= 0.001 else "< 0.001",
+                as_p_value(p),
                 f"{100 * ahead:.0f} %",
             ]
         )

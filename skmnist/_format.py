@@ -115,6 +115,18 @@ def as_points(value: float) -> str:
     return "" if value != value else f"{100 * value:.2f} pp"
 
 
+def as_p_value(value: float, equals: str = "") -> str:
+    """Write a p-value; `equals` stands before a number, but not before "<".
+
+    Examples
+    --------
+    >>> from skmnist._format import as_p_value
+    >>> as_p_value(0.0421), as_p_value(0.0421, "= "), as_p_value(1e-9, "= ")
+    ('0.042', '= 0.042', '< 0.001')
+    """
+    return f"{equals}{value:.2g}" if value >= 0.001 else "< 0.001"
+
+
 def with_error(text: str, error: float, unit: str) -> str:
     """Write a number with its standard error; an error of NaN makes an empty text.
 

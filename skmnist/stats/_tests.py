@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from .._format import as_p_value
+
 # McNemar's test is exact below this number of rows that only one of the two
 # classifiers gets right.
 EXACT_BELOW = 25
@@ -109,7 +111,7 @@ class Comparison:
             how = "the same as"
         low, high = (f"{scale * bound:+{form}}" for bound in self.interval)
         chance = "is more than" if self.significant() else "can be"
-        p = f"= {self.p_value:.2g}" if self.p_value >= 0.001 else "< 0.001"
+        p = as_p_value(self.p_value, "= ")
         counted = next(iter(self.counts)).removeprefix("n_")
         return (
             f"{first[:1].upper()}{first[1:]} scores {how} {second} "

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
-from .._format import as_number, as_percent, as_points, as_text
+from .._format import as_number, as_p_value, as_percent, as_points, as_text
 from ._checks import (
     Fraction,
     MaybeAmount,
@@ -34,10 +34,6 @@ if TYPE_CHECKING:
     from ..model_selection._scoring import FittedAttribute
 
 
-def _p_value(value: float) -> str:
-    return f"{value:.2g}" if value >= 0.001 else "< 0.001"
-
-
 # How a table writes numbers of a unit.
 UNITS: dict[str, Callable[[float], str]] = {
     "": lambda value: as_number(value, ".3g"),
@@ -46,7 +42,7 @@ UNITS: dict[str, Callable[[float], str]] = {
     "epochs": lambda value: as_number(value, ".0f"),
     "seconds": lambda value: as_number(value, ".1f"),
     "count": lambda value: as_number(value, ",.0f"),
-    "p": _p_value,
+    "p": as_p_value,
     "text": str,
 }
 # What stands in the title of a column in place of the samples that judged.

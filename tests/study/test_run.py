@@ -314,7 +314,7 @@ def test_a_study_that_goes_on_fits_no_baseline_twice(
     )
 
 
-def test_the_baselines_come_first_and_the_final_network_has_what_is_left(
+def test_the_baselines_are_fitted_before_the_final_network(
     config, tmp_path, small_baselines
 ):
     judged, there = replace(config, baselines=True), []
