@@ -4,9 +4,6 @@ from ._callbacks import (
 from ._classifier import (
     KerasMLPClassifier as KerasMLPClassifier,
 )
-from ._compiled import (
-    clear_engines as clear_engines,
-)
 from ._early_stopping import (
     StopDecision as StopDecision,
     decide_stop as decide_stop,
@@ -14,6 +11,9 @@ from ._early_stopping import (
 )
 from ._persistence import (
     ModelFileError as ModelFileError,
+)
+from .engines._compiled import (
+    clear_engines as clear_engines,
 )
 from .engines._lanes import (
     lanes as lanes,

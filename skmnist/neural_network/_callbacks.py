@@ -17,11 +17,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ._early_stopping import decide_stop
-from ._epochs import fill_curves
 from ._inference import forward
 from ._network import network_layers
 from ._spec import advice_on_epochs
 from ._tensors import read_variables
+from .engines._epochs import fill_curves
 
 # A warning in a fit is told of the line that calls it, above the method and its four
 # decorators.

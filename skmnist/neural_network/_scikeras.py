@@ -21,14 +21,14 @@ from sklearn import config_context
 from .._startup import quiet_start
 from . import backend_needed
 from ._callbacks import ValidationEarlyStopping
-from ._compiled import USUAL_EPOCHS, pays_to_compile, shape_of
-from ._epochs import EpochNetwork, EpochOrder
 from ._layers import DistortImages
 from ._network import build_loss, build_network
 from ._optimizer_params import is_scheduled
 from ._optimizers import build_optimizer
-from ._plain import PlainNetwork
 from ._tensors import read_variables
+from .engines._compiled import USUAL_EPOCHS, pays_to_compile, shape_of
+from .engines._epochs import EpochNetwork, EpochOrder
+from .engines._plain import PlainNetwork
 
 # The process in which TensorFlow has started.
 _STARTED_IN = []

@@ -24,7 +24,6 @@ from ._callbacks import (
     refuse_uncopied as refuse_uncopied,
     warn_if_short,
 )
-from ._compiled import n_threads
 from ._data import (
     center_and_scale,
     check_training,
@@ -43,7 +42,6 @@ from ._persistence import (
     take_apart,
     with_network,
 )
-from ._plain import PlainNetwork, trains_plainly
 from ._scikeras import (
     make_wrapper,
     refuse_fork,
@@ -53,8 +51,10 @@ from ._scikeras import (
 )
 from ._spec import check_partial_fit, check_together, describe, fitted_to
 from ._tensors import read_variables
+from .engines._compiled import n_threads
 from .engines._lane_fit import LaneNetwork, fits_a_lane
 from .engines._lanes import N_LANES, arriving, in_lanes, take_none
+from .engines._plain import PlainNetwork, trains_plainly
 
 
 def fit(classifier, X, y, sample_weight, validation):

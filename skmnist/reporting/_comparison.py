@@ -5,9 +5,9 @@
 from .._format import candidate_name, with_error
 from ..stats._tests import Comparison, mcnemar_test
 from ..study._artifacts import Evidence
-from ..study._presets import title_of
 from ..study._storage import Study, flat
 from ..study._uncertainty import standard_error
+from ..study.presets._presets import title_of
 from ._text import Table, as_code, in_markdown, markdown_table
 
 Pair = tuple[Evidence, Evidence]

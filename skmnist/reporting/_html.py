@@ -16,8 +16,8 @@ from .._io import atomic_write, user_path
 from ..study._artifacts import Evidence, Predictions, read_evidence
 from ..study._columns import MEASURED, Candidate, is_failed
 from ..study._records import StudyHeader, StudyStage
-from ..study._source_experiment import MAX_GAP
 from ..study._storage import Study, holder, read_study
+from ..study.presets._source_experiment import MAX_GAP
 from ..visualization._digits import MisreadDigitsDisplay
 from ..visualization._matplotlib import NoMatplotlibError
 from . import _svg

@@ -21,10 +21,10 @@ from .._format import (
 from ..study._artifacts import Evidence, Predictions
 from ..study._columns import BY_NAME, UNITS, Candidate, Column, shown_columns
 from ..study._config import judged_by
-from ..study._presets import title_of
 from ..study._records import StudyData, StudyHeader, StudyStage, StudySummary
 from ..study._storage import Study
 from ..study._uncertainty import Lead, lead_of, n_tied, standard_error
+from ..study.presets._presets import title_of
 from ._verdict import GLOSSARY, describe_command, describe_verdict
 
 # Names of classes in the line about the data; more would fill the screen.

@@ -13,7 +13,6 @@ from ..datasets._registry import AUTO
 from ..stats._compare import ALPHA
 from ..study._columns import UNITS
 from ..study._config import StudyConfig
-from ..study._presets import PRESETS, title_of
 from ..study._records import (
     BaselineVerdict,
     StageFinding,
@@ -22,6 +21,7 @@ from ..study._records import (
 )
 from ..study._storage import Study
 from ..study._verdict import judge_study
+from ..study.presets._presets import PRESETS, title_of
 
 GLOSSARY = {
     "gap": "validation accuracy minus the accuracy that judged. A large gap is a sign "

@@ -9,14 +9,6 @@ from ._columns import (
 from ._config import (
     StudyConfig as StudyConfig,
 )
-from ._full_study import (
-    full_stages as full_stages,
-)
-from ._presets import (
-    PRESETS as PRESETS,
-    accuracy_base_params as accuracy_base_params,
-    accuracy_stages as accuracy_stages,
-)
 from ._records import (
     BaselineVerdict as BaselineVerdict,
     FinalModel as FinalModel,
@@ -33,15 +25,6 @@ from ._run import (
     pin_threads as pin_threads,
     run_study as run_study,
 )
-from ._source_experiment import (
-    activation_pairs as activation_pairs,
-    as_reported_stages as as_reported_stages,
-    initializer_choices as initializer_choices,
-    node_distributions as node_distributions,
-    quick_stages as quick_stages,
-    report_base_params as report_base_params,
-    report_stages as report_stages,
-)
 from ._status import (
     StudyStatus as StudyStatus,
     study_status as study_status,
@@ -53,4 +36,21 @@ from ._storage import (
 )
 from ._trials import (
     read_trials as read_trials,
+)
+from .presets._full_study import (
+    full_stages as full_stages,
+)
+from .presets._presets import (
+    PRESETS as PRESETS,
+    accuracy_base_params as accuracy_base_params,
+    accuracy_stages as accuracy_stages,
+)
+from .presets._source_experiment import (
+    activation_pairs as activation_pairs,
+    as_reported_stages as as_reported_stages,
+    initializer_choices as initializer_choices,
+    node_distributions as node_distributions,
+    quick_stages as quick_stages,
+    report_base_params as report_base_params,
+    report_stages as report_stages,
 )

@@ -135,13 +135,13 @@ got 'hold-out'
     @property
     def races(self) -> bool:
         """Whether the candidates of the preset race."""
-        from ._presets import RACING
+        from .presets._presets import RACING
 
         return self.preset in RACING
 
     def _check_names(self) -> None:
         """Raise ConfigError for values that do not fit the other parameters."""
-        from ._presets import PRESETS
+        from .presets._presets import PRESETS
 
         if self.preset not in PRESETS:
             known = f"one of {', '.join(map(repr, PRESETS))}"

@@ -127,7 +127,7 @@ class StudyHeader(Record):
     @property
     def judging(self) -> Judging | None:
         """How candidates that race are judged; None where they do not race."""
-        from ._presets import judging_of
+        from .presets._presets import judging_of
 
         config, data = self.config, self.data
         return judging_of(config.preset, config.protocol, data.n_train, data.n_test)
@@ -174,7 +174,7 @@ class StudyStage(Record):
     @property
     def title(self) -> str:
         """Its heading in a report."""
-        from ._presets import title_of
+        from .presets._presets import title_of
 
         return title_of(self.name)
 

@@ -51,9 +51,7 @@ from ._columns import (
 )
 from ._config import StudyConfig
 from ._forms import keep_forms
-from ._full_study import scaled_up
 from ._judging import JUDGING_PART, race_splits
-from ._presets import base_params, final_params, stages_for
 from ._records import (
     SCHEMA,
     Curves,
@@ -80,6 +78,8 @@ from ._storage import (
 )
 from ._trials import FILE as TRIALS, TrialFile
 from ._verdict import judge_study
+from .presets._full_study import scaled_up
+from .presets._presets import base_params, final_params, stages_for
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch

@@ -41,13 +41,14 @@ def modules_of(folder):
 
 
 def test_every_package_has_a_line():
-    folders = {path.parent.name for path in FOLDER.glob("*/__init__.py")}
-    assert set(PACKAGES) == {"skmnist"} | folders
+    folders = {path.parent for path in FOLDER.rglob("__init__.py")} - {FOLDER}
+    dotted = {".".join(folder.relative_to(FOLDER).parts) for folder in folders}
+    assert set(PACKAGES) == {"skmnist"} | dotted
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_the_line_of_a_package_names_its_modules(package):
-    folder = FOLDER if package == "skmnist" else FOLDER / package
+    folder = FOLDER if package == "skmnist" else FOLDER / package.replace(".", "/")
     assert PACKAGES[package] == modules_of(folder)
 
 

@@ -112,7 +112,7 @@ def test_without_results_it_says_so(study, tmp_path):
 # things to do.
 @pytest.mark.long
 def test_a_run_in_small(study, tmp_path, monkeypatch):
-    monkeypatch.setattr("skmnist.study._full_study.MOST_EPOCHS", 13)
+    monkeypatch.setattr("skmnist.study.presets._full_study.MOST_EPOCHS", 13)
     arguments = ["--run", "--quick", "--only", "moons_700", "--seeds", "0"]
     study.main([*arguments, "--seconds", "600", "--out", str(tmp_path)])
     (path,) = (tmp_path / "results" / "study").iterdir()

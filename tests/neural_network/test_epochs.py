@@ -18,14 +18,18 @@ from skmnist.neural_network import (
     _scikeras as wrapping,
     _traced as programs,
 )
-from skmnist.neural_network._compiled import clear_engines, engine_for, pays_to_compile
-from skmnist.neural_network._epochs import EpochNetwork, EpochOrder
 from skmnist.neural_network._inference import forward
 from skmnist.neural_network._network import build_loss, build_network, network_layers
 from skmnist.neural_network._optimizer_params import OPTIMIZERS
 from skmnist.neural_network._optimizers import build_optimizer
 from skmnist.neural_network._spec import ACTIVATIONS
-from skmnist.neural_network._traced import flat_layout
+from skmnist.neural_network.engines._compiled import (
+    clear_engines,
+    engine_for,
+    pays_to_compile,
+)
+from skmnist.neural_network.engines._epochs import EpochNetwork, EpochOrder
+from skmnist.neural_network.engines._traced import flat_layout
 
 # 100 rows in batches of 32: three full batches and a remainder of 4.
 N_ROWS, BATCH, EPOCHS = 100, 32, 3

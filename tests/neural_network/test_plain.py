@@ -10,13 +10,18 @@ from sklearn.callback import ScoringMonitor
 from sklearn.datasets import load_digits
 
 from skmnist import KerasMLPClassifier
-from skmnist.neural_network import _compiled, _plain, _scikeras, _training
+from skmnist.neural_network import _scikeras, _training
 from skmnist.neural_network._network import build_network, network_layers
 from skmnist.neural_network._optimizer_params import OPTIMIZERS
 from skmnist.neural_network._optimizers import build_optimizer
 from skmnist.neural_network._persistence import spec_and_arrays
-from skmnist.neural_network._plain import Structure, initial_values, trains_plainly
 from skmnist.neural_network._spec import INITIALIZERS, describe, fitted_to
+from skmnist.neural_network.engines import _compiled, _plain
+from skmnist.neural_network.engines._plain import (
+    Structure,
+    initial_values,
+    trains_plainly,
+)
 
 SMALL = {"widths": (6, 5), "epochs": 2, "batch_size": 32, "random_state": 0}
 

@@ -16,9 +16,8 @@ from skmnist import (
     Stage,
     StagedSearchCV,
 )
-from skmnist.neural_network import _compiled, _data, _scikeras
+from skmnist.neural_network import _data, _scikeras
 from skmnist.neural_network._cache import digest
-from skmnist.neural_network._compiled import clear_engines
 from skmnist.neural_network._data import (
     Rows,
     center_and_scale,
@@ -28,6 +27,8 @@ from skmnist.neural_network._data import (
 )
 from skmnist.neural_network._inference import forward
 from skmnist.neural_network._network import network_layers
+from skmnist.neural_network.engines import _compiled
+from skmnist.neural_network.engines._compiled import clear_engines
 
 N_ROWS, N_FEATURES, BATCH = 100, 25, 8
 SMALL = {"depth": 1, "widths": 4, "batch_size": BATCH, "epochs": 2, "random_state": 0}

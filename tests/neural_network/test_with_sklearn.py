@@ -37,7 +37,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
-from skmnist.neural_network._compiled import Engine
+from skmnist.neural_network.engines._compiled import Engine
 
 N_TRAIN, N_TEST = 300, 200
 

@@ -13,18 +13,18 @@ from skmnist.model_selection._stage import candidates_of
 from skmnist.reporting import to_markdown
 from skmnist.study import PRESETS, StudyConfig, read_study, run_study, study_status
 from skmnist.study._budget import StudyClock, longest_won
-from skmnist.study._full_study import (
+from skmnist.study._judging import Judging, race_splits, some_rows
+from skmnist.study._status import describe_status
+from skmnist.study._trials import read_trials
+from skmnist.study.presets._full_study import (
     SHALLOW,
     full_base_params,
     full_stages,
     rates,
     scaled_up,
 )
-from skmnist.study._judging import Judging, race_splits, some_rows
-from skmnist.study._presets import stages_for
-from skmnist.study._source_experiment import report_stages
-from skmnist.study._status import describe_status
-from skmnist.study._trials import read_trials
+from skmnist.study.presets._presets import stages_for
+from skmnist.study.presets._source_experiment import report_stages
 
 SMALL, LARGE = Judging.of(1347), Judging.of(60_000)
 

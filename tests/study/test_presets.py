@@ -10,7 +10,7 @@ from skmnist.model_selection._stage import candidates_of, check_stages
 from skmnist.neural_network._spec import CONSTRAINTS
 from skmnist.reporting import to_markdown
 from skmnist.study import StudyConfig, read_study, run_study
-from skmnist.study._presets import (
+from skmnist.study.presets._presets import (
     PRESETS,
     accuracy_base_params,
     accuracy_stages,
@@ -106,7 +106,7 @@ def of_accuracy(request, tmp_path_factory):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(PRESETS, "accuracy", few_draws)
-        base = "skmnist.study._presets.accuracy_base_params"
+        base = "skmnist.study.presets._presets.accuracy_base_params"
         patch.setattr(base, small_base_params)
         study = run_study(config, folder / "study")
     return request.param, study, folder / "study"

@@ -9,7 +9,7 @@ from sklearn.model_selection import ParameterGrid
 
 from skmnist import KerasMLPClassifier, StagedSearchCV, record_scoring
 from skmnist.model_selection._stage import check_stages
-from skmnist.study._source_experiment import (
+from skmnist.study.presets._source_experiment import (
     activation_pairs,
     as_reported_stages,
     has_he_normal,

@@ -1,3 +1,3 @@
-"""Programs that train several networks side by side."""
+"""Programs that train networks: one at a time, or several side by side."""
 
 # SPDX-License-Identifier: BSD-3-Clause

@@ -8,9 +8,11 @@ from functools import partial
 import numpy as np
 from scipy.sparse import issparse
 
-from .._epochs import run_epochs
 from .._inference import forward
-from .._plain import (
+from ._epochs import run_epochs
+from ._lane_program import LaneForm, LanePack, LaneProgram
+from ._lanes import seat
+from ._plain import (
     Callbacks,
     PlainNetwork,
     described_optimizer,
@@ -18,8 +20,6 @@ from .._plain import (
     structure_for,
     structure_key,
 )
-from ._lane_program import LaneForm, LanePack, LaneProgram
-from ._lanes import seat
 
 # Networks with more weights gain nothing: their products keep the computer busy.
 MOST_WEIGHTS = 2**14

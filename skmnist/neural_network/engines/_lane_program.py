@@ -18,8 +18,8 @@ from ..._compat import reshape_variable, standing_in
 from .._inference import SCALE_SPEED, STATE, layer_variables
 from .._layers import draw_uniform
 from .._tensors import aligned_empty, as_tensor, empty_variables, read_tensors
-from .._traced import numbers_set, optimizer_for, optimizer_numbers
 from ._lanes import N_LANES
+from ._traced import numbers_set, optimizer_for, optimizer_numbers
 
 # Values of the rows of one round, which limit its memory, and updates in it.
 MOST_VALUES = 2**21

@@ -20,13 +20,13 @@ import numpy as np
 import tensorflow as tf
 from scipy.sparse import issparse
 
+from .._inference import STATE, described_layers, layer_variables
+from .._layers import first_factors
+from .._network import build_loss, build_network, layer_seeds, seeded
+from .._optimizers import build_optimizer
+from .._tensors import read_tensors
 from ._compiled import engine_for, engine_key, engine_of, tensor_rows
 from ._epochs import EpochNetwork, run_epochs
-from ._inference import STATE, described_layers, layer_variables
-from ._layers import first_factors
-from ._network import build_loss, build_network, layer_seeds, seeded
-from ._optimizers import build_optimizer
-from ._tensors import read_tensors
 from ._traced import is_elementwise, optimizer_numbers, state_of
 
 # The variables of larger networks are made anew for each fit, so that they take no

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..augmentation._distortions import AUGMENTATIONS
-from ..model_selection._race import Race
-from ..model_selection._stage import Stage
-from ._judging import Judging
+from ...augmentation._distortions import AUGMENTATIONS
+from ...model_selection._race import Race
+from ...model_selection._stage import Stage
+from .._judging import Judging
 from ._source_experiment import activation_pairs, node_distributions
 
 # A third of the updates of the classifier's "auto". The stage `duration` tries more.
@@ -48,7 +48,7 @@ def full_base_params(judging: Judging, epochs: int | None = None) -> dict[str, A
     params : dict
         The defaults of `KerasMLPClassifier` in numbers, with a third of its epochs.
     """
-    from ..neural_network._spec import auto_batch_size, auto_learning_rate, auto_width
+    from ...neural_network._spec import auto_batch_size, auto_learning_rate, auto_width
 
     n = judging.n_train
     batch, width = auto_batch_size(n), auto_width(n)
@@ -169,7 +169,7 @@ def full_stages(*, sampled: bool = False) -> list[Stage]:
 
 def sizes(chosen: Mapping[str, Any]) -> list[dict[str, list]]:
     """List depths with the width so far, half and twice as much."""
-    from ..neural_network._spec import auto_learning_rate as rate
+    from ...neural_network._spec import auto_learning_rate as rate
 
     width = chosen["widths"]
     return [
@@ -305,7 +305,7 @@ def scaled_up(best: Mapping[str, Any], judging: Judging) -> dict[str, Any]:
         "auto" does, and the rate with their square root. There are fewer epochs, and
         yet more updates. Nothing changes where candidates train on all rows.
     """
-    from ..neural_network._spec import auto_batch_size
+    from ...neural_network._spec import auto_batch_size
 
     widths, larger = best["widths"], 1
     times = wider_by(judging, widths)
@@ -330,7 +330,7 @@ def wider_by(judging: Judging, widths: int | Sequence[int]) -> float:
     Layers that the search has made wider than "auto" are wide already: those of 1,024
     units take too long to train.
     """
-    from ..neural_network._spec import auto_width
+    from ...neural_network._spec import auto_width
 
     if not judging.samples or judging.n_rows <= MANY_ROWS:
         return 1.0

@@ -22,11 +22,11 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from .._compat import schedule_of, standing_in, sum_gradients_nowhere
-from ._layers import CheapDropout
-from ._optimizer_params import OPTIMIZERS
-from ._optimizers import WarmUp, deserialize_optimizer
-from ._tensors import empty_variables
+from ..._compat import schedule_of, standing_in, sum_gradients_nowhere
+from .._layers import CheapDropout
+from .._optimizer_params import OPTIMIZERS
+from .._optimizers import WarmUp, deserialize_optimizer
+from .._tensors import empty_variables
 
 # With more weights, copying them into one vector takes longer than the operations that
 # it saves.

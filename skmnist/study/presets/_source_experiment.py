@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..model_selection._rules import best_score, prefer, smallest, within_gap
-from ..model_selection._stage import Stage
+from ...model_selection._rules import best_score, prefer, smallest, within_gap
+from ...model_selection._stage import Stage
 
 # "A 1% difference will be considered too much."
 MAX_GAP = 0.01
@@ -341,7 +341,7 @@ def same_epochs(chosen: Mapping[str, Any]) -> dict[str, list]:
 
 def _depth(chosen):
     """Return the number of hidden layers, also where `depth` is "auto"."""
-    from ..neural_network._spec import n_hidden_layers
+    from ...neural_network._spec import n_hidden_layers
 
     return n_hidden_layers(chosen)
 
@@ -349,7 +349,7 @@ def _depth(chosen):
 def _per_layer(value, depth):
     """Return a value for each layer."""
     # Not at import: only a running search, which has loaded TensorFlow, calls this.
-    from ..neural_network._spec import per_layer
+    from ...neural_network._spec import per_layer
 
     return tuple(per_layer("value", value, depth))
 

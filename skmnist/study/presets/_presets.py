@@ -8,11 +8,11 @@ from typing import Any
 
 from scipy.stats import loguniform, uniform
 
-from ..augmentation._distortions import AUGMENTATIONS, Distortions, square_side
-from ..model_selection._rules import smallest
-from ..model_selection._stage import Stage
+from ...augmentation._distortions import AUGMENTATIONS, Distortions, square_side
+from ...model_selection._rules import smallest
+from ...model_selection._stage import Stage
+from .._judging import Judging
 from ._full_study import full_base_params, full_stages
-from ._judging import Judging
 from ._source_experiment import (
     as_reported_stages,
     quick_stages,
@@ -46,7 +46,7 @@ def accuracy_base_params(epochs: int = 20) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from skmnist.study._presets import accuracy_base_params
+    >>> from skmnist.study.presets._presets import accuracy_base_params
     >>> accuracy_base_params(epochs=5)["widths"]
     (600, 200)
     """
@@ -104,7 +104,7 @@ def accuracy_stages() -> list[Stage]:
 
     Examples
     --------
-    >>> from skmnist.study._presets import accuracy_stages
+    >>> from skmnist.study.presets._presets import accuracy_stages
     >>> [stage.name for stage in accuracy_stages()]  # doctest: +NORMALIZE_WHITESPACE
     ['learning_rate', 'normalization', 'regularization', 'augmentation',
      'fine_tuning', 'duration']
@@ -247,7 +247,7 @@ def stages_for(
 
     Examples
     --------
-    >>> from skmnist.study._presets import stages_for
+    >>> from skmnist.study.presets._presets import stages_for
     >>> [len(stages_for("accuracy", n_features)) for n_features in (784, 30)]
     [6, 5]
     """
@@ -289,7 +289,7 @@ def title_of(name: str) -> str:
 
     Examples
     --------
-    >>> from skmnist.study._presets import title_of
+    >>> from skmnist.study.presets._presets import title_of
     >>> title_of("batch_size"), title_of("my_stage")
     ('Batch size', 'my_stage')
     """

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 from scipy.sparse import issparse
 
+from .._data import dense_rows
+from .._network import plain_network
 from ._compiled import EVALUATION_ROWS, engine_for, shape_of, tensor_rows
-from ._data import dense_rows
-from ._network import plain_network
 from ._traced import dtype_of
 
 
@@ -28,7 +28,7 @@ class EpochOrder:
 
     Examples
     --------
-    >>> from skmnist.neural_network._epochs import EpochOrder
+    >>> from skmnist.neural_network.engines._epochs import EpochOrder
     >>> order = EpochOrder(random_state=0)
     >>> sorted(int(i) for i in order(epoch=3, n_samples=4))
     [0, 1, 2, 3]
@@ -286,7 +286,7 @@ def fill_curves(curves, known):
 
     Examples
     --------
-    >>> from skmnist.neural_network._epochs import fill_curves
+    >>> from skmnist.neural_network.engines._epochs import fill_curves
     >>> fill_curves({"loss": [0.5, 0.4], "val_loss": [0.6]}, known=["loss"])
     {'loss': [0.5, 0.4], 'val_loss': [nan, 0.6]}
     """
