@@ -157,6 +157,7 @@ KERAS_SIDE = {
     "engines._epochs",
     "engines._lane_fit",
     "engines._lane_program",
+    "engines._look_ahead",
     "engines._plain",
     "engines._traced",
 }

@@ -109,14 +109,19 @@ class KerasMLPClassifier(
         128 for up to 50,000, and 256 for more.
     epochs : int or "auto", default="auto"
         Largest number of passes over the training data. "auto" means as many as make
-        2,500 updates of the weights; at least 12 and at most 400.
+        2,500 updates of the weights; at least 12 and at most 400. It means fewer if
+        `early_stopping` finds that more would learn noise by heart.
     validation_split : float, default=0.1
         Fraction of the training data to hold out for validation, if training can stop
         early and `fit` gets no `X_val`. The rows are drawn once, before training,
         stratified by class.
     early_stopping : bool or "auto", default="auto"
         Whether to stop when validation stops improving. "auto" means only if `fit`
-        gets `X_val`.
+        gets `X_val`. Without `X_val`, and with 200 to 5,000 training rows and
+        ``epochs="auto"``, "auto" looks ahead: a quarter of the epochs are trained
+        without a fifth of the rows. If the loss of these rows rises by a quarter, the
+        network is trained on all rows for twice the epochs that had the lowest loss;
+        otherwise for all epochs. False trains all epochs in any case.
     monitor : {"val_loss", "val_accuracy", "loss", "accuracy"}, default="val_loss"
         The curve that decides which epoch is best.
     patience : int, default=10
@@ -220,6 +225,9 @@ class KerasMLPClassifier(
         The `epochs` of the last fit; what "auto" meant.
     batch_size_ : int
         The `batch_size` of the last training; what "auto" meant.
+    overfits_after_ : int or None
+        The epoch after which the loss of new rows rises, by a look ahead, see
+        `early_stopping`. None if it does not rise, or if there was no look.
     learning_rate_ : float or None
         The `learning_rate` of the last training; what "auto" meant.
     loss_ : float
@@ -299,6 +307,7 @@ class KerasMLPClassifier(
     best_iter_: int
     stop_reason_: str
     epochs_: int
+    overfits_after_: int | None
     batch_size_: int
     learning_rate_: float | None
     loss_: float

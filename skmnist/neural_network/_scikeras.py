@@ -27,7 +27,7 @@ from ._optimizer_params import is_scheduled
 from ._optimizers import build_optimizer
 from ._tensors import read_variables
 from .engines._compiled import USUAL_EPOCHS, pays_to_compile, shape_of
-from .engines._epochs import EpochNetwork, EpochOrder
+from .engines._epochs import EpochNetwork
 from .engines._plain import PlainNetwork
 
 # The process in which TensorFlow has started.
@@ -277,7 +277,7 @@ def train_wrapper(  # noqa: PLR0913
     callbacks,
     batch_size,
     epochs,
-    random_state,
+    order,
     verbose=0,
 ):
     """Train the network inside, from its present weights and optimizer state.
@@ -296,8 +296,8 @@ def train_wrapper(  # noqa: PLR0913
         Rows per update.
     epochs : int
         Number of epochs.
-    random_state : int
-        Seed of the order of the rows.
+    order : EpochOrder
+        Gives the order of the rows in each epoch.
     verbose : int, default=0
         Keras' verbosity.
     """
@@ -315,7 +315,7 @@ def train_wrapper(  # noqa: PLR0913
             rows,
             held_out,
             callbacks=callbacks,
-            order=EpochOrder(random_state),
+            order=order,
             batch_size=batch_size,
             epochs=epochs,
             shape=shape_of(rows.X, batch_size) if compiled else None,
@@ -339,7 +339,7 @@ def train_wrapper(  # noqa: PLR0913
                 initial_epoch=wrapper.current_epoch,
                 batch_size=batch_size,
                 epochs=epochs,
-                order=EpochOrder(random_state),
+                order=order,
                 compiled=compiled,
                 validation_data=held_out,
                 verbose=verbose,

@@ -10,6 +10,8 @@ a fit, a twin of the user's (see `_persistence`).
 import time
 from collections import defaultdict
 
+import numpy as np
+
 from ._cache import fit_key, open_cache
 from ._callbacks import (
     EpochLines,
@@ -49,11 +51,21 @@ from ._scikeras import (
     start,
     train_wrapper,
 )
-from ._spec import check_partial_fit, check_together, describe, fitted_to
+from ._spec import check_partial_fit, check_together, describe, fitted_to, is_auto
 from ._tensors import read_variables
 from .engines._compiled import n_threads
+from .engines._epochs import EpochOrder
 from .engines._lane_fit import LaneNetwork, fits_a_lane
 from .engines._lanes import N_LANES, arriving, in_lanes, take_none
+from .engines._look_ahead import (
+    LOOK_ROWS,
+    HeldOutLosses,
+    OrderOfOthers,
+    epochs_before,
+    epochs_of_look,
+    held_out_rows,
+    turning_point,
+)
 from .engines._plain import PlainNetwork, trains_plainly
 
 
@@ -89,18 +101,21 @@ def fit(classifier, X, y, sample_weight, validation):
         if stop_early and held_out is None:
             rows, held_out = rows.hold_out(classifier.validation_split, seeds["split"])
         settings = _settle(classifier, rows, resume)
-        cache = None
+        cache, looks = None, False
         if not resume:
             _describe(classifier, rows, seeds, settings)
+            looks = _looks_ahead(classifier, rows, held_out)
             cache = open_cache(
                 classifier.memory, classifier.callbacks, classifier.random_state
             )
-        key = cache and _key(classifier, rows, held_out, stop_early, everything)
+        key = cache and _key(classifier, rows, held_out, stop_early, everything, looks)
         kept = cache and cache.read(key, classifier._spec)
         if kept:
             put_together(classifier, *kept)
             warn_if_short(classifier, len(rows.y))
             return
+        if looks:
+            settings = _look_ahead(classifier, rows, settings)
         if resume:
             _go_on(classifier, rows, seeds, settings)
         else:
@@ -183,6 +198,10 @@ def _settle(classifier, rows, resume=False):
     if resume:
         params = with_network(params, classifier._spec["network"])
     settings = fitted_to(params, rows.X)
+    if resume and _decides_how_long(classifier):
+        # Models that an older version saved have not looked ahead.
+        turning = getattr(classifier, "overfits_after_", None)
+        settings["epochs"] = epochs_before(turning, settings["epochs"])
     classifier.epochs_ = settings["epochs"]
     classifier.batch_size_ = settings["batch_size"]
     classifier.learning_rate_ = settings["learning_rate"]
@@ -203,6 +222,7 @@ def _describe(classifier, rows, seeds, settings):
     classifier.out_activation_ = "logistic" if network["n_outputs"] == 1 else "softmax"
     classifier.n_layers_ = len(network["widths"]) + 2
     classifier.t_ = classifier.n_iter_ = 0
+    classifier.overfits_after_ = None
     classifier.history_, classifier.refit_history_ = {}, None
 
 
@@ -216,7 +236,43 @@ def _spec_for(classifier, rows, settings):
     )
 
 
-def _key(classifier, rows, held_out, stop_early, everything):
+def _decides_how_long(classifier):
+    """Return whether the classifier itself decides for how many epochs it trains."""
+    return is_auto(classifier.epochs) and is_auto(classifier.early_stopping)
+
+
+def _looks_ahead(classifier, rows, held_out):
+    """Return whether a short training decides for how long to train."""
+    fewest, most = LOOK_ROWS
+    decides = held_out is None and _decides_how_long(classifier)
+    few = fewest <= len(rows.y) <= most
+    return decides and few and trains_plainly(classifier._spec)
+
+
+def _look_ahead(classifier, rows, settings):
+    """Find out for how many epochs to train; return the settings for that."""
+    left_out = held_out_rows(rows, classifier._seeds["split"])
+    if left_out is None:
+        return settings
+    start()
+    losses = HeldOutLosses(rows.take(np.flatnonzero(left_out)))
+    train_wrapper(
+        _plain_network(classifier, rows),
+        rows,
+        callbacks=[losses],
+        batch_size=classifier.batch_size_,
+        epochs=epochs_of_look(classifier.epochs_),
+        order=OrderOfOthers(classifier._seeds["order"], left_out),
+    )
+    classifier.overfits_after_ = turning_point(losses.losses_)
+    epochs = epochs_before(classifier.overfits_after_, classifier.epochs_)
+    settings = {**settings, "epochs": epochs}
+    classifier.epochs_ = epochs
+    classifier._spec = _spec_for(classifier, rows, settings)
+    return settings
+
+
+def _key(classifier, rows, held_out, stop_early, everything, looks):
     """Return the name of this fit, made of all that it depends on."""
     parts = {
         "spec": classifier._spec,
@@ -226,6 +282,8 @@ def _key(classifier, rows, held_out, stop_early, everything):
     }
     if classifier.n_lanes_ > 1:
         parts["lanes"] = classifier.n_lanes_
+    if looks:
+        parts["looks_ahead"] = True
     data = [rows, held_out, everything]
     arrays = [array for part in data for array in part or [None]]
     return fit_key(parts, arrays, n_threads())
@@ -238,17 +296,26 @@ def _stopping_params(classifier):
 def _build(classifier, rows):
     """Build the network that is described, for some rows."""
     spec = classifier._spec
-    scales = spec["network"]["input_scaling"] is not None
-    scaling = center_and_scale(rows) if scales else None
     # Before anything of TensorFlow is made, an optimizer too.
     start()
     if _is_unwatched(classifier) and trains_plainly(spec):
-        kind = LaneNetwork if classifier.n_lanes_ > 1 else PlainNetwork
-        network = kind(spec, scaling)
+        network = _plain_network(classifier, rows)
         replace(classifier, {"_kept_layers": network}, ["_wrapper", "_arrays"])
         return
-    classifier._wrapper = make_wrapper(spec, scaling=scaling)
+    classifier._wrapper = make_wrapper(spec, scaling=_scaling(spec, rows))
     classifier._kept_layers = None
+
+
+def _plain_network(classifier, rows):
+    """Return the network that is described, without Keras' objects."""
+    kind = LaneNetwork if classifier.n_lanes_ > 1 else PlainNetwork
+    return kind(classifier._spec, _scaling(classifier._spec, rows))
+
+
+def _scaling(spec, rows):
+    """Return center and scale of the inputs, if the network scales them."""
+    scales = spec["network"]["input_scaling"] is not None
+    return center_and_scale(rows) if scales else None
 
 
 def _is_unwatched(classifier):
@@ -335,7 +402,7 @@ def _run_epochs(classifier, rows, held_out, callbacks, epochs, title="epoch"):
             callbacks=[*callbacks, *given, *lines],
             batch_size=classifier.batch_size_,
             epochs=epochs,
-            random_state=classifier._seeds["order"],
+            order=EpochOrder(classifier._seeds["order"]),
             verbose=0 if lines else classifier.verbose,
         )
     if is_plain:
