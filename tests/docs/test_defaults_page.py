@@ -32,11 +32,11 @@ def results_of(load, accuracies, seeds=5):
     return page.Results(runs, [])
 
 
-def test_half_of_the_sets_choose_and_half_judge(load):
+def test_at_least_half_of_the_sets_choose_and_the_others_judge(load):
     tables = load("tables")
     roles = [table.role for table in tables.TABLES]
-    assert len(roles) >= 24
-    assert roles.count(tables.CHOOSE) == roles.count(tables.JUDGE) == len(roles) / 2
+    assert roles.count(tables.CHOOSE) >= roles.count(tables.JUDGE) == 20
+    assert len(roles) == roles.count(tables.CHOOSE) + roles.count(tables.JUDGE)
     assert len({table.name for table in tables.TABLES}) == len(roles)
 
 

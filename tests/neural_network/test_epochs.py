@@ -12,17 +12,13 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from skmnist import KerasMLPClassifier
-from skmnist.neural_network import (
-    _compiled as engine,
-    _inference as prediction,
-    _scikeras as wrapping,
-    _traced as programs,
-)
+from skmnist.neural_network import _inference as prediction, _scikeras as wrapping
 from skmnist.neural_network._inference import forward
 from skmnist.neural_network._network import build_loss, build_network, network_layers
 from skmnist.neural_network._optimizer_params import OPTIMIZERS
 from skmnist.neural_network._optimizers import build_optimizer
 from skmnist.neural_network._spec import ACTIVATIONS
+from skmnist.neural_network.engines import _compiled as engine, _traced as programs
 from skmnist.neural_network.engines._compiled import (
     clear_engines,
     engine_for,

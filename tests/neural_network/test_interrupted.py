@@ -20,12 +20,11 @@ from skmnist.neural_network import (
     _callbacks,
     _classifier,
     _data,
-    _epochs,
     _persistence,
-    _plain,
     _scikeras,
     _training,
 )
+from skmnist.neural_network.engines import _epochs, _plain
 
 # Where a fit changes something.
 MODULES = (

@@ -119,7 +119,7 @@ def test_a_study_that_is_asked_to_stop(tmp_path, mark, number, status, n_jobs):
         running.kill()
     assert running.returncode == status
     # It has two seconds; the rest is for a machine that has other things to do.
-    assert took < 4
+    assert took < 10
     lines = errors.splitlines()
     assert lines[-2] == "Stopped; every finished fit is kept. To go on:"
     assert lines[-1].split()[:2] == ["skmnist", "study"]
