@@ -112,11 +112,11 @@ decay of 0.1 is 0.12 points better on 12 sets, with a standard error of 0.13 ove
 sets: not enough to change it.
 
 **Seconds.** A fit of few rows takes 2 to 3 s here: 1.5 s to compile, half a second to
-look ahead, the rest to train. The images of `digits_28x28` take longest. With one thread
-(`TF_NUM_INTRAOP_THREADS=1`) their 2,500 updates take 2.5 s in all of six fits; with two
-threads they took 2.3 to 20 s, because the threads wait for each other. So the target of
-3 s is missed by the compiler and by the threads. Later fits of the same shape compile
-nothing.
+look ahead, the rest to train. The images of `digits_28x28` take longest. With one
+thread (`TF_NUM_INTRAOP_THREADS=1`) their 2,500 updates take 2.5 s in all of six fits;
+with two threads they took 2.3 to 20 s, because the threads wait for each other. So the
+target of 3 s is missed by the compiler and by the threads. Later fits of the same shape
+compile nothing.
 """
 
 
