@@ -64,8 +64,8 @@ def held_out_rows(rows, random_state):
     >>> from skmnist.neural_network.engines._look_ahead import held_out_rows
     >>> X, y = np.repeat(np.arange(200.0), 2).reshape(-1, 1), np.zeros(400, int)
     >>> held_out = held_out_rows(Rows(X, y, None), random_state=0)
-    >>> bool(np.all(held_out[::2] == held_out[1::2])), 0.1 < held_out.mean() < 0.3
-    (True, True)
+    >>> bool(np.all(held_out[::2] == held_out[1::2])), float(round(held_out.mean(), 1))
+    (True, 0.2)
     """
     salt = random_state.to_bytes(8, "little")
     digests = [
