@@ -5,7 +5,7 @@
 import os
 import zipfile
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,9 @@ class DataNotFoundError(DataError, FileNotFoundError):
     """
 
     # That of ValueError makes no object which is an OSError too; pickles call it.
-    __new__ = FileNotFoundError.__new__
+    def __new__(cls, message: str) -> Self:
+        """Make the error."""
+        return FileNotFoundError.__new__(cls, message)
 
 
 def require(condition: bool, where: object, what: str) -> None:
