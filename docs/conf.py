@@ -14,6 +14,8 @@ from sphinx.addnodes import pending_xref
 
 # Before an example imports TensorFlow: its C++ code reports the processor.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Else a page may show that a connection of the Dask cluster was closed, at its end.
+os.environ.setdefault("DASK_LOGGING__DISTRIBUTED", "warning")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import skmnist

@@ -52,7 +52,7 @@ class DataNotFoundError(DataError, FileNotFoundError):
     """
 
     # That of ValueError makes no object which is an OSError too; pickles call it.
-    def __new__(cls, message: str) -> Self:
+    def __new__(cls, message: str = "") -> Self:
         """Make the error."""
         return FileNotFoundError.__new__(cls, message)
 
