@@ -493,6 +493,8 @@ def test_every_learning_rate_of_keras_can_be_saved(rate):
     "pattern", ["(a+)+", "[ab]*", "a{1,9}", "a|b", ".*" * 5, "a" * 101, "\\d"]
 )
 def test_a_pattern_that_could_take_for_ever_is_no_pattern(pattern):
+    if not hasattr(keras.optimizers, "OptimizerMap"):
+        pytest.skip("this Keras has no OptimizerMap")
     parts = keras.optimizers.OptimizerMap(
         keras.optimizers.Adam(), {pattern: keras.optimizers.SGD()}
     )
