@@ -231,6 +231,8 @@ class LateVariables(keras.optimizers.SGD):
         super().update_step(gradient, variable, learning_rate)
 
 
+# TensorFlow 2.20 tells so with NumPy 2.1, where Keras' own loop makes arrays.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_what_cannot_be_one_program_trains_in_keras_own_loop(digits):
     with pytest.warns(UserWarning, match="Keras' own loop"):
         slow = train(make(optimizer=LateVariables()), *digits)
