@@ -68,8 +68,8 @@ CHOICE = """\
 Each "auto" value is a function of the data's shape, but for one: for how long to train
 follows from a look ahead, see below. We tried settings on the choosing sets by
 `--params`, see `benchmarks/defaults.py`. The table has the latest comparisons, made
-with two seeds, `second_round` with three, on those sets that a line has results for. In
-a comparison, all else was equal.
+with two seeds, the last one with three, on those sets that a line has results for. In a
+comparison, all else was equal.
 
 {table}
 
@@ -105,11 +105,11 @@ on `rows_30000`, in half the time: see the table. On MNIST's training data, 50,0
 to train and 10,000 to judge by, two seeds, 256 units have 98.70 % and 512 have 98.76 %.
 They take 0.4 of its time, so we took them. 384 units have 98.68 %.
 
-`second_round` has three seeds: five times the decay, smaller layers, and 1,250 updates
-in place of 2,500. Smaller layers and fewer updates cost accuracy, and fewer updates do
-not help on `german` and `xor_10`, which have noisy labels. Both rounds together, a
-decay of 0.1 is 0.12 points better on 12 sets, with a standard error of 0.13 over the
-sets: not enough to change it.
+The last comparison is a second round, with three seeds: five times the decay, smaller
+layers, and 1,250 updates in place of 2,500. Smaller layers and fewer updates cost
+accuracy, and fewer updates do not help on `german` and `xor_10`, which have noisy
+labels. Both rounds together, a decay of 0.1 is 0.12 points better on 12 sets, with a
+standard error of 0.13 over the sets: not enough to change it.
 
 **The worst set** is `quantiles_10`, where `MLPClassifier` is better. Fewer updates
 would help there: on `quantiles_6`, two seeds, 300 updates have 92.8 % and 2,500 have

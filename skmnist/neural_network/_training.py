@@ -115,7 +115,7 @@ def fit(classifier, X, y, sample_weight, validation):
             warn_if_short(classifier, len(rows.y))
             return
         if looks:
-            settings = _look_ahead(classifier, rows, settings)
+            _look_ahead(classifier, rows, settings)
         if resume:
             _go_on(classifier, rows, seeds, settings)
         else:
@@ -250,10 +250,10 @@ def _looks_ahead(classifier, rows, held_out):
 
 
 def _look_ahead(classifier, rows, settings):
-    """Find out for how many epochs to train; return the settings for that."""
+    """Find out for how many epochs to train, and describe that training."""
     left_out = held_out_rows(rows, classifier._seeds["split"])
     if left_out is None:
-        return settings
+        return
     start()
     losses = HeldOutLosses(rows.take(np.flatnonzero(left_out)))
     train_wrapper(
@@ -266,10 +266,8 @@ def _look_ahead(classifier, rows, settings):
     )
     classifier.overfits_after_ = turning_point(losses.losses_)
     epochs = epochs_before(classifier.overfits_after_, classifier.epochs_)
-    settings = {**settings, "epochs": epochs}
     classifier.epochs_ = epochs
-    classifier._spec = _spec_for(classifier, rows, settings)
-    return settings
+    classifier._spec = _spec_for(classifier, rows, {**settings, "epochs": epochs})
 
 
 def _key(classifier, rows, held_out, stop_early, everything, looks):

@@ -11,6 +11,7 @@ from skmnist import KerasMLPClassifier
 from skmnist.neural_network import _training
 from skmnist.neural_network._data import Rows
 from skmnist.neural_network._spec import auto_epochs
+from skmnist.neural_network.engines._epochs import EpochOrder
 from skmnist.neural_network.engines._look_ahead import (
     HeldOutLosses,
     OrderOfOthers,
@@ -205,7 +206,7 @@ def test_too_few_held_out_rows_say_nothing():
 def test_the_order_is_that_of_the_fit_without_the_rows_held_out():
     held_out = np.arange(50) % 5 == 0
     order = OrderOfOthers(7, held_out)(3, 50)
-    everything = skmnist.neural_network.engines._look_ahead.EpochOrder(7)(3, 50)
+    everything = EpochOrder(7)(3, 50)
     assert order.tolist() == [i for i in everything if i % 5]
 
 

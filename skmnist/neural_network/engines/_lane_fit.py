@@ -166,24 +166,15 @@ class _Lane:
         return {"accuracy": hits / len(rows), "loss": loss / len(rows)}
 
     def evaluate(self, network, rows):
-        """Return the mean loss and the accuracy of the network, as it is now.
-
-        NumPy computes them: so no other program is needed, and none of the others has
-        to wait.
-        """
-        outputs, losses = outputs_and_losses(network, rows)
-        y = np.asarray(rows.y).reshape(-1)
-        weights = rows.sample_weight
-        weights = np.ones(len(y)) if weights is None else np.asarray(weights)
-        binary = outputs.shape[1] == 1
-        found = outputs[:, 0] > 0 if binary else outputs.argmax(axis=1)
-        hits = np.count_nonzero(found == y)
-        loss = float(np.sum(losses * weights) / np.sum(weights))
-        return {"accuracy": hits / len(y), "loss": loss}
+        """Return the mean loss and the accuracy of the network, as it is now."""
+        return evaluated(network, rows)
 
 
-def outputs_and_losses(network, rows):
-    """Return what a network says of some rows, as it is now, and the loss of each.
+def evaluated(network, rows):
+    """Return the mean loss and the accuracy of a network, as it is now.
+
+    NumPy computes them: so no other program is needed, and in lanes none of the others
+    has to wait.
 
     Parameters
     ----------
@@ -194,16 +185,20 @@ def outputs_and_losses(network, rows):
 
     Returns
     -------
-    outputs : ndarray of shape (n_samples, n_outputs)
-        Outputs of the last layer, before its activation.
-    losses : ndarray of shape (n_samples,)
-        The cross-entropies, without weights.
+    scores : dict of str to float
+        ``accuracy`` and ``loss``.
     """
     *hidden, last = network.current()
     outputs = forward([*hidden, last._replace(activation="linear")], rows.X)
     y = np.asarray(rows.y).reshape(-1)
-    smoothing = network.spec["loss"]["label_smoothing"]
-    return outputs, cross_entropy(outputs, y, smoothing)
+    weights = rows.sample_weight
+    weights = np.ones(len(y)) if weights is None else np.asarray(weights)
+    losses = cross_entropy(outputs, y, network.spec["loss"]["label_smoothing"])
+    binary = outputs.shape[1] == 1
+    found = outputs[:, 0] > 0 if binary else outputs.argmax(axis=1)
+    hits = np.count_nonzero(found == y)
+    loss = float(np.sum(losses * weights) / np.sum(weights))
+    return {"accuracy": hits / len(y), "loss": loss}
 
 
 def cross_entropy(outputs, y, smoothing):

@@ -19,7 +19,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ._epochs import EpochOrder
-from ._lane_fit import outputs_and_losses
+from ._lane_fit import evaluated
 
 # Numbers of training rows for which it pays: of fewer rows too few are held out, and
 # more rows are hardly learned by heart in the epochs that "auto" means.
@@ -130,8 +130,7 @@ class HeldOutLosses(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Compute the loss of the network as it is now."""
-        _, losses = outputs_and_losses(self.model, self._rows)
-        self.losses_.append(float(np.average(losses, weights=self._rows.sample_weight)))
+        self.losses_.append(evaluated(self.model, self._rows)["loss"])
 
 
 def turning_point(losses):
