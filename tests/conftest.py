@@ -41,6 +41,14 @@ def browser():
         started.close()
 
 
+@pytest.fixture
+def by_tensorflow(monkeypatch):
+    """Let TensorFlow train the small networks that NumPy would train."""
+    from skmnist.neural_network import _training
+
+    monkeypatch.setattr(_training, "trains_as_arrays", lambda *_: False)
+
+
 @pytest.fixture(scope="session")
 def mnist_home():
     """The folder with the real MNIST files, or a skip that says why."""

@@ -68,7 +68,9 @@ class EpochLines(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         """Remember when the epoch began, and with which learning rate."""
         self._began = time.perf_counter()
-        self._rate = float(self.model.optimizer.learning_rate)
+        # A network without Keras' objects has no optimizer.
+        owner = self.model.optimizer or self.model
+        self._rate = float(owner.learning_rate)
 
     def on_epoch_end(self, epoch, logs=None):
         """Print the line."""

@@ -261,9 +261,6 @@ class KerasMLPClassifier(
         Number of rows seen in training, summed over all epochs of all trainings.
     fit_time_ : float
         Duration of the fit in seconds.
-    n_lanes_ : int
-        Number of networks that its program trained side by side, see
-        `skmnist.lanes`; 1 outside of lanes. It changes the last digits of the weights.
     history_ : dict of str to list of float
         All curves, under Keras' names.
     refit_history_ : dict of str to list of float, or None
@@ -322,7 +319,6 @@ class KerasMLPClassifier(
     n_parameters_: int
     t_: int
     fit_time_: float
-    n_lanes_: int
     history_: dict[str, list[float]]
     refit_history_: dict[str, list[float]] | None
 

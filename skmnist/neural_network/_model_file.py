@@ -342,9 +342,8 @@ _LEARNED: dict[str, Rule] = {
     "refit_history_": _or_none(_are_curves),
 }
 _OPTIONAL: dict[str, Rule] = {
-    # Models that an older version saved have none of the first three.
+    # Models that an older version saved have none of the first two.
     "input_range_": _is_range,
-    "n_lanes_": _at_least_one,
     "overfits_after_": _or_none(_at_least_one),
     "classes_": _is_any,  # see `check_model`, as for the next two
     "n_features_in_": _is_any,

@@ -33,7 +33,7 @@ from ._data import (
     draw_seeds,
 )
 from ._early_stopping import STOPPING_PARAMETERS
-from ._inference import FixedLayers
+from ._inference import FixedLayers, layer_variables
 from ._network import KeptLayers, network_layers as network_layers
 from ._optimizer_params import STEADY
 from ._persistence import (
@@ -41,6 +41,8 @@ from ._persistence import (
     go_on,
     put_together,
     replace,
+    resumed_spec,
+    spec_and_arrays,
     take_apart,
     with_network,
 )
@@ -53,10 +55,10 @@ from ._scikeras import (
 )
 from ._spec import check_partial_fit, check_together, describe, fitted_to, is_auto
 from ._tensors import read_variables
+from .engines._array_fit import ArrayNetwork, trains_as_arrays
 from .engines._compiled import n_threads
 from .engines._epochs import EpochOrder
-from .engines._lane_fit import LaneNetwork, fits_a_lane
-from .engines._lanes import N_LANES, arriving, in_lanes, take_none
+from .engines._lanes import arriving, take_none
 from .engines._look_ahead import (
     LOOK_ROWS,
     HeldOutLosses,
@@ -213,10 +215,6 @@ def _describe(classifier, rows, seeds, settings):
     classifier._seeds = seeds
     classifier._spec = _spec_for(classifier, rows, settings)
     classifier.input_range_ = rows.input_range()
-    takes_a_lane = in_lanes() and _is_unwatched(classifier)
-    takes_a_lane = takes_a_lane and trains_plainly(classifier._spec)
-    takes_a_lane = takes_a_lane and fits_a_lane(classifier._spec, rows.X)
-    classifier.n_lanes_ = N_LANES if takes_a_lane else 1
     network = classifier._spec["network"]
     classifier.n_outputs_ = network["n_outputs"]
     classifier.out_activation_ = "logistic" if network["n_outputs"] == 1 else "softmax"
@@ -278,8 +276,6 @@ def _key(classifier, rows, held_out, stop_early, everything, looks):
         "classes": [repr(label) for label in classifier.classes_.tolist()],
         "stopping": stop_early and _stopping_params(classifier),
     }
-    if classifier.n_lanes_ > 1:
-        parts["lanes"] = classifier.n_lanes_
     if looks:
         parts["looks_ahead"] = True
     data = [rows, held_out, everything]
@@ -296,7 +292,7 @@ def _build(classifier, rows):
     spec = classifier._spec
     # Before anything of TensorFlow is made, an optimizer too.
     start()
-    if _is_unwatched(classifier) and trains_plainly(spec):
+    if _is_unwatched(classifier, spec, rows) and trains_plainly(spec):
         network = _plain_network(classifier, rows)
         replace(classifier, {"_kept_layers": network}, ["_wrapper", "_arrays"])
         return
@@ -306,8 +302,10 @@ def _build(classifier, rows):
 
 def _plain_network(classifier, rows):
     """Return the network that is described, without Keras' objects."""
-    kind = LaneNetwork if classifier.n_lanes_ > 1 else PlainNetwork
-    return kind(classifier._spec, _scaling(classifier._spec, rows))
+    spec = classifier._spec
+    as_arrays = trains_as_arrays(spec, len(rows.y))
+    kind = ArrayNetwork if as_arrays else PlainNetwork
+    return kind(spec, _scaling(spec, rows))
 
 
 def _scaling(spec, rows):
@@ -316,12 +314,15 @@ def _scaling(spec, rows):
     return center_and_scale(rows) if scales else None
 
 
-def _is_unwatched(classifier):
+def _is_unwatched(classifier, spec, rows):
     """Return whether nobody can ask for Keras' network while it is trained."""
     hooks = getattr(classifier, "_skl_callbacks", [])
     # Those of scikit-learn, and our own, ask for predictions at most.
     known = all(type(hook).__module__.startswith(_OURS) for hook in hooks)
-    return known and not classifier.callbacks and not classifier.verbose
+    silent = not classifier.verbose
+    if classifier.verbose == 1:
+        silent = trains_as_arrays(spec, len(rows.y))
+    return known and silent and not classifier.callbacks
 
 
 _OURS = ("sklearn.", "skmnist.")
@@ -339,7 +340,27 @@ def _go_on(classifier, rows, seeds, settings):
     # Models that an older version saved do not know theirs.
     before = getattr(classifier, "input_range_", ())
     classifier.input_range_ = rows.input_range(before)
-    go_on(classifier, _spec_for(classifier, rows, settings))
+    spec = _spec_for(classifier, rows, settings)
+    start()
+    if not _goes_on_as_arrays(classifier, spec, rows):
+        go_on(classifier, spec)
+        return
+    old, arrays = spec_and_arrays(classifier)
+    classifier._spec = resumed_spec(old, spec)
+    again = ArrayNetwork.after(old, classifier._spec, arrays, classifier.history_)
+    replace(classifier, {"_kept_layers": again}, ["_arrays"])
+
+
+def _goes_on_as_arrays(classifier, spec, rows):
+    """Return whether NumPy trains the network on: nobody has Keras' network of it."""
+    old = classifier._spec
+    if "_wrapper" in vars(classifier) or old.get("frozen"):
+        return False
+    # Models of which somebody took the optimizer away have the weights only.
+    complete = len(classifier._arrays) > len(layer_variables(old["network"]))
+    new = resumed_spec(old, spec)
+    unwatched = complete and _is_unwatched(classifier, new, rows)
+    return unwatched and trains_as_arrays(new, len(rows.y))
 
 
 def _train(classifier, rows, held_out, stop_early, epochs, again=None):
@@ -387,7 +408,7 @@ def _run_epochs(classifier, rows, held_out, callbacks, epochs, title="epoch"):
     """Train the network for some epochs; return what was trained."""
     trained = _trained(classifier)
     is_plain = isinstance(trained, PlainNetwork)
-    if not isinstance(trained, LaneNetwork):
+    if not isinstance(trained, ArrayNetwork):
         take_none()
     if not is_plain:
         classifier._kept_layers = None

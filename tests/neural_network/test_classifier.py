@@ -803,10 +803,13 @@ class Predicts(Ticks):
 
 
 # Arrays kept for predictions must not be used after the weights have changed.
-def test_predicting_during_a_fit_changes_no_later_prediction(digits, fitted):
+def test_predicting_during_a_fit_changes_no_later_prediction(digits):
     X, _ = digits
     curious = KerasMLPClassifier(**SMALL).set_callbacks(Predicts()).fit(*digits)
-    np.testing.assert_array_equal(curious.predict_proba(X), fitted.predict_proba(X))
+    # TensorFlow trains both, because nobody knows what their callbacks ask for.
+    other = KerasMLPClassifier(**SMALL, callbacks=[keras.callbacks.Callback()])
+    other.fit(*digits)
+    np.testing.assert_array_equal(curious.predict_proba(X), other.predict_proba(X))
 
 
 @pytest.fixture

@@ -540,6 +540,7 @@ def test_the_least_recently_used_engine_is_dropped(own_engines, monkeypatch):
 
 # Weights in vectors, and by themselves; XLA's program and the graph's.
 @pytest.mark.parametrize(("max_flat", "compiled"), [(10_000, False), (0, True)])
+@pytest.mark.usefixtures("by_tensorflow")
 def test_programs_keep_no_numbers(monkeypatch, own_engines, max_flat, compiled):
     # TensorFlow never frees the variables that a program was traced with: three times
     # the weights for each program.
@@ -622,6 +623,7 @@ def test_compiling_pays_for_the_report_and_not_for_a_toy():
 
 
 @pytest.mark.parametrize(("compiling", "shape"), [(1e9, None), (0, (104, BATCH))])
+@pytest.mark.usefixtures("by_tensorflow")
 def test_the_classifier_compiles_where_it_pays(
     digits, own_engines, monkeypatch, compiling, shape
 ):

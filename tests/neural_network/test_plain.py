@@ -23,6 +23,7 @@ from skmnist.neural_network.engines._plain import (
     trains_plainly,
 )
 
+pytestmark = pytest.mark.usefixtures("by_tensorflow")
 SMALL = {"widths": (6, 5), "epochs": 2, "batch_size": 32, "random_state": 0}
 
 

@@ -129,7 +129,12 @@ def two_classes(classifier, X, y, form):
         ({"callbacks": [SeesBatches()]}, with_validation),
     ],
 )
-def test_a_fit_in_chunks_is_that_of_dense_rows(data, bounded, params, fit):
+@pytest.mark.parametrize("engine", ["numpy", "tensorflow"])
+def test_a_fit_in_chunks_is_that_of_dense_rows(
+    data, bounded, params, fit, engine, request
+):
+    if engine == "tensorflow":
+        request.getfixturevalue("by_tensorflow")
     X, y = data
     dense, chunked = (
         fit(KerasMLPClassifier(**{**SMALL, **params}), X, y, form)
@@ -149,6 +154,7 @@ def test_a_fit_in_chunks_is_that_of_dense_rows(data, bounded, params, fit):
 @pytest.mark.parametrize(
     "params", [{"early_stopping": True}, {"batch_normalization": True}], ids=str
 )
+@pytest.mark.usefixtures("by_tensorflow")
 def test_compiled_programs_train_alike_in_chunks(data, bounded, params, monkeypatch):
     monkeypatch.setattr(_scikeras, "pays_to_compile", lambda *_: True)
     X, y = data
@@ -163,6 +169,7 @@ def test_compiled_programs_train_alike_in_chunks(data, bounded, params, monkeypa
 
 # The second fit is wrong if a program has a number of the first one as a constant.
 @pytest.mark.parametrize("compiled", [False, True], ids=["graph", "XLA"])
+@pytest.mark.usefixtures("by_tensorflow")
 def test_fits_in_chunks_share_programs(data, bounded, compiled, monkeypatch):
     engines = OrderedDict()
     monkeypatch.setattr(_compiled, "_engines", engines)

@@ -316,6 +316,7 @@ def test_a_pickled_pipeline_predicts_the_same_in_another_process(digits, tmp_pat
     np.testing.assert_allclose(np.load(found), pipeline.predict_proba(X), atol=1e-6)
 
 
+@pytest.mark.usefixtures("by_tensorflow")
 def test_no_row_is_both_trained_on_and_validated_on_in_any_epoch(digits, monkeypatch):
     # The report drew a new validation set in each epoch. Here the first feature is a
     # different number in each row, and so identifies it.

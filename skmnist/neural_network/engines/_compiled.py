@@ -268,8 +268,6 @@ class Engine:
         self.fills_up = not mixes_rows(network)
         # What fits without Keras' objects share, see `_plain`.
         self.structure = None
-        # Programs of lanes, by batch size and kind.
-        self.lane_programs = {}
         self._programs = {}
         self._lock = threading.Lock()
 

@@ -1,32 +1,34 @@
-"""Lanes: fits of one structure meet, and train side by side in one program.
+"""Lanes: fits of one structure meet, and train side by side.
 
 A small network keeps no computer busy: most of an update is spent beside its products.
 Eight of them side by side take little longer than one. scikit-learn calls one fit at a
 time, but it can do so in many threads. Here these threads meet.
 
-A fit takes a *seat* in a *pack* of `N_LANES` lanes. It asks for some updates, and
+A fit takes a *seat* in a *pack* of at most `MOST_LANES`. It asks for some updates, and
 waits. When all that have a seat have asked, and no other fit is about to come, one of
-them runs the program for all: a *round*. Then each goes on by itself, with callbacks
-and validation, until it asks again. So lanes need not agree on epochs or numbers of
-rows, and one that ends makes room for another. Nobody waits for a certain time: who is
+them trains for all: a *round*. Then each goes on by itself, with callbacks and
+validation, until it asks again. So fits need not agree on epochs or numbers of rows,
+and one that ends makes room for another. Nobody waits for a certain time: who is
 expected is counted.
 
-A program has always as many lanes; those without a fit are empty. So a fit has the same
-results in any company.
+Who is beside a fit changes none of its results, see `_arrays`.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral
+from typing import NamedTuple
 
 import joblib
 
-# More lanes gain little more, and a fit that is alone pays for all of them.
-N_LANES = 8
+# More lanes gain nothing more: their numbers would leave the cache.
+MOST_LANES = 8
 
+# Rounds that run at once. More of them wait for Python's lock longer than they compute.
+_rounds = threading.Semaphore(min(2, joblib.cpu_count()))
 # For changes of all that fits share here.
 _lock = threading.RLock()
 _meeting = None
@@ -35,18 +37,18 @@ _own = threading.local()
 
 
 @contextmanager
-def lanes(n: int = 2 * N_LANES) -> Iterator[None]:
+def lanes(n: int = 4 * MOST_LANES) -> Iterator[None]:
     """Train small networks side by side, inside a ``with`` block.
 
     scikit-learn's searches, cross-validations and ensembles then fit several estimators
     at once, in threads. Those `KerasMLPClassifier` that have the same layers, batch
-    size, optimizer and precision train together in one program, which takes little
-    longer than one of them.
+    size, optimizer and precision train together, eight at a time, which takes little
+    longer than one of them. `StagedSearchCV` does so by itself.
 
     Parameters
     ----------
-    n : int, default=16
-        How many fits run at once. It does not change results.
+    n : int, default=32
+        How many fits run at once.
 
     Yields
     ------
@@ -59,15 +61,12 @@ def lanes(n: int = 2 * N_LANES) -> Iterator[None]:
 
     Notes
     -----
-    Results do not depend on who trains beside, nor on `n`. But in their last digits
-    they are not those of a fit outside the block, which another program trains. The
-    attribute `n_lanes_` of a fitted classifier tells which it was. Kept fits
-    (``memory=``) are kept apart.
+    The block changes no result, to the last bit.
 
     A search follows this block if its ``n_jobs`` is None. Side by side train fresh fits
-    on dense data, of networks with at most 16,384 weights, without `callbacks`, without
-    output (``verbose``), without batch normalization and distortions, and with one of
-    Keras' optimizers that treat each weight alone. All others train as they do outside.
+    that NumPy trains: dense data, at most 131,072 weights, no `callbacks`, no output
+    (``verbose``), no batch normalization, no distortions, and one of Keras' optimizers
+    that treat each weight alone. All others train as they do outside.
 
     The block holds for the whole process, also for fits in other threads.
 
@@ -79,10 +78,11 @@ def lanes(n: int = 2 * N_LANES) -> Iterator[None]:
     >>> X, y = load_iris(return_X_y=True)
     >>> network = skmnist.KerasMLPClassifier(1, 8, epochs=3, random_state=0)
     >>> search = GridSearchCV(network, {"learning_rate": [0.003, 0.01]}, cv=3)
+    >>> outside = search.fit(X, y).cv_results_["mean_test_score"]
     >>> with skmnist.lanes():
-    ...     search = search.fit(X, y)
-    >>> search.best_estimator_.n_lanes_
-    8
+    ...     inside = search.fit(X, y).cv_results_["mean_test_score"]
+    >>> bool((inside == outside).all())
+    True
     """
     if not isinstance(n, Integral) or n < 1:
         raise ValueError(f"n must be a positive integer, got {n!r}")
@@ -120,12 +120,6 @@ def arriving():
         _own.visit = before
 
 
-def in_lanes():
-    """Return whether the fit of this thread began inside a block of `lanes`."""
-    visit = getattr(_own, "visit", None)
-    return visit is not None and visit.meeting is not None
-
-
 def take_none():
     """Tell the others not to wait for the fit of this thread: it needs no lane."""
     visit = getattr(_own, "visit", None)
@@ -134,28 +128,41 @@ def take_none():
 
 
 @contextmanager
-def seat(key, make_pack):
-    """Give the fit of this thread a lane.
+def lane_for(key, train):
+    """Give the fit of this thread a lane, if it began inside a block of `lanes`.
 
     Parameters
     ----------
     key : object
-        Equal for fits that can share a program.
-    make_pack : callable
-        Returns a new `LanePack` for them.
+        Equal for fits that can train side by side.
+    train : callable
+        Trains a list of them for a round, in place.
 
     Yields
     ------
-    seat : Seat
+    lane : Seat or Alone
         The place of the fit. It is free for others afterwards.
     """
-    visit = _own.visit
-    taken = visit.meeting.take(key, make_pack)
+    visit = getattr(_own, "visit", None)
+    if visit is None or visit.meeting is None:
+        yield Alone(train)
+        return
+    taken = visit.meeting.take(key, train)
     visit.settle()
     try:
         yield taken
     finally:
         visit.meeting.leave(taken)
+
+
+class Alone(NamedTuple):
+    """The place of a fit that meets nobody."""
+
+    train_all: Callable
+
+    def train(self, training):
+        """Train a round, see `Seat.train`."""
+        self.train_all([training])
 
 
 class _Visit:
@@ -174,32 +181,58 @@ class _Visit:
             self.meeting.expect(-1)
 
 
-class Seat:
-    """The place of a fit: a lane of a pack.
+class Pack:
+    """Fits that train side by side.
+
+    Parameters
+    ----------
+    train : callable
+        Trains a list of them for a round, in place.
 
     Attributes
     ----------
-    pack : LanePack
-        The pack.
-    lane : int
-        Its number.
+    seats : list of Seat
+        The fits. Like `is_running`, they belong to the meeting.
+    is_running : bool
+        Whether a round runs, or somebody is called to run it.
     """
 
-    def __init__(self, meeting, pack, lane):
-        self.pack, self.lane = pack, lane
-        self._meeting = meeting
+    def __init__(self, train):
+        self.train = train
+        self.seats, self.is_running = [], False
+
+    @property
+    def is_full(self):
+        """Whether there is no seat for another fit."""
+        return len(self.seats) >= MOST_LANES
+
+
+class Seat:
+    """The place of a fit in a pack.
+
+    Parameters
+    ----------
+    meeting : _Meeting
+        Where the fits meet.
+    pack : Pack
+        The pack.
+    """
+
+    def __init__(self, meeting, pack):
+        self.pack, self._meeting = pack, meeting
+        self.training = self.error = None
         self.asks = self.runs = False
-        self.error = self.result = None
         self.called = threading.Event()
 
-    def train(self):
-        """Train on the rows that lie in this lane, when all others have asked, too.
+    def train(self, training):
+        """Train a round, when all others of the pack have asked, too.
 
-        Returns
-        -------
-        result : object
-            From `LanePack.run`.
+        Parameters
+        ----------
+        training : Training
+            What is trained, in place.
         """
+        self.training = training
         self._meeting.ask(self)
         self.called.wait()
         self.called.clear()
@@ -208,7 +241,6 @@ class Seat:
             self.called.clear()
         if self.error is not None:
             raise self.error
-        return self.result
 
 
 class _Meeting:
@@ -225,16 +257,15 @@ class _Meeting:
             self._n_expected += n
             self._start_rounds()
 
-    def take(self, key, make_pack):
-        """Return a seat in the first pack that has a free lane, or in a new one."""
+    def take(self, key, train):
+        """Return a seat in the first pack that has one left, or in a new one."""
         with _lock:
             packs = self._packs.setdefault(key, [])
-            pack = next((pack for pack in packs if pack.free), None)
+            pack = next((pack for pack in packs if not pack.is_full), None)
             if pack is None:
-                self._drop_empty_packs()
-                pack = make_pack()
-                self._packs.setdefault(key, []).append(pack)
-            taken = Seat(self, pack, pack.free.pop(0))
+                pack = Pack(train)
+                packs.append(pack)
+            taken = Seat(self, pack)
             pack.seats.append(taken)
             return taken
 
@@ -242,10 +273,9 @@ class _Meeting:
         """Free a seat."""
         with _lock:
             seat.pack.seats.remove(seat)
-            seat.pack.free.append(seat.lane)
-            seat.pack.free.sort()
             if seat.runs:  # interrupted before it ran
                 seat.pack.is_running = False
+            self._drop_empty_packs()
             self._start_rounds()
 
     def ask(self, seat):
@@ -253,15 +283,16 @@ class _Meeting:
         with _lock:
             if self._cancelled:
                 raise RuntimeError(_GIVEN_UP)
-            seat.asks, seat.error, seat.result = True, None, None
+            seat.asks, seat.error = True, None
             self._start_rounds()
 
     def run(self, pack):
-        """Train all lanes of a pack that have asked; called by one of them."""
+        """Train all of a pack that have asked; called by one of them."""
         asking = [seat for seat in pack.seats if seat.asks]
-        error = result = None
+        error = None
         try:
-            result = pack.run([seat.lane for seat in asking])
+            with _rounds:
+                pack.train([seat.training for seat in asking])
         except Exception as raised:  # each of the fits ends with it
             error = raised
         except BaseException:
@@ -272,7 +303,7 @@ class _Meeting:
                 pack.is_running = False
                 for seat in asking:
                     seat.asks = seat.runs = False
-                    seat.error, seat.result = error, result
+                    seat.error = error
                     seat.called.set()
 
     def cancel(self):
@@ -291,14 +322,13 @@ class _Meeting:
         return [seat for pack in self._all_packs() for seat in pack.seats]
 
     def _drop_empty_packs(self):
-        """Free the memory of packs that nobody uses."""
         kept = {k: [p for p in packs if p.seats] for k, packs in self._packs.items()}
         self._packs = {key: packs for key, packs in kept.items() if packs}
 
     def _start_rounds(self):
         """Call somebody of each pack whose fits have all asked."""
         for pack in self._all_packs():
-            waits = pack.is_running or (self._n_expected and pack.free)
+            waits = pack.is_running or (self._n_expected and not pack.is_full)
             if pack.seats and not waits and all(s.asks for s in pack.seats):
                 pack.is_running = pack.seats[0].runs = True
                 pack.seats[0].called.set()

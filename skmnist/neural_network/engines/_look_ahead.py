@@ -18,8 +18,8 @@ import keras
 import numpy as np
 from scipy.sparse import issparse
 
+from ._array_fit import evaluated
 from ._epochs import EpochOrder
-from ._lane_fit import evaluated
 
 # Numbers of training rows for which it pays: of fewer rows too few are held out, and
 # more rows are hardly learned by heart in the epochs that "auto" means.

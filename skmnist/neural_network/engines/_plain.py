@@ -16,10 +16,12 @@ import threading
 from collections import OrderedDict
 from contextlib import contextmanager
 
+import keras
 import numpy as np
 import tensorflow as tf
 from scipy.sparse import issparse
 
+from ..._compat import schedule_of
 from .._inference import STATE, described_layers, layer_variables
 from .._layers import first_factors
 from .._network import build_loss, build_network, layer_seeds, seeded
@@ -129,8 +131,37 @@ def _is_of_keras(described):
     return not isinstance(described, list) or all(map(_is_of_keras, described))
 
 
-class _Described:
-    """What a fit needs to know of a described optimizer."""
+class Described:
+    """What a fit needs to know of a described optimizer.
+
+    Parameters
+    ----------
+    described : dict
+        The arguments of `build_optimizer`.
+
+    Attributes
+    ----------
+    elementwise : bool
+        Whether it treats all numbers alike, one by one.
+    numbers : list of float
+        Its numbers that are arguments of a program.
+    rate : ndarray of shape () or None
+        The learning rate, if it is constant.
+    schedule : keras.optimizers.schedules.LearningRateSchedule or None
+        Its schedule, if it is not.
+    config : dict
+        Its configuration, and the name of its class as ``"class_name"``.
+    decay : float or None
+        Weight decay.
+    fills : list of float
+        How each kind of state begins.
+    groups : list of int
+        How many kinds of states lie beside each other for each variable.
+    has_product : bool
+        Whether it keeps a product for the whole network.
+    has_update : bool
+        Whether `apply_update` does what it does.
+    """
 
     def __init__(self, described):
         optimizer = build_optimizer(**described)
@@ -139,6 +170,58 @@ class _Described:
         self.numbers = [getattr(owner, name) for owner, name, _ in numbers]
         rates = [np.asarray(v) for v in optimizer.variables if v.name == RATE]
         self.rate = rates[0] if rates else None
+        self.schedule = schedule_of(optimizer)
+        self.config = {
+            **optimizer.get_config(),
+            "class_name": type(optimizer).__name__,
+        }
+        self.decay = self.config.get("weight_decay")
+        self.has_update = self.elementwise and self._knows_rates()
+        self.fills, self.groups, self.has_product = [], [], False
+        if self.has_update:
+            self._find_states(optimizer)
+
+    def _knows_rates(self):
+        """Return whether the learning rates of several updates are found at once."""
+        try:
+            return self.rates(np.arange(2)).shape == (2,)
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError):
+            return False
+
+    def _find_states(self, optimizer):
+        """Find the states in the order that Keras gives them for two variables."""
+        own = [keras.Variable(np.zeros(1, "float32"), name=name) for name in "ab"]
+        optimizer.build(own)
+        scalars, previous = 0, "b"
+        for variable in optimizer.variables:
+            owner = variable.name[0] if len(variable.shape) else None
+            if owner is None:
+                scalars += 1
+            elif owner == "a":
+                if previous == "b":
+                    self.groups.append(0)
+                self.groups[-1] += 1
+                self.fills.append(float(np.asarray(variable)[0]))
+            previous = owner or previous
+        # The number of updates, the learning rate if it is constant, and the product.
+        self.has_product = scalars > 2 - (self.schedule is not None)
+
+    def rates(self, updates):
+        """Return the learning rates of some updates, counted from 0.
+
+        Parameters
+        ----------
+        updates : ndarray of int
+            Their numbers.
+
+        Returns
+        -------
+        rates : ndarray of float32
+            One for each.
+        """
+        if self.schedule is None:
+            return np.full(len(updates), self.rate)
+        return np.asarray(self.schedule(updates))
 
 
 def described_optimizer(described):
@@ -146,7 +229,7 @@ def described_optimizer(described):
     key = _as_key(described)
     with _keys_lock:
         if key not in _optimizers:
-            _optimizers[key] = _Described(described)
+            _optimizers[key] = Described(described)
         while len(_optimizers) > MOST_KEYS:
             _optimizers.popitem(last=False)
         return _optimizers[key]
@@ -239,7 +322,7 @@ class PlainNetwork:
             _assign(variables, [*first, *states])
             self.program_variables = variables
             self.program_numbers = self._numbers(described)
-            callbacks = Callbacks(callbacks, self)
+            callbacks = Callbacks(callbacks, self, epochs)
             callbacks.on_train_begin()
             logs = run_epochs(
                 self,
@@ -306,12 +389,23 @@ class PlainNetwork:
 
 
 class Callbacks:
-    """Call callbacks, and keep the curves; what Keras' `CallbackList` does."""
+    """Call callbacks, and keep the curves; what Keras' `CallbackList` does.
 
-    def __init__(self, callbacks, network):
+    Parameters
+    ----------
+    callbacks : list of keras.callbacks.Callback
+        The callbacks.
+    network : PlainNetwork
+        What is trained.
+    epochs : int
+        Number of the epoch to stop before.
+    """
+
+    def __init__(self, callbacks, network, epochs):
         self._callbacks = callbacks
         self._history = network.history_
         for callback in callbacks:
+            callback.set_params({"epochs": epochs})
             callback.set_model(network)
 
     def on_train_begin(self):
@@ -356,22 +450,6 @@ class Structure:
         keep = tf.constant if self._is_small else _compact
         self._states = [keep(np.asarray(v).copy()) for v in states]
         self._free = []
-
-    def typed(self, values):
-        """Return values as arrays, in the types of the variables.
-
-        Parameters
-        ----------
-        values : list of ndarray or tensor
-            One for each variable of layers and optimizer.
-
-        Returns
-        -------
-        arrays : list of ndarray
-            The values.
-        """
-        forms = zip(values, self._forms, strict=True)
-        return [np.asarray(v, dtype.as_numpy_dtype) for v, (_, dtype, _) in forms]
 
     def states(self, rate):
         """Return the values with which the variables of the optimizer begin.

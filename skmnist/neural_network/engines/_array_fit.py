@@ -1,0 +1,326 @@
+"""A fit as arrays: what a fit expects of a network, for one that NumPy trains."""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+from scipy.sparse import issparse
+from threadpoolctl import ThreadpoolController
+
+from .._data import dense_rows
+from .._inference import (
+    CHUNK_ROWS,
+    STATE,
+    described_layers,
+    forward,
+    layer_variables,
+)
+from .._optimizer_params import is_scheduled
+from ._arrays import ArrayRows, Form, Training, train_round
+from ._epochs import run_epochs
+from ._lanes import lane_for
+from ._plain import (
+    Callbacks,
+    PlainNetwork,
+    described_optimizer,
+    initial_values,
+    structure_key,
+    trains_plainly,
+)
+
+# Larger networks, and larger batches, are trained by TensorFlow: it shares products
+# among threads, and XLA passes fewer times over many weights.
+MOST_WEIGHTS = 2**17
+# Weights times rows of a batch: a third of the multiplications of an update.
+MOST_PRODUCTS = 2**25
+
+
+def trains_as_arrays(spec, n_samples):
+    """Return whether NumPy trains a network.
+
+    The answer depends on parameters and data only.
+
+    Parameters
+    ----------
+    spec : dict
+        From `describe`.
+    n_samples : int
+        Number of training rows.
+
+    Returns
+    -------
+    as_arrays : bool
+        Whether the network is small, without layers that mix rows or distort images,
+        and the optimizer is one of Keras' own that treats each number alone.
+    """
+    network = spec["network"]
+    if network["augmentation"] is not None or network["batch_normalization"]:
+        return False
+    widths = [network["n_features"], *network["widths"], network["n_outputs"]]
+    n_weights = sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+    small = n_weights <= MOST_WEIGHTS
+    batch_size = min(spec["batch_size"], n_samples)
+    small = small and n_weights * batch_size <= MOST_PRODUCTS
+    if not (small and trains_plainly(spec)):
+        return False
+    return described_optimizer(spec["optimizer"]).has_update
+
+
+class ArrayNetwork(PlainNetwork):
+    """A network that NumPy trains.
+
+    Parameters
+    ----------
+    spec, scaling
+        As for `PlainNetwork`; such that `trains_as_arrays`.
+    """
+
+    _training = _earlier = None
+    _keeps_optimizer = False
+
+    @classmethod
+    def after(cls, old, new, arrays, history):
+        """Return the network of an earlier training, to train it on.
+
+        Parameters
+        ----------
+        old, new : dict
+            The specs of the earlier training, and of the one that follows. Their
+            networks have weights of the same shapes.
+        arrays : list of ndarray
+            All variables of the earlier one, those of the optimizer too.
+        history : dict of str to list of float
+            Its curves.
+
+        Returns
+        -------
+        network : ArrayNetwork
+            It has the state of the optimizer, if that is the same and its learning
+            rate is constant.
+        """
+        network = cls(new)
+        network.history_ = {name: list(curve) for name, curve in history.items()}
+        before, described = old["optimizer"], new["optimizer"]
+        begins = is_scheduled(before) or is_scheduled(described)
+        begins |= before["optimizer"] != described["optimizer"]
+        network._keeps_optimizer = not begins
+        network._earlier = list(arrays)
+        if old["network"] != new["network"]:
+            network._earlier = _with_other_draws(old, new, arrays)
+        return network
+
+    def fit(self, rows, held_out, *, callbacks, order, batch_size, epochs, shape):
+        """Train for some epochs, see `PlainNetwork.fit`."""
+        self._begin(batch_size)
+        network, training = self.spec["network"], self._training
+        data = ArrayRows(network["dtype"], rows, self._form.scaling(self._first))
+        begin = len(self.history_.get("loss", ()))
+        callbacks = Callbacks(callbacks, self, begin + epochs)
+        callbacks.on_train_begin()
+        key = structure_key(self.spec), batch_size
+        with one_blas_thread(), lane_for(key, train_round) as lane:
+            logs = run_epochs(
+                self,
+                _Engine(training, lane),
+                None,
+                data,
+                held_out,
+                order=order,
+                batch_size=batch_size,
+                epochs=range(begin, begin + epochs),
+                callbacks=callbacks,
+            )
+        callbacks.on_train_end(logs)
+        self._arrays, self._training = self.arrays(), None
+
+    def _begin(self, batch_size):
+        """Make what is trained, with its first values."""
+        described = described_optimizer(self.spec["optimizer"])
+        first, network = self._earlier, self.spec["network"]
+        if first is None:
+            first = initial_values(network, self._scaling)
+        self._first = [np.asarray(value) for value in first]
+        self._form = form = Form(network, described)
+        begin = form.vector(self._first), form.seeds(self._first)
+        training = Training(self.spec, described, *begin, batch_size)
+        if self._keeps_optimizer:
+            form.read_optimizer(self._earlier, training)
+        self._training = training
+
+    @property
+    def learning_rate(self):
+        """The learning rate of the next update, in training."""
+        training = self._training
+        return training.optimizer.rates(np.array([training.n_updates]))[0]
+
+    def arrays(self):
+        """Return the variables as arrays, see `PlainNetwork.arrays`."""
+        if self._training is None:
+            known = self._arrays is not None or self._earlier is None
+            return super().arrays() if known else self._earlier
+        own = self._form.layer_arrays(self._first, self._training)
+        return [*own, *self._form.optimizer_arrays(self._training)]
+
+    def current(self):
+        """Return the layers as arrays, as they are now."""
+        if self._training is None:
+            return super().current()
+        own = self._form.layer_arrays(self._first, self._training)
+        return described_layers(self.spec["network"], own)
+
+    def set_weights(self, weights):
+        """Give the network other weights."""
+        if self._training is None:
+            super().set_weights(weights)
+            return
+        given = iter(weights)
+        named = zip(self._named, self._first, strict=False)
+        arrays = [value if name == STATE else next(given) for (name, _), value in named]
+        self._training.weights[:] = self._form.vector(arrays)
+
+
+def _with_other_draws(old, new, arrays):
+    """Return the variables of a network whose dropout is now that of another spec.
+
+    Parameters
+    ----------
+    old, new : dict
+        The specs of the earlier training, and of the one that follows.
+    arrays : list of ndarray
+        All variables of the earlier one.
+
+    Returns
+    -------
+    arrays : list of ndarray
+        Those of the new one: seeds that have not drawn yet, and all else of the old.
+    """
+    before = layer_variables(old["network"])
+    named = zip(before, arrays, strict=False)
+    kept = iter([array for (name, _), array in named if name != STATE])
+    first = initial_values(new["network"])
+    named = zip(layer_variables(new["network"]), first, strict=True)
+    own = [value if name == STATE else next(kept) for (name, _), value in named]
+    return [*own, *arrays[len(before) :]]
+
+
+class _Engine:
+    """What `run_epochs` expects of an engine, for one fit."""
+
+    def __init__(self, training, lane):
+        self._training, self._lane = training, lane
+
+    def train_epoch(self, network, vectors, rows, order, batch_size):
+        """Train for one epoch, see `Engine.train_epoch`."""
+        training = self._training
+        size = training.round_size(len(order), rows.n_dense(batch_size))
+        loss, hits = 0.0, 0
+        for start in range(0, len(order), size):
+            training.put(rows, order[start : start + size])
+            self._lane.train(training)
+            loss, hits = loss + training.loss, hits + training.hits
+        return {"accuracy": hits / len(rows), "loss": loss / len(rows)}
+
+    def evaluate(self, network, rows):
+        """Return the mean loss and the accuracy of the network, as it is now."""
+        return evaluated(network, rows)
+
+
+def evaluated(network, rows):
+    """Return the mean loss and the accuracy of a network, as it is now.
+
+    Parameters
+    ----------
+    network : PlainNetwork
+        The network, which may be in training.
+    rows : Rows
+        The rows.
+
+    Returns
+    -------
+    scores : dict of str to float
+        ``accuracy`` and ``loss``.
+    """
+    *hidden, last = network.current()
+    layers = [*hidden, last._replace(activation="linear")]
+    # Sparse rows give what dense ones give, bit by bit.
+    parts = [rows.X]
+    if issparse(rows.X):
+        n_dense = min(CHUNK_ROWS, dense_rows(rows.X))
+        starts = range(0, len(rows.y), n_dense)
+        parts = (rows.X[start : start + n_dense].toarray() for start in starts)
+    outputs = np.concatenate([forward(layers, part) for part in parts])
+    y = np.asarray(rows.y).reshape(-1)
+    weights = rows.sample_weight
+    weights = np.ones(len(y)) if weights is None else np.asarray(weights)
+    losses = cross_entropy(outputs, y, network.spec["loss"]["label_smoothing"])
+    binary = outputs.shape[1] == 1
+    found = outputs[:, 0] > 0 if binary else outputs.argmax(axis=1)
+    hits = np.count_nonzero(found == y)
+    loss = float(np.sum(losses * weights) / np.sum(weights))
+    return {"accuracy": hits / len(y), "loss": loss}
+
+
+def cross_entropy(outputs, y, smoothing):
+    """Return the loss of each row.
+
+    Parameters
+    ----------
+    outputs : ndarray of shape (n_samples, n_outputs)
+        Outputs of the last layer, before its activation.
+    y : ndarray of int of shape (n_samples,)
+        Class numbers.
+    smoothing : float
+        Part of the target probability to move from the true class to all classes alike.
+
+    Returns
+    -------
+    losses : ndarray of shape (n_samples,)
+        The cross-entropy.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmnist.neural_network.engines._array_fit import cross_entropy
+    >>> cross_entropy(np.zeros((1, 4)), np.array([2]), 0.0) == np.log(4)
+    array([ True])
+    """
+    outputs = outputs.astype(np.float64)
+    if outputs.shape[1] == 1:
+        z, target = outputs[:, 0], y * (1 - smoothing) + smoothing / 2
+        return np.logaddexp(0, z) - z * target
+    shifted = outputs - outputs.max(axis=1, keepdims=True)
+    logs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    true = logs[np.arange(len(y)), y]
+    return -(1 - smoothing) * true - smoothing * logs.mean(axis=1)
+
+
+# ---- one thread for each product ----------------------------------------------------
+
+_blas_lock = threading.Lock()
+_n_fits = 0
+_controller = _limit = None
+
+
+@contextmanager
+def one_blas_thread():
+    """Let BLAS compute each product in the thread that asks for it.
+
+    To share so small a product takes longer than to compute it, and threads that wait
+    keep a core busy. Besides, the result must not depend on the number of threads.
+    The limit is the process's own; it ends with the last of the fits that need it.
+    """
+    global _n_fits, _controller, _limit
+    with _blas_lock:
+        _n_fits += 1
+        if _n_fits == 1:
+            _controller = _controller or ThreadpoolController()
+            _limit = _controller.limit(limits=1, user_api="blas")
+    try:
+        yield
+    finally:
+        with _blas_lock:
+            _n_fits -= 1
+            if not _n_fits:
+                _limit.restore_original_limits()

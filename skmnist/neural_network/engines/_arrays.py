@@ -1,0 +1,478 @@
+"""The training of small networks by NumPy: one network, or several side by side.
+
+A small network keeps a computer busy with all but its arithmetic: to start an operation
+of TensorFlow takes longer than the operation, and to compile a program of them takes
+longer than all updates. NumPy starts quicker, and has nothing to compile.
+
+Networks of one structure take each step together, see `_gradients` and `_updates`: so
+the time to start operations is shared. The results are those of each network alone,
+bit by bit.
+"""
+
+# SPDX-License-Identifier: BSD-3-Clause
+
+import math
+
+import numpy as np
+from scipy.sparse import issparse
+
+from .._data import dense_rows
+from .._inference import STATE, layer_variables
+from ._gradients import Gradients
+from ._updates import Update, apply_update, step_sizes
+
+# Values of the rows of a network in one round, which limit its memory, and updates.
+MOST_VALUES = 2**18
+MOST_STEPS = 64
+
+_NOT_TRAINED = (STATE, "centre", "scale")
+
+
+class Form:
+    """How the variables of a network and its optimizer lie in vectors.
+
+    Parameters
+    ----------
+    network : dict
+        The network's part of a spec, see `describe`.
+    optimizer : Described
+        What is known of its optimizer.
+    """
+
+    def __init__(self, network, optimizer):
+        self._named = layer_variables(network)
+        self._dtype = np.dtype(network["dtype"])
+        self._optimizer = optimizer
+        kept = [shape for name, shape in self._named if name not in _NOT_TRAINED]
+        self._shapes = kept
+        self._ends = np.cumsum([math.prod(shape) for shape in kept])
+        self.n_weights = int(self._ends[-1])
+
+    def vector(self, arrays):
+        """Return all trained weights as one new vector."""
+        named = zip(self._named, arrays, strict=False)
+        kept = [array for (name, _), array in named if name not in _NOT_TRAINED]
+        flat = [np.asarray(array, self._dtype).reshape(-1) for array in kept]
+        return np.concatenate(flat)
+
+    def seeds(self, arrays):
+        """Return the seed of each dropout, and how often it has drawn."""
+        named = zip(self._named, arrays, strict=False)
+        return [tuple(map(int, array)) for (name, _), array in named if name == STATE]
+
+    def scaling(self, arrays):
+        """Return center and scale of the inputs; None if they are not scaled."""
+        named = zip(self._named, arrays, strict=False)
+        found = [array for (name, _), array in named if name in ("centre", "scale")]
+        return [np.asarray(array, self._dtype) for array in found] or None
+
+    def layer_arrays(self, first, training):
+        """Return the variables of the layers as they are now, in Keras' order."""
+        parts, found = iter(self._parts(training.weights)), []
+        states = zip(training.seeds, training.draws, strict=True)
+        for (name, _), array in zip(self._named, first, strict=False):
+            if name == STATE:
+                array = np.array(next(states))
+            elif name in _NOT_TRAINED:
+                array = np.asarray(array, self._dtype)
+            else:
+                array = next(parts)
+            found.append(array)
+        return found
+
+    def optimizer_arrays(self, training):
+        """Return the variables of the optimizer as they are now, in Keras' order."""
+        optimizer, states = self._optimizer, iter(training.states)
+        found = [np.array(training.n_updates, np.int64)]
+        if optimizer.schedule is None:
+            found.append(optimizer.rate)
+        for n_kinds in optimizer.groups:
+            kinds = [self._parts(next(states)) for _ in range(n_kinds)]
+            found += [part for parts in zip(*kinds, strict=True) for part in parts]
+        if optimizer.has_product:
+            found.append(training.product.reshape(()).copy())
+        return found
+
+    def read_optimizer(self, arrays, training):
+        """Give a training what the optimizer of an earlier one knew.
+
+        Parameters
+        ----------
+        arrays : list of ndarray
+            All variables of the earlier training, in Keras' order.
+        training : Training
+            Changed in place. Its learning rate stays.
+        """
+        optimizer, found = self._optimizer, iter(arrays[len(self._named) :])
+        training.n_updates = int(next(found))
+        if optimizer.schedule is None:
+            next(found)
+        states = iter(training.states)
+        for n_kinds in optimizer.groups:
+            kinds = [[] for _ in range(n_kinds)]
+            for _ in self._shapes:
+                for kind in kinds:
+                    kind.append(np.asarray(next(found)).reshape(-1))
+            for kind in kinds:
+                next(states)[:] = np.concatenate(kind)
+        if optimizer.has_product:
+            training.product[:] = next(found)
+
+    def _parts(self, vector):
+        """Return copies of a vector's parts, in the shapes of the variables."""
+        parts = np.split(vector.copy(), self._ends[:-1])
+        return [p.reshape(s) for p, s in zip(parts, self._shapes, strict=True)]
+
+
+class ArrayRows:
+    """Training rows as a network sees them, in its own type.
+
+    Parameters
+    ----------
+    dtype : {"float32", "float64"}
+        Type of the network.
+    rows : Rows
+        The rows, dense or sparse.
+    scaling : (ndarray, ndarray) or None
+        Center and scale of the inputs.
+    """
+
+    def __init__(self, dtype, rows, scaling):
+        self._is_sparse, self._scaling = issparse(rows.X), scaling
+        if self._is_sparse:
+            self._x = rows.X.astype(dtype, copy=False)
+        else:
+            self._x = np.ascontiguousarray(rows.X, dtype)
+            if scaling is not None:
+                self._x = _scaled(self._x, *scaling)
+        self._y = np.asarray(rows.y).reshape(-1).astype(np.intp)
+        weights = rows.sample_weight
+        self._weights = None if weights is None else np.asarray(weights, dtype)
+
+    def __len__(self):
+        return len(self._y)
+
+    def n_dense(self, batch_size):
+        """Return how many rows may be dense at once."""
+        return dense_rows(self._x, batch_size) if self._is_sparse else len(self)
+
+    def put(self, numbers, x, y, weights):
+        """Write some of the rows into arrays."""
+        if not self._is_sparse:
+            # "clip" lets NumPy write into the array itself; no index is out of range.
+            np.take(self._x, numbers, axis=0, out=x, mode="clip")
+        else:
+            x[:] = self._x[numbers].toarray()
+            if self._scaling is not None:
+                x[:] = _scaled(x, *self._scaling)
+        y[:] = self._y[numbers]
+        weights[:] = 1 if self._weights is None else self._weights[numbers]
+
+
+def _scaled(x, centre, scale):
+    # The difference first: it is exact where the data are far from zero.
+    return (x - centre) / scale
+
+
+class Training:
+    """One network in training.
+
+    Parameters
+    ----------
+    spec : dict
+        From `describe`.
+    optimizer : Described
+        What is known of its optimizer.
+    weights : ndarray of shape (n_weights,)
+        The weights, which are changed in place.
+    seeds : list of (int, int)
+        Seed of each dropout, and how often it has drawn.
+    batch_size : int
+        Rows per update.
+
+    Attributes
+    ----------
+    states : list of ndarray of shape (n_weights,)
+        What the optimizer keeps for each weight.
+    product : ndarray of shape (1,)
+        What it keeps for the whole network.
+    n_updates : int
+        Updates so far.
+    loss, hits : float and int
+        Sum of the losses of the last round, and rows that were classified correctly.
+    """
+
+    def __init__(self, spec, optimizer, weights, seeds, batch_size):
+        self.network, self.smoothing = spec["network"], spec["loss"]["label_smoothing"]
+        self.optimizer, self.batch_size = optimizer, batch_size
+        self.weights = weights
+        self.states = [np.full_like(weights, first) for first in optimizer.fills]
+        self.product = np.ones(1, weights.dtype)
+        self.n_updates = 0
+        self.seeds, self.draws = np.array(seeds, np.int64).reshape(-1, 2).T.copy()
+        rates = self.network["input_dropout"], *self.network["dropout"]
+        self.dropout = [rate for rate in rates if rate]
+        self.rows = self.numbers = None
+        self.loss, self.hits = 0.0, 0
+
+    @property
+    def n_steps(self):
+        """Updates of the next round."""
+        return -(-len(self.numbers) // self.batch_size)
+
+    def put(self, rows, numbers):
+        """Choose the rows of the next round, in the order to visit."""
+        self.rows, self.numbers = rows, numbers
+
+    def round_size(self, n_rows, n_dense):
+        """Return how many rows to put at once, to train on all in parts alike.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows of an epoch.
+        n_dense : int
+            Rows that may be dense at once.
+
+        Returns
+        -------
+        size : int
+            A multiple of the batch size.
+        """
+        n_steps = -(-n_rows // self.batch_size)
+        most = min(MOST_VALUES // max(1, self.network["n_features"]), n_dense)
+        n_parts = -(-n_steps // min(max(most // self.batch_size, 1), MOST_STEPS))
+        return -(-n_steps // n_parts) * self.batch_size
+
+
+def train_round(trainings):
+    """Train networks of one structure on the rows that were put.
+
+    Parameters
+    ----------
+    trainings : list of Training
+        All of one structure and batch size. Each is changed in place.
+    """
+    # Those with most updates first: then those that still train are always the first.
+    trainings = sorted(trainings, key=lambda one: -one.n_steps)
+    batches = _Batches(trainings)
+    state = _State(trainings)
+    masks = _Masks(trainings)
+    n_networks = 0
+    with np.errstate(all="ignore"):
+        for step in range(trainings[0].n_steps):
+            if n_networks != batches.n_networks[step]:
+                n_networks = batches.n_networks[step]
+                state.keep(n_networks)
+            x, true, weights = batches.at(step, n_networks)
+            losses, right = state.gradients(x, true, weights, masks(step, n_networks))
+            batches.record(step, n_networks, losses, right)
+            state.update(step, n_networks)
+    state.write_back(trainings)
+    batches.write_back(trainings)
+
+
+class _Batches:
+    """The batches of a round, filled up with rows that do not count."""
+
+    def __init__(self, trainings):
+        first, n = trainings[0], len(trainings)
+        n_steps, size = first.n_steps, first.batch_size
+        dtype = first.weights.dtype
+        shape = n, n_steps, size
+        self.x = np.zeros((*shape, first.network["n_features"]), dtype)
+        self.true, self.weights = np.zeros(shape, np.intp), np.zeros(shape, dtype)
+        self._counts = np.zeros(shape, bool)
+        for i, one in enumerate(trainings):
+            self._fill(i, one)
+        sums = self.weights.sum(axis=2, keepdims=True)
+        self.weights /= np.where(sums == 0, 1, sums)
+        steps = np.array([one.n_steps for one in trainings])
+        self.n_networks = [int(np.sum(steps > step)) for step in range(n_steps)]
+        self._losses, self._right = np.zeros(shape[:2]), np.zeros(shape, bool)
+
+    def _fill(self, i, one):
+        n_rows = len(one.numbers)
+        x = self.x[i].reshape(-1, self.x.shape[3])[:n_rows]
+        flat = self.true, self.weights, self._counts
+        true, weights, counts = (array[i].reshape(-1)[:n_rows] for array in flat)
+        one.rows.put(one.numbers, x, true, weights)
+        counts[:] = True
+
+    def at(self, step, n):
+        """Return the batches of one step, of the first networks."""
+        return self.x[:n, step], self.true[:n, step], self.weights[:n, step]
+
+    def record(self, step, n, losses, right):
+        self._losses[:n, step] = losses
+        self._right[:n, step] = right
+
+    def write_back(self, trainings):
+        n_rows = self._counts.sum(axis=2)
+        self._right &= self._counts
+        for i, one in enumerate(trainings):
+            steps = slice(one.n_steps)
+            one.loss = float(np.sum(self._losses[i, steps] * n_rows[i, steps]))
+            one.hits = int(np.count_nonzero(self._right[i]))
+            one.n_updates += one.n_steps
+            one.draws += one.n_steps
+
+
+class _State:
+    """Weights and optimizers of a round, a row for each network."""
+
+    def __init__(self, trainings):
+        first, n_steps = trainings[0], trainings[0].n_steps
+        dtype = first.weights.dtype
+        self._config = first.optimizer.config
+        self._weights = _stacked([one.weights for one in trainings])
+        self._slopes = np.empty_like(self._weights)
+        self._work = np.empty_like(self._weights), np.empty_like(self._weights)
+        states = zip(*[one.states for one in trainings], strict=True)
+        self._states = [_stacked(rows) for rows in states]
+        self._product = _stacked([one.product for one in trainings])
+        begin = np.array([one.n_updates for one in trainings])
+        numbers = begin[:, None] + np.arange(n_steps)
+        rates = [o.optimizer.rates(t) for o, t in zip(trainings, numbers, strict=True)]
+        self._rates = np.array(rates, dtype)[:, :, None]
+        self._numbers = (numbers + 1).astype(dtype)[:, :, None]
+        self._sizes = step_sizes(self._config, self._rates, self._numbers)
+        decays = [one.optimizer.decay for one in trainings]
+        self._decay = None if decays[0] is None else np.array(decays, dtype)[:, None]
+        self._all_gradients = Gradients(
+            first.network,
+            first.smoothing,
+            self._weights,
+            self._slopes,
+            first.batch_size,
+        )
+
+    def keep(self, n):
+        """Keep only the first networks from now on."""
+        self.gradients = self._all_gradients.first(n)
+        arrays = self._weights, self._slopes, self._product, *self._work
+        weights, slopes, product, *work = (array[:n] for array in arrays)
+        states = [state[:n] for state in self._states]
+        self._kept = weights, slopes, states, product, tuple(work)
+        self._kept_decay = None if self._decay is None else self._decay[:n]
+
+    def update(self, step, n):
+        """Apply the gradients."""
+        numbers = self._rates, self._sizes, self._numbers
+        update = Update(*self._kept, *(number[:n, step] for number in numbers))
+        apply_update(self._config, self._kept_decay, update)
+
+    def write_back(self, trainings):
+        for i, one in enumerate(trainings):
+            one.weights[:] = self._weights[i]
+            one.product[:] = self._product[i]
+            for own, rows in zip(one.states, self._states, strict=True):
+                own[:] = rows[i]
+
+
+def _stacked(rows):
+    """Return rows as a matrix; a single one is not copied."""
+    return rows[0][None] if len(rows) == 1 else np.stack(rows)
+
+
+class _Masks:
+    """What dropout multiplies with, in each step of a round."""
+
+    def __init__(self, trainings):
+        first = trainings[0]
+        network = first.network
+        self._dtype, self._size = first.weights.dtype, first.batch_size
+        rates = [network["input_dropout"], *network["dropout"]]
+        widths = [network["n_features"], *network["widths"]]
+        self._none = [None] * len(rates)
+        self._widths = [
+            (i, width)
+            for i, (rate, width) in enumerate(zip(rates, widths, strict=True))
+            if rate
+        ]
+        if not self._widths:
+            return
+        self._rates = np.array([one.dropout for one in trainings]).T[:, :, None]
+        self._seeds = np.stack([one.seeds for one in trainings], axis=1)[:, :, None]
+        self._draws = np.stack([one.draws for one in trainings], axis=1)[:, :, None]
+        # A mask for all rows of a batch is short: those of all steps are drawn at once.
+        self._of_all_steps = {
+            number: self._shared(number, width, first.n_steps)
+            for number, (i, width) in enumerate(self._widths)
+            if i and network["shared_dropout"]
+        }
+
+    def __call__(self, step, n):
+        """Return a mask for the inputs, and one for each hidden layer, or None."""
+        if not self._widths:
+            return self._none
+        masks = list(self._none)
+        for number, (i, width) in enumerate(self._widths):
+            if number in self._of_all_steps:
+                masks[i] = self._of_all_steps[number][:n, step]
+            else:
+                shape = n, self._size, width
+                n_numbers = self._size * width
+                masks[i] = self._drawn(number, slice(n), step, n_numbers, shape)
+        return masks
+
+    def _shared(self, number, width, n_steps):
+        """Return the masks of all steps, of shape (n_networks, n_steps, 1, width)."""
+        n = self._seeds.shape[1]
+        steps = np.tile(np.arange(n_steps), n)[:, None]
+        every = np.repeat(np.arange(n), n_steps)
+        return self._drawn(number, every, steps, width, (n, n_steps, 1, width))
+
+    def _drawn(self, number, networks, steps, n_numbers, shape):
+        seeds, draws = self._seeds[number, networks], self._draws[number, networks]
+        drawn = uniform(seeds, draws + steps, n_numbers, self._dtype)
+        rates = self._rates[number, networks]
+        kept = drawn >= (2 * rates - 1).astype(self._dtype)
+        mask = kept * (1 / (1 - rates).astype(self._dtype))
+        return mask.reshape(shape)
+
+
+def uniform(seeds, draws, n_numbers, dtype):
+    """Draw the numbers of `draw_uniform`, by NumPy.
+
+    Parameters
+    ----------
+    seeds, draws : ndarray of int of shape (n_draws, 1)
+        The seed, and the number of the draw.
+    n_numbers : int
+        Numbers of each draw.
+    dtype : dtype
+        Their type.
+
+    Returns
+    -------
+    numbers : ndarray of shape (n_draws, n_numbers)
+        At least -1, and below 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmnist.neural_network.engines._arrays import uniform
+    >>> from skmnist.neural_network._layers import draw_uniform
+    >>> ours = uniform(np.array([[3]]), np.array([[7]]), 5, "float32")
+    >>> bool(np.all(ours == np.asarray(draw_uniform([3, 7], [5]))))
+    True
+    """
+    seeds, draws = (np.asarray(a).astype(np.uint32) for a in (seeds, draws))
+    start = _hashed(_hashed(draws) ^ seeds)
+    key = _hashed(start + np.uint32(0x9E3779B9))
+    hashes = _hashed(np.arange(n_numbers, dtype=np.uint32) + start)
+    hashes = _hashed(hashes ^ key)
+    # The upper 24 bits: a float32 holds them exactly.
+    hashes >>= np.uint32(8)
+    return hashes.astype(dtype) * 2.0**-23 - 1
+
+
+def _hashed(bits):
+    """Hash 32-bit numbers in place; different numbers have different hashes."""
+    bits = bits.copy()
+    for distance, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, None)):
+        bits ^= bits >> np.uint32(distance)
+        if factor is not None:
+            bits *= np.uint32(factor)
+    return bits
