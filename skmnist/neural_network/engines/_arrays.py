@@ -22,7 +22,7 @@ from ._gradients import Gradients
 from ._updates import Update, apply_update, step_sizes
 
 # Values of the rows of a network in one round, which limit its memory, and updates.
-MOST_VALUES = 2**18
+MOST_VALUES = 2**20
 MOST_STEPS = 64
 
 _NOT_TRAINED = (STATE, "centre", "scale")
@@ -241,7 +241,7 @@ class Training:
         """
         n_steps = -(-n_rows // self.batch_size)
         most = min(MOST_VALUES // max(1, self.network["n_features"]), n_dense)
-        n_parts = -(-n_steps // min(max(most // self.batch_size, 1), MOST_STEPS))
+        n_parts = -(-n_steps // min(-(-most // self.batch_size), MOST_STEPS))
         return -(-n_steps // n_parts) * self.batch_size
 
 
@@ -287,8 +287,8 @@ class _Batches:
             self._fill(i, one)
         sums = self.weights.sum(axis=2, keepdims=True)
         self.weights /= np.where(sums == 0, 1, sums)
-        steps = np.array([one.n_steps for one in trainings])
-        self.n_networks = [int(np.sum(steps > step)) for step in range(n_steps)]
+        steps = np.array([[one.n_steps] for one in trainings])
+        self.n_networks = np.sum(steps > np.arange(n_steps), axis=0).tolist()
         self._losses, self._right = np.zeros(shape[:2]), np.zeros(shape, bool)
 
     def _fill(self, i, one):

@@ -217,7 +217,7 @@ class Gradients:
         # The outputs are now the slopes of the losses.
         outputs *= weights[:, :, None]
         self._backward(outputs, steps, masks)
-        return losses.sum(axis=1), right
+        return np.add.reduce(losses, axis=1), right
 
     def _forward(self, x, masks):
         """Return the outputs, and inputs and slope of each layer."""
@@ -273,12 +273,12 @@ def _loss(outputs, true, smoothing):
     flat = outputs.reshape(-1)
     place = np.arange(0, flat.size, n_outputs)
     place += true.reshape(-1)
-    outputs -= outputs.max(axis=2, keepdims=True)
+    outputs -= np.maximum.reduce(outputs, axis=2, keepdims=True)
     of_true = flat[place].reshape(true.shape)
     right = of_true == 0
-    total = outputs.sum(axis=2) if smoothing else 0
+    total = np.add.reduce(outputs, axis=2) if smoothing else 0
     np.exp(outputs, out=outputs)
-    sums = outputs.sum(axis=2, keepdims=True)
+    sums = np.add.reduce(outputs, axis=2, keepdims=True)
     outputs /= sums
     losses = np.log(sums[:, :, 0])
     off = smoothing / n_outputs

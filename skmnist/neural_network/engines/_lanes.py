@@ -27,8 +27,8 @@ import joblib
 # More lanes gain nothing more: their numbers would leave the cache.
 MOST_LANES = 8
 
-# Rounds that run at once. More of them wait for Python's lock longer than they compute.
-_rounds = threading.Semaphore(min(2, joblib.cpu_count()))
+# One round at a time: two of them wait for Python's lock longer than they compute.
+_rounds = threading.Lock()
 # For changes of all that fits share here.
 _lock = threading.RLock()
 _meeting = None

@@ -171,6 +171,7 @@ class Described:
         rates = [np.asarray(v) for v in optimizer.variables if v.name == RATE]
         self.rate = rates[0] if rates else None
         self.schedule = schedule_of(optimizer)
+        self._known_rates = np.empty(0, np.float32)
         self.config = {
             **optimizer.get_config(),
             "class_name": type(optimizer).__name__,
@@ -221,7 +222,12 @@ class Described:
         """
         if self.schedule is None:
             return np.full(len(updates), self.rate)
-        return np.asarray(self.schedule(updates))
+        # To ask Keras takes a millisecond, for one update or for thousands.
+        n_needed = int(updates.max(initial=0)) + 1
+        if n_needed > len(self._known_rates):
+            n_asked = max(1024, 2 ** (n_needed - 1).bit_length())
+            self._known_rates = np.asarray(self.schedule(np.arange(n_asked)))
+        return self._known_rates[updates]
 
 
 def described_optimizer(described):
