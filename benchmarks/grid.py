@@ -1,4 +1,4 @@
-"""Many small fits: grid searches of 60 candidates on the 8x8 digits."""
+"""Many small fits: searches of 60 candidates on the 8x8 digits, and bagged networks."""
 
 # SPDX-License-Identifier: BSD-3-Clause
 
@@ -20,6 +20,9 @@ ACTIVATIONS = ("relu", "tanh")
 BATCH_SIZES = (32, 64)
 LEARNING_RATES = (0.0003, 0.001, 0.002, 0.005, 0.01)
 N_ARCHITECTURES = 60
+# Networks of 30-20-2 on the tumours, each on its own bootstrap sample, in parts.
+BAGGED = peers.Setting((20,), batch_size=32, epochs=EPOCHS)
+N_BAGS, N_PER_BAG = 10, 100
 LANES = "skmnist, lanes"
 ORDER = ("skmnist", LANES, "MLPClassifier", "scikeras", "skorch", "SKLearnClassifier")
 # The part of a grid's groups that a peer is timed on; what is not named, on all. A
@@ -27,10 +30,18 @@ ORDER = ("skmnist", LANES, "MLPClassifier", "scikeras", "skorch", "SKLearnClassi
 PARTS = {
     "grid": {"scikeras": 1 / 3, "skorch": 1 / 6, "SKLearnClassifier": 1 / 6},
     "architectures": {"scikeras": 1 / 6, "skorch": 0, "SKLearnClassifier": 0},
+    "bagging": {"scikeras": 0, "skorch": 0, "SKLearnClassifier": 0},
 }
 CAPTIONS = {
     "grid": "60 candidates, 3 architectures",
     "architectures": "60 candidates, 60 architectures",
+    "bagging": "1,000 bagged networks",
+}
+# How many times as long others take at least.
+TARGETS = {
+    "grid": {"MLPClassifier": 6, "scikeras": 50},
+    "architectures": {"MLPClassifier": 2, "scikeras": 15},
+    "bagging": {"MLPClassifier": 10},
 }
 _DATA = {}  # in the process of each peer
 
@@ -54,21 +65,31 @@ def architecture_groups():
     return [(peers.Setting(w, batch_size=32, epochs=EPOCHS), (0.001,)) for w in found]
 
 
+def bagging_groups():
+    """List the parts of the bagged networks; the number is the random state of each."""
+    return [(BAGGED, (seed,)) for seed in range(N_BAGS)]
+
+
 def measure(options):
-    """Search both grids group by group, the peers in turns."""
+    """Search both grids group by group and bag networks, the peers in turns."""
     present = peers.present(ORDER)
     samples = {"skipped": sorted(set(ORDER) - set(present))}
-    kinds = {"grid": grid_groups(), "architectures": architecture_groups()}
+    kinds = {
+        "grid": grid_groups(),
+        "architectures": architecture_groups(),
+        "bagging": bagging_groups(),
+    }
     for kind, groups in kinds.items():
         if options.quick:
             groups = [(replace(s, epochs=2), rates[:1]) for s, rates in groups[:3]]
-        samples[kind] = search_in_turns(present, groups, PARTS[kind])
+        run = bag if kind == "bagging" else search
+        samples[kind] = run_in_turns(present, groups, PARTS[kind], run)
         for name, seconds in samples[kind].items():
             say(f"  {kind}, {name}: {sum(seconds.values()):.0f} s")
     return samples
 
 
-def search_in_turns(names, groups, parts):
+def run_in_turns(names, groups, parts, run):
     """Return the seconds of each group, by name and number of the group.
 
     Each peer keeps one process, as a search with ``n_jobs=1`` would.
@@ -82,7 +103,7 @@ def search_in_turns(names, groups, parts):
         for number, (setting, rates) in enumerate(groups):
             turn = list(seconds)[:: -1 if number % 2 else 1]
             for name in (name for name in turn if number in chosen[name]):
-                seconds[name][str(number)] = workers[name](search, name, setting, rates)
+                seconds[name][str(number)] = workers[name](run, name, setting, rates)
     return seconds
 
 
@@ -100,11 +121,15 @@ def _part(n_groups, part):
 def prepare(name):
     """Load the data and import what the searches need."""
     import numpy as np
-    from sklearn.datasets import load_digits
+    from sklearn.datasets import load_breast_cancer, load_digits
+    from sklearn.ensemble import BaggingClassifier  # noqa: F401
     from sklearn.model_selection import GridSearchCV  # noqa: F401
+    from sklearn.preprocessing import StandardScaler
 
     X, y = load_digits(return_X_y=True)
     _DATA["X"], _DATA["y"] = (X / 16).astype(np.float32), y
+    X, y = load_breast_cancer(return_X_y=True)
+    _DATA["tumours"] = StandardScaler().fit_transform(X).astype(np.float32), y
     peers.make(name, peers.REPORT)
 
 
@@ -124,6 +149,21 @@ def search(name, setting, rates):
     with peers.quiet(), _lanes(name):
         started = time.perf_counter()
         search.fit(_DATA["X"], _DATA["y"], **fit_params)
+        return time.perf_counter() - started
+
+
+def bag(name, setting, seeds):
+    """Time the fit of bagged networks."""
+    from sklearn.ensemble import BaggingClassifier
+
+    n_jobs = None if name == LANES else 1
+    (seed,) = seeds
+    bagging = BaggingClassifier(
+        peers.make(name, setting), N_PER_BAG, n_jobs=n_jobs, random_state=seed
+    )
+    with peers.quiet(), _lanes(name):
+        started = time.perf_counter()
+        bagging.fit(*_DATA["tumours"])
         return time.perf_counter() - started
 
 
@@ -188,14 +228,14 @@ def summarize(samples):
         seconds, totals = samples[kind], {}
         rows = []
         for name, theirs in seconds.items():
-            comparison = of_same_groups(caption, name, seconds["skmnist"], theirs)
+            comparison = of_same_groups(caption, name, seconds[LANES], theirs)
             totals[name] = comparison["ratio"]
             comparisons += [comparison] if name not in ("skmnist", LANES) else []
             rows.append(_row(name, theirs, comparison))
         tables.append(table(caption, COLUMNS, rows))
         targets += [
             target(f"{caption}: {name} over ours", totals.get(name), least=least)
-            for name, least in (("scikeras", 8), ("MLPClassifier", 1))
+            for name, least in TARGETS[kind].items()
         ]
     return {"tables": tables, "comparisons": comparisons, "targets": targets}
 
@@ -219,6 +259,6 @@ COLUMNS = (
 
 
 def _row(name, theirs, comparison):
-    ratio = "" if name == "skmnist" else f"{comparison['ratio']:.2f}x"
+    ratio = "" if name == LANES else f"{comparison['ratio']:.2f}x"
     sums = (f"{comparison['theirs']:.1f}", f"{comparison['ours']:.1f}")
     return [name, str(len(theirs)), *sums, ratio, spread(theirs.values())]

@@ -264,6 +264,27 @@ def test_who_cannot_share_trains_as_outside(rows):
     assert again.n_iter_ == 2
 
 
+def test_fits_without_a_lane_train_one_after_the_other(rows):
+    running, most = [], []
+
+    class Counts(keras.callbacks.Callback):
+        """Counts the fits that run at once."""
+
+        def on_train_begin(self, logs=None):
+            running.append(self)
+
+        def on_epoch_end(self, epoch, logs=None):
+            most.append(len(running))
+
+        def on_train_end(self, logs=None):
+            running.pop()
+
+    fits = [make(random_state=seed, callbacks=[Counts()]) for seed in range(3)]
+    with skmnist.lanes():
+        fit_together([*fits, make()], (rows, FOUR))
+    assert most == [1] * 6
+
+
 def test_kept_fits_are_the_same_inside_and_outside(tmp_path, rows, fitted):
     kept = make(epochs=3, memory=tmp_path)
     with skmnist.lanes():

@@ -29,6 +29,8 @@ MOST_LANES = 8
 
 # One round at a time: two of them wait for Python's lock longer than they compute.
 _rounds = threading.Lock()
+# One fit at a time trains without a lane.
+_without_lane = threading.RLock()
 # For changes of all that fits share here.
 _lock = threading.RLock()
 _meeting = None
@@ -116,15 +118,20 @@ def arriving():
     try:
         yield
     finally:
-        visit.settle()
+        visit.end()
         _own.visit = before
 
 
 def take_none():
-    """Tell the others not to wait for the fit of this thread: it needs no lane."""
+    """Tell the others not to wait for the fit of this thread: it needs no lane.
+
+    In a block of `lanes`, such fits train one after the other: each keeps all cores busy,
+    and its memory counts.
+    """
     visit = getattr(_own, "visit", None)
     if visit is not None:
         visit.settle()
+        visit.wait_for_others()
 
 
 @contextmanager
@@ -170,6 +177,7 @@ class _Visit:
 
     def __init__(self, meeting):
         self.meeting = meeting
+        self._is_alone = False
         self._expected = meeting is not None
         if self._expected:
             meeting.expect(1)
@@ -179,6 +187,21 @@ class _Visit:
         if self._expected:
             self._expected = False
             self.meeting.expect(-1)
+
+    def wait_for_others(self):
+        """Wait until no other fit trains without a lane."""
+        if self.meeting is None or self._is_alone:
+            return
+        _without_lane.acquire()
+        self._is_alone = True
+        self.meeting.refuse_if_cancelled()
+
+    def end(self):
+        """Leave, after the fit."""
+        self.settle()
+        if self._is_alone:
+            self._is_alone = False
+            _without_lane.release()
 
 
 class Pack:
@@ -281,8 +304,7 @@ class _Meeting:
     def ask(self, seat):
         """Ask for a round."""
         with _lock:
-            if self._cancelled:
-                raise RuntimeError(_GIVEN_UP)
+            self.refuse_if_cancelled()
             seat.asks, seat.error = True, None
             self._start_rounds()
 
@@ -305,6 +327,11 @@ class _Meeting:
                     seat.asks = seat.runs = False
                     seat.error = error
                     seat.called.set()
+
+    def refuse_if_cancelled(self):
+        """Raise RuntimeError if the block has ended with an error."""
+        if self._cancelled:
+            raise RuntimeError(_GIVEN_UP)
 
     def cancel(self):
         """End the fits that wait, or will ask."""
