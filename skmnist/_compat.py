@@ -140,21 +140,6 @@ def standing_in(
             variable._value = mine
 
 
-def reshape_variable(variable: keras.Variable, shape: tuple[int, ...]) -> None:
-    """Give a Keras variable another shape; another value must stand in for its own.
-
-    Keras refuses to assign a value of another shape.
-
-    Parameters
-    ----------
-    variable : keras.Variable
-        The variable, which nobody else uses.
-    shape : tuple of int
-        The shape of the value that will stand in, see `standing_in`.
-    """
-    variable._shape = shape
-
-
 class WeightBlindScorer:
     """A scorer that accepts sample weights and ignores them.
 

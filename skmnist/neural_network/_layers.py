@@ -26,9 +26,8 @@ def draw_uniform(seeds, shape, dtype="float32"):
 
     Parameters
     ----------
-    seeds : integer tensor of shape (2,) or (n, 2)
-        A seed and the number of the draw, from `keras.random.SeedGenerator`; or those
-        of several draws.
+    seeds : integer tensor of shape (2,)
+        A seed and the number of the draw, from `keras.random.SeedGenerator`.
     shape : sequence of int or scalar tensor
         Shape of the result.
     dtype : {"float32", "float64"}, default="float32"
@@ -36,7 +35,7 @@ def draw_uniform(seeds, shape, dtype="float32"):
 
     Returns
     -------
-    numbers : tensor of shape `shape`, or (n, *shape)
+    numbers : tensor of shape `shape`
         At least -1, and below 1.
 
     References
@@ -50,11 +49,7 @@ def draw_uniform(seeds, shape, dtype="float32"):
     >>> draw_uniform([3, 0], [2, 5]).shape
     TensorShape([2, 5])
     """
-    seeds = tf.cast(seeds, tf.uint32)
-    several = seeds.shape.rank > 1
-    if several:
-        seeds = tf.transpose(seeds)[..., None]
-    seed, draw = tf.unstack(seeds)
+    seed, draw = tf.unstack(tf.cast(seeds, tf.uint32))
     start = _hashed(tf.bitwise.bitwise_xor(_hashed(draw), seed))
     # Neighbouring starts share most positions. A second key makes the draws differ.
     key = _hashed(start + tf.constant(0x9E3779B9, tf.uint32))
@@ -63,7 +58,6 @@ def draw_uniform(seeds, shape, dtype="float32"):
     hashes = _hashed(tf.bitwise.bitwise_xor(hashes, key))
     # The upper 24 bits: a float32 holds them exactly.
     upper = tf.cast(tf.bitwise.right_shift(hashes, tf.constant(8, tf.uint32)), tf.int32)
-    shape = [seeds.shape[1], *shape] if several else shape
     return tf.reshape(tf.cast(upper, dtype) * 2.0**-23 - 1, shape)
 
 

@@ -45,7 +45,7 @@ def lanes(n: int = 4 * MOST_LANES) -> Iterator[None]:
     scikit-learn's searches, cross-validations and ensembles then fit several estimators
     at once, in threads. Those `KerasMLPClassifier` that have the same layers, batch
     size, optimizer and precision train together, eight at a time, which takes little
-    longer than one of them. `StagedSearchCV` does so by itself.
+    longer than one of them.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def arriving():
 def take_none():
     """Tell the others not to wait for the fit of this thread: it needs no lane.
 
-    In a block of `lanes`, such fits train one after the other: each keeps all cores busy,
-    and its memory counts.
+    In a block of `lanes`, such fits train one after the other: each keeps all cores
+    busy, and its memory counts.
     """
     visit = getattr(_own, "visit", None)
     if visit is not None:

@@ -10,6 +10,7 @@ The results are those of a fit with Keras' objects, bit by bit.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import functools
 import json
 import math
 import threading
@@ -51,6 +52,9 @@ _BEGIN = {
 
 # Variables of layers that no training changes, or not by the optimizer.
 _FIXED = (STATE, "centre", "scale", "mean", "variance")
+
+# Learning rates of a schedule that are found and kept at once.
+RATES_AT_ONCE = 2**13
 
 # Keras' name of the variable that has a constant learning rate.
 RATE = "learning_rate"
@@ -171,7 +175,7 @@ class Described:
         rates = [np.asarray(v) for v in optimizer.variables if v.name == RATE]
         self.rate = rates[0] if rates else None
         self.schedule = schedule_of(optimizer)
-        self._known_rates = np.empty(0, np.float32)
+        self._known_rates = 0, ()
         self.config = {
             **optimizer.get_config(),
             "class_name": type(optimizer).__name__,
@@ -180,7 +184,9 @@ class Described:
         self.has_update = self.elementwise and self._knows_rates()
         self.fills, self.groups, self.has_product = [], [], False
         if self.has_update:
-            self._find_states(optimizer)
+            apart = {"learning_rate": 0.001, "weight_decay": None}
+            states = states_of(_as_key({**self.config, **apart}))
+            self.fills, self.groups, self.has_product = states
 
     def _knows_rates(self):
         """Return whether the learning rates of several updates are found at once."""
@@ -189,31 +195,13 @@ class Described:
         except (ValueError, TypeError, tf.errors.InvalidArgumentError):
             return False
 
-    def _find_states(self, optimizer):
-        """Find the states in the order that Keras gives them for two variables."""
-        own = [keras.Variable(np.zeros(1, "float32"), name=name) for name in "ab"]
-        optimizer.build(own)
-        scalars, previous = 0, "b"
-        for variable in optimizer.variables:
-            owner = variable.name[0] if len(variable.shape) else None
-            if owner is None:
-                scalars += 1
-            elif owner == "a":
-                if previous == "b":
-                    self.groups.append(0)
-                self.groups[-1] += 1
-                self.fills.append(float(np.asarray(variable)[0]))
-            previous = owner or previous
-        # The number of updates, the learning rate if it is constant, and the product.
-        self.has_product = scalars > 2 - (self.schedule is not None)
-
     def rates(self, updates):
         """Return the learning rates of some updates, counted from 0.
 
         Parameters
         ----------
         updates : ndarray of int
-            Their numbers.
+            Their numbers, one after the other.
 
         Returns
         -------
@@ -222,12 +210,57 @@ class Described:
         """
         if self.schedule is None:
             return np.full(len(updates), self.rate)
-        # To ask Keras takes a millisecond, for one update or for thousands.
-        n_needed = int(updates.max(initial=0)) + 1
-        if n_needed > len(self._known_rates):
-            n_asked = max(1024, 2 ** (n_needed - 1).bit_length())
-            self._known_rates = np.asarray(self.schedule(np.arange(n_asked)))
-        return self._known_rates[updates]
+        # To ask Keras takes a millisecond, for one update or for thousands. Threads
+        # share this object: so read and write both in one step.
+        first, known = self._known_rates
+        if not first <= updates[0] <= updates[-1] < first + len(known):
+            first = updates[0]
+            known = np.asarray(self.schedule(first + np.arange(RATES_AT_ONCE)))
+            self._known_rates = first, known
+        return known[updates - first]
+
+
+@functools.lru_cache(MOST_KEYS)
+def states_of(config):
+    """Return what an optimizer of Keras keeps; to build one takes milliseconds.
+
+    Parameters
+    ----------
+    config : str
+        As `Described.config`, in JSON, with a constant learning rate.
+
+    Returns
+    -------
+    fills : list of float
+        How each kind of state begins.
+    groups : list of int
+        How many kinds lie beside each other for each variable.
+    has_product : bool
+        Whether there is a number for the whole network: a product, of Nadam.
+
+    Examples
+    --------
+    >>> from keras.optimizers import Adam
+    >>> from skmnist.neural_network.engines._plain import _as_key, states_of
+    >>> states_of(_as_key({**Adam(amsgrad=True).get_config(), "class_name": "Adam"}))
+    ([0.0, 0.0, 0.0], [2, 1], False)
+    """
+    config = json.loads(config)
+    optimizer = getattr(keras.optimizers, config.pop("class_name")).from_config(config)
+    optimizer.build([keras.Variable(np.zeros(1, "float32"), name=n) for n in "ab"])
+    fills, groups, n_scalars, before = [], [], 0, "b"
+    for variable in optimizer.variables:
+        if not len(variable.shape):
+            n_scalars += 1
+            continue
+        owner = variable.name[0]
+        if owner == "a":
+            groups += [0] * (before == "b")
+            groups[-1] += 1
+            fills.append(float(np.asarray(variable)[0]))
+        before = owner
+    # Two others are the number of updates and the learning rate.
+    return fills, groups, n_scalars > 2
 
 
 def described_optimizer(described):
