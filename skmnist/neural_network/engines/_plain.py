@@ -184,7 +184,9 @@ class Described:
         self.has_update = self.elementwise and self._knows_rates()
         self.fills, self.groups, self.has_product = [], [], False
         if self.has_update:
-            apart = {"learning_rate": 0.001, "weight_decay": None}
+            # Neither number changes what is kept.
+            apart = {"learning_rate": 0.001}
+            apart |= {} if self.decay is None else {"weight_decay": 0.001}
             states = states_of(_as_key({**self.config, **apart}))
             self.fills, self.groups, self.has_product = states
 
