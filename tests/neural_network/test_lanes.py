@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.ensemble import BaggingClassifier
 from sklearn.model_selection import GridSearchCV
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import skmnist
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
@@ -252,6 +253,39 @@ def test_fits_that_wait_end_with_the_block(rows):
         raise Interrupted
     thread.join(30)
     assert "has ended" in str(errors[0])
+
+
+def blas_threads():
+    """Return how many threads each BLAS library of this process may use."""
+    return [i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"]
+
+
+def test_the_number_of_threads_changes_nothing(rows, fitted):
+    # Large enough that BLAS would share the products.
+    params = {"widths": 300, "batch_size": 150, "epochs": 2}
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        two = make(**params).fit(rows, FOUR)
+        assert blas_threads() == before
+    with threadpool_limits(1, user_api="blas"):
+        one = make(**params).fit(rows, FOUR)
+    assert bits(one) == bits(two)
+
+
+def test_a_fit_that_fails_gives_blas_its_threads_back(rows):
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        with pytest.raises(FloatingPointError):
+            make(learning_rate=1e30, optimizer="sgd").fit(rows, FOUR)
+        assert blas_threads() == before
+
+
+def test_verbose_1_prints_lines_and_changes_nothing(rows, fitted, capsys):
+    loud = make(epochs=3, verbose=1).fit(rows, FOUR)
+    lines = capsys.readouterr().out.splitlines()
+    assert bits(loud) == bits(fitted)
+    begins = [line.split()[:2] for line in lines]
+    assert begins == [["epoch", f"{number}/3"] for number in (1, 2, 3)]
 
 
 def test_who_cannot_share_trains_as_outside(rows):
