@@ -62,7 +62,8 @@ POINTS = (
     "chose another one than the simplest.",
     "- **It is fast.** For the same grid of 60 candidates, `MLPClassifier` takes "
     "{mlp_time:.1f} times as long and scikeras [{scikeras_time:.0f} times]"
-    "({docs}performance.md).",
+    "({docs}performance.md), if one line lets our networks train "
+    "[side by side]({docs}guide/small_fits.md).",
     "Where others win, the pages say so. RealMLP, a network with tuned defaults, gets "
     "{realmlp:.1f} % of the same sets right by the mean, and we {ours:.1f} %. With "
     "nothing set, one fit takes {mlp_fit:.1f} times as long as that of "

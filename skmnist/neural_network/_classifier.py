@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import functools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
@@ -631,6 +632,12 @@ class KerasMLPClassifier(
 
     def __setstate__(self, state):
         super().__setstate__(unpickled(state))
+
+    @classmethod
+    @functools.cache
+    def _get_param_names(cls) -> list[str]:
+        # scikit-learn reads the signature each time, eight times in a fit.
+        return super()._get_param_names()
 
     def __sklearn_clone__(self):
         if self.callbacks is not None:
