@@ -1,3 +1,3 @@
-"""Programs that train networks: one at a time, or several side by side."""
+"""What trains networks: NumPy if they are small, else programs of TensorFlow."""
 
 # SPDX-License-Identifier: BSD-3-Clause
