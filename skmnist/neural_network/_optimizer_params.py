@@ -129,6 +129,23 @@ def is_scheduled(described: Mapping[str, Any]) -> bool:
     return described["schedule"] != "constant" or described["n_warmup"] > 0
 
 
+def begins_anew(before: Mapping[str, Any], described: Mapping[str, Any]) -> bool:
+    """Return whether a training that goes on begins with a fresh optimizer.
+
+    Parameters
+    ----------
+    before, described : dict
+        The described optimizers of the earlier training, and of the one that follows.
+
+    Returns
+    -------
+    begins : bool
+        Whether they are different ones, or one has a schedule: that begins again.
+    """
+    other = before["optimizer"] != described["optimizer"]
+    return other or is_scheduled(before) or is_scheduled(described)
+
+
 def serialize_optimizer(optimizer: Any) -> str | dict:
     """Return the name of an optimizer, or the JSON form of an optimizer object."""
     if isinstance(optimizer, str):

@@ -23,7 +23,7 @@ from . import backend_needed
 from ._callbacks import ValidationEarlyStopping
 from ._layers import DistortImages
 from ._network import build_loss, build_network
-from ._optimizer_params import is_scheduled
+from ._optimizer_params import begins_anew
 from ._optimizers import build_optimizer
 from ._tensors import read_variables
 from .engines._compiled import USUAL_EPOCHS, pays_to_compile, shape_of
@@ -178,7 +178,7 @@ def renew_wrapper(wrapper, old, new):
         changed -= {"schedule", "n_warmup"}
     theirs = is_recompiled(wrapper) and not changed and old["loss"] == new["loss"]
     earlier, begins = wrapper.model_.optimizer, is_recompiled(wrapper)
-    begins |= is_scheduled(before) or is_scheduled(described) or "optimizer" in changed
+    begins |= begins_anew(before, described)
     begins |= frozen_layers(wrapper.model_) != old.get("frozen", [])
     if old["network"] != new["network"]:
         wrapper = _with_other_layers(wrapper, new, recompile=theirs)

@@ -342,23 +342,22 @@ def _go_on(classifier, rows, seeds, settings):
     classifier.input_range_ = rows.input_range(before)
     spec = _spec_for(classifier, rows, settings)
     start()
-    if not _goes_on_as_arrays(classifier, spec, rows):
+    new = resumed_spec(classifier._spec, spec)
+    if not _goes_on_as_arrays(classifier, new, rows):
         go_on(classifier, spec)
         return
     old, arrays = spec_and_arrays(classifier)
-    classifier._spec = resumed_spec(old, spec)
-    again = ArrayNetwork.after(old, classifier._spec, arrays, classifier.history_)
-    replace(classifier, {"_kept_layers": again}, ["_arrays"])
+    again = ArrayNetwork.after(old, new, arrays, classifier.history_)
+    replace(classifier, {"_kept_layers": again, "_spec": new}, ["_arrays"])
 
 
-def _goes_on_as_arrays(classifier, spec, rows):
+def _goes_on_as_arrays(classifier, new, rows):
     """Return whether NumPy trains the network on: nobody has Keras' network of it."""
     old = classifier._spec
     if "_wrapper" in vars(classifier) or old.get("frozen"):
         return False
     # Models of which somebody took the optimizer away have the weights only.
     complete = len(classifier._arrays) > len(layer_variables(old["network"]))
-    new = resumed_spec(old, spec)
     unwatched = complete and _is_unwatched(classifier, new, rows)
     return unwatched and trains_as_arrays(new, len(rows.y))
 

@@ -17,7 +17,7 @@ from .._inference import (
     forward,
     layer_variables,
 )
-from .._optimizer_params import is_scheduled
+from .._optimizer_params import begins_anew
 from ._arrays import ArrayRows, Form, Training, train_round
 from ._epochs import run_epochs
 from ._lanes import lane_for
@@ -102,10 +102,7 @@ class ArrayNetwork(PlainNetwork):
         """
         network = cls(new)
         network.history_ = {name: list(curve) for name, curve in history.items()}
-        before, described = old["optimizer"], new["optimizer"]
-        begins = is_scheduled(before) or is_scheduled(described)
-        begins |= before["optimizer"] != described["optimizer"]
-        network._keeps_optimizer = not begins
+        network._keeps_optimizer = not begins_anew(old["optimizer"], new["optimizer"])
         network._earlier = list(arrays)
         if old["network"] != new["network"]:
             network._earlier = _with_other_draws(old, new, arrays)

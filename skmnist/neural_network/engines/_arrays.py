@@ -46,7 +46,6 @@ class Form:
         kept = [shape for name, shape in self._named if name not in _NOT_TRAINED]
         self._shapes = kept
         self._ends = np.cumsum([math.prod(shape) for shape in kept])
-        self.n_weights = int(self._ends[-1])
 
     def vector(self, arrays):
         """Return all trained weights as one new vector."""
