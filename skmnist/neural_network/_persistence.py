@@ -143,7 +143,8 @@ def picklable(classifier, state: Mapping[str, Any]) -> dict[str, Any]:
     state : dict
         A copy, with the network as its spec and arrays.
     """
-    left_out = ("_wrapper", "_kept_layers", "_origin", "_taken")
+    # The arrays come last, also if they are there: equal classifiers, equal pickles.
+    left_out = ("_wrapper", "_kept_layers", "_origin", "_taken", "_arrays")
     state = {name: value for name, value in state.items() if name not in left_out}
     state["optimizer"] = without_keras(state["optimizer"])
     # A network in its first training stays behind.
