@@ -160,11 +160,21 @@ print("fitted")
 """
 
 
+# It looks ahead, which needs an optimizer before there is a network.
+FIT = """
+from sklearn.datasets import make_moons
+from skmnist import KerasMLPClassifier
+KerasMLPClassifier(random_state=0).fit(*make_moons(300, noise=0.2, random_state=0))
+print("fitted")
+"""
+
+
 @pytest.mark.long
-def test_a_search_with_workers_says_nothing_of_the_machine(tmp_path):
+@pytest.mark.parametrize("code", [SEARCH, FIT], ids=["search", "fit"])
+def test_a_script_says_nothing_of_the_machine(tmp_path, code):
     environment = {n: v for n, v in os.environ.items() if n != LEVEL}
     run = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SEARCH],
+        [sys.executable, "-W", "ignore", "-c", code],
         capture_output=True,
         text=True,
         env=environment,

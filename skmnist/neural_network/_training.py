@@ -244,7 +244,11 @@ def _looks_ahead(classifier, rows, held_out):
     fewest, most = LOOK_ROWS
     decides = held_out is None and _decides_how_long(classifier)
     few = fewest <= len(rows.y) <= most
-    return decides and few and trains_plainly(classifier._spec)
+    if not (decides and few):
+        return False
+    # To know the optimizer, one is made; see `_build`.
+    start()
+    return trains_plainly(classifier._spec)
 
 
 def _look_ahead(classifier, rows, settings):
