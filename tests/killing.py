@@ -25,7 +25,7 @@ def n_lines(path):
 
 def start(arguments):
     """Start a study in a process of its own; return its number."""
-    import skmnist.neural_network.engines._compiled  # noqa: F401, loads TensorFlow
+    import skmnist.neural_network.keras_side._compiled  # noqa: F401, loads TensorFlow
     from skmnist.cli import main
 
     pid = os.fork()

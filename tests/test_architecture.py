@@ -141,49 +141,59 @@ def test_only_one_module_imports_scikeras():
         for home, _ in imports(module)
         if home.split(".")[0] == "scikeras"
     }
-    assert users == {"neural_network._scikeras"}
+    assert users == {"neural_network.keras_side._scikeras"}
 
 
 KERAS = {"keras", "scikeras", "tensorflow"}
-# They train networks. All others work where Keras is not installed.
-KERAS_SIDE = {
-    "_callbacks",
-    "_layers",
-    "_network",
-    "_optimizers",
-    "_scikeras",
+# All outside of this folder works where Keras is not installed.
+KERAS_SIDE = "neural_network.keras_side."
+# They import modules of that side inside functions: to train what NumPy does not, or if
+# there is a network of Keras'.
+DOORS = {
+    "_classifier",
+    "_door",
+    "_optimizer_params",
+    "_persistence",
     "_training",
-    "engines._array_fit",
-    "engines._compiled",
-    "engines._epochs",
-    "engines._look_ahead",
-    "engines._plain",
-    "engines._traced",
+    "engines._optimizer_facts",
 }
-# They import modules of that side inside functions: to train, or if there is a network.
-DOORS = {"_classifier", "_optimizer_params", "_persistence"}
 
 
-def sides(module):
-    """Return what a module imports of Keras, or of Keras' side: at once, and later."""
-    found = [set(), set()]
-    for later, nodes in enumerate((TREES[module].body, ast.walk(TREES[module]))):
-        for home, name in imports(module, nodes):
-            parts = {*home.split("."), name or "", f"engines.{home.split('.')[-1]}"}
-            if home.split(".")[0] in KERAS or "neural_network" in home:
-                found[later] |= parts & (KERAS | KERAS_SIDE)
-    return found
+def imports_keras(module, nodes=None):
+    """Return whether a module imports Keras or its side, at once or among nodes."""
+    return any(
+        home.split(".")[0] in KERAS or "keras_side" in f"{home}.{name}"
+        for home, name in imports(module, nodes)
+    )
 
 
 def test_keras_is_imported_at_once_by_its_side_only():
-    side = {f"neural_network.{module}" for module in KERAS_SIDE}
-    assert {module for module in TREES if sides(module)[0]} == side
+    at_once = {m for m in TREES if imports_keras(m, TREES[m].body)}
+    side = {m for m in TREES if m.startswith(KERAS_SIDE)}
+    assert at_once == side - {f"{KERAS_SIDE}__init__"}
 
 
 def test_who_opens_the_door_to_keras_is_known():
-    side = {f"neural_network.{module}" for module in KERAS_SIDE}
-    doors = {module for module in set(TREES) - side if sides(module)[1] & KERAS_SIDE}
+    doors = {
+        module
+        for module in TREES
+        if not module.startswith(KERAS_SIDE)
+        for home, name in imports(module)
+        if "keras_side" in f"{home}.{name}"
+    }
     assert doors == {f"neural_network.{module}" for module in DOORS}
+
+
+def test_a_small_network_is_trained_without_keras():
+    code = """
+import numpy as np, skmnist
+X = np.random.default_rng(0).random((300, 3))
+network = skmnist.KerasMLPClassifier(widths=8, random_state=0)
+network.fit(X, X[:, 0] > X[:, 1]).score(X, X[:, 0] > X[:, 1])
+network.set_params(warm_start=True, early_stopping=True).fit(X, X[:, 0] > X[:, 1])
+skmnist.KerasMLPClassifier.partial_fit(network, X, X[:, 0] > X[:, 1])
+"""
+    assert not loaded_by(code) & KERAS
 
 
 HEAVY = {"keras", "matplotlib", "numpy", "pandas", "scikeras", "sklearn", "tensorflow"}

@@ -1,6 +1,3 @@
-from ._callbacks import (
-    ValidationEarlyStopping as ValidationEarlyStopping,
-)
 from ._classifier import (
     KerasMLPClassifier as KerasMLPClassifier,
 )
@@ -12,9 +9,12 @@ from ._early_stopping import (
 from ._persistence import (
     ModelFileError as ModelFileError,
 )
-from .engines._compiled import (
-    clear_engines as clear_engines,
-)
 from .engines._lanes import (
     lanes as lanes,
+)
+from .keras_side._callbacks import (
+    ValidationEarlyStopping as ValidationEarlyStopping,
+)
+from .keras_side._compiled import (
+    clear_engines as clear_engines,
 )

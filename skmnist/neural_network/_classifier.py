@@ -15,11 +15,11 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._io import write_archive
-from .._memory import check_memory, memory_errors_named
-from .._startup import quiet_import
+from .._memory import memory_errors_named
 from ..augmentation._distortions import Distortions
-from . import check_backend
+from . import _training
 from ._data import MatrixLike, check_data
+from ._door import load_keras
 from ._inference import FixedLayers, class_probabilities
 from ._optimizer_params import OptimizerParameter
 from ._persistence import (
@@ -37,28 +37,8 @@ from ._spec import CONSTRAINTS, AdviceMixin, PerLayer, settled, with_advice
 if TYPE_CHECKING:
     import keras
 
-    from ._callbacks import Callbacks
-    from ._scikeras import KerasClassifier
-
-
-def _training():
-    """Return the module that trains networks.
-
-    To import it takes seconds, because it brings Keras and TensorFlow. So nothing else
-    than a fit, and whoever asks for the network, imports it.
-    """
-    check_backend()
-    check_memory()
-    try:
-        with memory_errors_named("while TensorFlow was loaded"), quiet_import():
-            from . import _training
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "Training, and the Keras network of a classifier (model_, "
-            "keras_classifier_), need keras, tensorflow and scikeras; predictions do "
-            f"not. {error.name!r} is not installed."
-        ) from error
-    return _training
+    from .keras_side._callbacks import Callbacks
+    from .keras_side._scikeras import KerasClassifier
 
 
 class KerasMLPClassifier(
@@ -463,9 +443,8 @@ class KerasMLPClassifier(
             If all `epochs` are trained, and "auto" means more than ten times as many.
         """
         validation = X_val, y_val, sample_weight_val
-        training = _training()
         with memory_errors_named("while a network was trained"):
-            training.fit(self, X, y, sample_weight, validation)
+            _training.fit(self, X, y, sample_weight, validation)
         return self
 
     @fit_method
@@ -502,9 +481,8 @@ class KerasMLPClassifier(
         FloatingPointError
             If the training loss or a weight becomes infinite or NaN.
         """
-        training = _training()
         with memory_errors_named("while a network was trained"):
-            training.partial_fit(self, X, y, classes, sample_weight)
+            _training.partial_fit(self, X, y, classes, sample_weight)
         return self
 
     def predict(self, X: MatrixLike) -> NDArray[Any]:
@@ -562,7 +540,7 @@ class KerasMLPClassifier(
     def keras_classifier_(self) -> "KerasClassifier":
         """The scikeras classifier inside; its classes are positions in `classes_`."""
         check_is_fitted(self)
-        return _training().lend(self)
+        return _training.lend(self)
 
     @property
     def model_(self) -> "keras.Model":
@@ -641,7 +619,10 @@ class KerasMLPClassifier(
 
     def __sklearn_clone__(self):
         if self.callbacks is not None:
-            _training().refuse_uncopied(self.callbacks)
+            load_keras()
+            from .keras_side._callbacks import refuse_uncopied
+
+            refuse_uncopied(self.callbacks)
         return super().__sklearn_clone__()
 
     def __sklearn_is_fitted__(self):
@@ -659,7 +640,7 @@ class KerasMLPClassifier(
         """The scikeras classifier inside; built when it is asked for."""
         if "_wrapper" not in vars(self):
             check_is_fitted(self)
-            _training()
+            load_keras()
             restore_network(self)
         return vars(self)["_wrapper"]
 
@@ -674,7 +655,9 @@ class KerasMLPClassifier(
     def _current_layers(self):
         """Return the network's layers as arrays, as they are now."""
         if self._kept_layers is None:  # in the midst of a training
-            return _training().network_layers(self._network)
+            from .keras_side._network import network_layers
+
+            return network_layers(self._network)
         return self._kept_layers.current()
 
     def _snapshot(self):

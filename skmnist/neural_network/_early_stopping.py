@@ -186,3 +186,63 @@ def _gap(history):
     if "accuracy" not in history or "val_accuracy" not in history:
         raise KeyError("max_gap needs the curves accuracy and val_accuracy")
     return history["accuracy"][-1] - history["val_accuracy"][-1]
+
+
+class StopsEarly:
+    """The methods of `ValidationEarlyStopping`, for a callback or a hook."""
+
+    best_epoch_: int | None
+    stop_reason_: str | None
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        *,
+        patience: int = 1,
+        min_delta: float = 0.0,
+        min_train_loss: float | None = 1e-3,
+        max_gap: float | None = None,
+        restore_best_weights: bool = True,
+    ):
+        super().__init__()
+        self.monitor = monitor
+        self.patience = patience
+        self.min_delta = min_delta
+        self.min_train_loss = min_train_loss
+        self.max_gap = max_gap
+        self.restore_best_weights = restore_best_weights
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Forget an earlier training."""
+        self.best_epoch_ = None
+        self.stop_reason_ = None
+        self._history = {}
+        self._best_weights = None
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Decide whether to stop; copy the weights if this epoch is the best so far."""
+        for name, value in (logs or {}).items():
+            self._history.setdefault(name, []).append(float(value))
+        decision = decide_stop(
+            self._history,
+            monitor=self.monitor,
+            patience=self.patience,
+            min_delta=self.min_delta,
+            min_train_loss=self.min_train_loss,
+            max_gap=self.max_gap,
+        )
+        if decision.best_epoch != self.best_epoch_:
+            self.best_epoch_ = decision.best_epoch
+            if self.restore_best_weights:
+                # Free the earlier copy first: the weights can be most of the memory.
+                self._best_weights = None
+                self._best_weights = self.model.get_weights()
+        if decision.reason is not None:
+            self.stop_reason_ = decision.reason
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """Give the network its best weights back, and drop the copy."""
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
+        self._best_weights = None

@@ -1,6 +1,7 @@
-"""The optimizer as plain data: what its parameters may be, and their description.
+"""The optimizer's parameters: what they may be, and their description as plain data.
 
-`_optimizers` builds the Keras object from that.
+`_optimizer_forms` puts their numbers into the JSON form of an optimizer, and
+`keras_side._optimizers` builds the Keras object of that.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -11,6 +12,7 @@ from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 from .._compat import HasMethods, Interval, StrOptions
+from ._door import load_keras
 
 if TYPE_CHECKING:
     import keras
@@ -110,12 +112,15 @@ def describe_optimizer(params: Mapping[str, Any], n_samples: int) -> dict[str, A
     """
     steps_per_epoch = -(-n_samples // params["batch_size"])
     learning_rate = params["learning_rate"]
+    n_steps = int(params["epochs"]) * steps_per_epoch
+    n_warmup = round(params["warmup_epochs"] * steps_per_epoch)
     return {
         "optimizer": serialize_optimizer(params["optimizer"]),
         "learning_rate": None if learning_rate is None else float(learning_rate),
         "schedule": params["learning_rate_schedule"],
-        "n_steps": int(params["epochs"]) * steps_per_epoch,
-        "n_warmup": round(params["warmup_epochs"] * steps_per_epoch),
+        "n_steps": n_steps,
+        # The schedule that follows takes one update at least.
+        "n_warmup": min(n_warmup, n_steps - 1),
         "weight_decay": float(params["weight_decay"]),
     }
 
@@ -171,7 +176,8 @@ class DescribedOptimizer:
 
     def build(self) -> "keras.optimizers.Optimizer":
         """Return the optimizer."""
-        from ._optimizers import deserialize_optimizer
+        load_keras()
+        from .keras_side._optimizers import deserialize_optimizer
 
         return deserialize_optimizer(self.described)
 

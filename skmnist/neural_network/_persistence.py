@@ -120,7 +120,7 @@ def spec_and_arrays(classifier):
         # In training without Keras' objects, the layers know the arrays of now.
         arrays = kept.arrays() if hasattr(kept, "arrays") else state["_arrays"]
         return state["_spec"], arrays
-    from ._scikeras import live_spec, wrapper_arrays
+    from .keras_side._scikeras import live_spec, wrapper_arrays
 
     wrapper, spec = state["_wrapper"], state["_spec"]
     return live_spec(wrapper, spec), wrapper_arrays(wrapper, spec)
@@ -209,8 +209,8 @@ def restore_network(classifier):
     classifier : KerasMLPClassifier
         A fitted classifier. Its predictions stay as they are.
     """
-    from ._network import KeptLayers
-    from ._scikeras import restore_wrapper
+    from .keras_side._network import KeptLayers
+    from .keras_side._scikeras import restore_wrapper
 
     spec, arrays = spec_and_arrays(classifier)
     wrapper = restore_wrapper(spec, arrays, classifier.history_)
@@ -322,7 +322,7 @@ def go_on(twin, spec: Mapping[str, Any]) -> None:
     ValueError
         If that needs another network.
     """
-    from ._scikeras import live_spec, renew_wrapper
+    from .keras_side._scikeras import live_spec, renew_wrapper
 
     old = twin._spec
     new = resumed_spec(old, spec)
@@ -418,7 +418,7 @@ def set_aside(twin: _Classifier) -> None:
     classifier = twin._origin
     if "_wrapper" not in vars(classifier):
         return
-    from ._scikeras import Checkpoint
+    from .keras_side._scikeras import Checkpoint
 
     spec, arrays = spec_and_arrays(classifier)
     wrapper = classifier._wrapper
@@ -444,7 +444,7 @@ def give_back(classifier: _Classifier) -> None:
     """
     taken = vars(classifier).get("_taken")
     if taken is not None:
-        from ._network import KeptLayers
+        from .keras_side._network import KeptLayers
 
         wrapper = taken.restore()
         kept = KeptLayers(wrapper.model_)

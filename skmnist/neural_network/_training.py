@@ -1,40 +1,29 @@
 """The steps of a fit: describe the network, build it, train it, record what happened.
 
-`KerasMLPClassifier` imports this module when it is fitted, or asked for its network,
-and with it Keras and TensorFlow. Each function works on the classifier that it gets: in
-a fit, a twin of the user's (see `_persistence`).
+Each function works on the classifier that it gets: in a fit, a twin of the user's (see
+`_persistence`). Keras and TensorFlow are loaded where they train or lend the network.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import math
 import time
+import warnings
 from collections import defaultdict
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from ._cache import fit_key, open_cache
-from ._callbacks import (
-    EpochLines,
-    EpochTicks,
-    FiniteLoss,
-    ValidationEarlyStopping,
-    WeightsSeen,
-    check_finite,
-    hook_data,
-    lent_callbacks,
-    record,
-    refuse_uncopied as refuse_uncopied,
-    warn_if_short,
-)
 from ._data import (
     center_and_scale,
     check_training,
     check_validation,
     draw_seeds,
 )
+from ._door import load_keras
 from ._early_stopping import STOPPING_PARAMETERS
-from ._inference import FixedLayers, layer_variables
-from ._network import KeptLayers, network_layers as network_layers
+from ._inference import FixedLayers, forward, layer_variables
 from ._optimizer_params import STEADY
 from ._persistence import (
     OF_THE_DATA,
@@ -46,18 +35,26 @@ from ._persistence import (
     take_apart,
     with_network,
 )
-from ._scikeras import (
-    make_wrapper,
-    refuse_fork,
-    renew_optimizer,
-    start,
-    train_wrapper,
+from ._spec import (
+    advice_on_epochs,
+    check_partial_fit,
+    check_together,
+    describe,
+    fitted_to,
+    is_auto,
 )
-from ._spec import check_partial_fit, check_together, describe, fitted_to, is_auto
 from ._tensors import read_variables
 from .engines._array_fit import ArrayNetwork, trains_as_arrays
-from .engines._compiled import n_threads
-from .engines._epochs import EpochOrder
+from .engines._epochs import EpochOrder, fill_curves
+from .engines._hooks import (
+    EarlyStopping,
+    EpochLines,
+    EpochTicks,
+    FiniteLoss,
+    WeightsSeen,
+    check_finite,
+    hook_data,
+)
 from .engines._lanes import arriving, take_none
 from .engines._look_ahead import (
     LOOK_ROWS,
@@ -68,7 +65,12 @@ from .engines._look_ahead import (
     held_out_rows,
     turning_point,
 )
-from .engines._plain import PlainNetwork, trains_plainly
+from .engines._optimizer_facts import trains_plainly
+from .engines._plain import PlainNetwork
+
+# A warning in a fit is told of the line that calls it, above the method and its four
+# decorators.
+_TO_THE_CALLER = 7
 
 
 def fit(classifier, X, y, sample_weight, validation):
@@ -86,7 +88,6 @@ def fit(classifier, X, y, sample_weight, validation):
     # Here, and not around a function: warnings count the frames up to the caller.
     with arriving():
         started = time.perf_counter()
-        refuse_fork()
         check_together(classifier.get_params(deep=False))
         resume = classifier.warm_start and classifier.__sklearn_is_fitted__()
         rows, weights = check_training(
@@ -141,7 +142,6 @@ def partial_fit(classifier, X, y, classes, sample_weight):
         As for `KerasMLPClassifier.partial_fit`.
     """
     started = time.perf_counter()
-    refuse_fork()
     check_partial_fit(classifier.get_params(deep=False))
     resume = classifier.__sklearn_is_fitted__()
     rows, _ = check_training(classifier, X, y, sample_weight, classes, reset=not resume)
@@ -171,6 +171,9 @@ def lend(classifier):
     wrapper : scikeras.wrappers.KerasClassifier
         Predictions follow it from now on.
     """
+    load_keras()
+    from .keras_side._scikeras import renew_optimizer
+
     wrapper = classifier._wrapper
     in_training = classifier._kept_layers is None
     spec = classifier._spec
@@ -244,11 +247,7 @@ def _looks_ahead(classifier, rows, held_out):
     fewest, most = LOOK_ROWS
     decides = held_out is None and _decides_how_long(classifier)
     few = fewest <= len(rows.y) <= most
-    if not (decides and few):
-        return False
-    # To know the optimizer, one is made; see `_build`.
-    start()
-    return trains_plainly(classifier._spec)
+    return decides and few and trains_plainly(classifier._spec)
 
 
 def _look_ahead(classifier, rows, settings):
@@ -256,13 +255,12 @@ def _look_ahead(classifier, rows, settings):
     left_out = held_out_rows(rows, classifier._seeds["split"])
     if left_out is None:
         return
-    start()
     losses = HeldOutLosses(rows.take(np.flatnonzero(left_out)))
-    train_wrapper(
-        _plain_network(classifier, rows),
+    _plain_network(classifier, rows).fit(
         rows,
+        None,
         callbacks=[losses],
-        batch_size=classifier.batch_size_,
+        batch_size=min(classifier.batch_size_, len(rows.y)),
         epochs=epochs_of_look(classifier.epochs_),
         order=OrderOfOthers(classifier._seeds["order"], left_out),
     )
@@ -284,7 +282,18 @@ def _key(classifier, rows, held_out, stop_early, everything, looks):
         parts["looks_ahead"] = True
     data = [rows, held_out, everything]
     arrays = [array for part in data for array in part or [None]]
-    return fit_key(parts, arrays, n_threads())
+    return fit_key(parts, arrays, _n_threads(classifier, rows))
+
+
+def _n_threads(classifier, rows):
+    """Return the number of threads on which the results depend; 0 if on none."""
+    spec = classifier._spec
+    if _is_unwatched(classifier, spec, rows) and trains_as_arrays(spec, len(rows.y)):
+        return 0
+    load_keras()
+    from .keras_side._compiled import n_threads
+
+    return n_threads()
 
 
 def _stopping_params(classifier):
@@ -294,22 +303,26 @@ def _stopping_params(classifier):
 def _build(classifier, rows):
     """Build the network that is described, for some rows."""
     spec = classifier._spec
-    # Before anything of TensorFlow is made, an optimizer too.
-    start()
     if _is_unwatched(classifier, spec, rows) and trains_plainly(spec):
         network = _plain_network(classifier, rows)
         replace(classifier, {"_kept_layers": network}, ["_wrapper", "_arrays"])
         return
+    load_keras()
+    from .keras_side._scikeras import make_wrapper
+
     classifier._wrapper = make_wrapper(spec, scaling=_scaling(spec, rows))
     classifier._kept_layers = None
 
 
 def _plain_network(classifier, rows):
     """Return the network that is described, without Keras' objects."""
-    spec = classifier._spec
-    as_arrays = trains_as_arrays(spec, len(rows.y))
-    kind = ArrayNetwork if as_arrays else PlainNetwork
-    return kind(spec, _scaling(spec, rows))
+    spec, scaling = classifier._spec, _scaling(classifier._spec, rows)
+    if trains_as_arrays(spec, len(rows.y)):
+        return ArrayNetwork(spec, scaling)
+    load_keras()
+    from .keras_side._programs import ProgramNetwork
+
+    return ProgramNetwork(spec, scaling)
 
 
 def _scaling(spec, rows):
@@ -345,9 +358,9 @@ def _go_on(classifier, rows, seeds, settings):
     before = getattr(classifier, "input_range_", ())
     classifier.input_range_ = rows.input_range(before)
     spec = _spec_for(classifier, rows, settings)
-    start()
     new = resumed_spec(classifier._spec, spec)
     if not _goes_on_as_arrays(classifier, new, rows):
+        load_keras()
         go_on(classifier, spec)
         return
     old, arrays = spec_and_arrays(classifier)
@@ -370,7 +383,7 @@ def _train(classifier, rows, held_out, stop_early, epochs, again=None):
     """Train, and record the training; then train again, on rows with settings."""
     stopping = None
     if stop_early:
-        stopping = ValidationEarlyStopping(**_stopping_params(classifier))
+        stopping = EarlyStopping(**_stopping_params(classifier))
     most = epochs if again is None else 2 * epochs
     context = classifier._init_callback_context(max_subtasks=most)
     data = hook_data(rows, classifier.classes_)
@@ -407,33 +420,149 @@ def _train_again(classifier, rows, settings, callbacks):
     classifier.t_ += len(rows.y) * len(classifier.refit_history_["loss"])
 
 
-def _run_epochs(classifier, rows, held_out, callbacks, epochs, title="epoch"):
+def _run_epochs(classifier, rows, held_out, hooks, epochs, title="epoch"):
     """Train the network for some epochs; return what was trained."""
     trained = _trained(classifier)
-    is_plain = isinstance(trained, PlainNetwork)
     if not isinstance(trained, ArrayNetwork):
         take_none()
-    if not is_plain:
-        classifier._kept_layers = None
     lines = [EpochLines(title)] if classifier.verbose == 1 else []
-    with lent_callbacks(classifier.callbacks) as given:
-        train_wrapper(
-            trained,
-            rows,
-            held_out,
-            callbacks=[*callbacks, *given, *lines],
-            batch_size=classifier.batch_size_,
-            epochs=epochs,
-            order=EpochOrder(classifier._seeds["order"]),
-            verbose=0 if lines else classifier.verbose,
-        )
-    if is_plain:
+    settings = {
+        "batch_size": min(classifier.batch_size_, len(rows.y)),
+        "epochs": epochs,
+        "order": EpochOrder(classifier._seeds["order"]),
+    }
+    if isinstance(trained, PlainNetwork):
+        trained.fit(rows, held_out, callbacks=[*hooks, *lines], **settings)
         arrays = trained.arrays()
         check_finite(arrays)
         kept = FixedLayers(trained.current())
         replace(classifier, {"_arrays": arrays, "_kept_layers": kept})
     else:
-        network = trained.model_
-        check_finite(read_variables(network.weights))
-        classifier._kept_layers = KeptLayers(network)
+        _train_by_keras(classifier, rows, held_out, hooks, lines, settings)
     return trained
+
+
+def _train_by_keras(classifier, rows, held_out, hooks, lines, settings):
+    """Train the network of a scikeras classifier, with callbacks of the user's."""
+    from .keras_side._callbacks import lent_callbacks
+    from .keras_side._network import KeptLayers
+    from .keras_side._scikeras import train_wrapper
+
+    classifier._kept_layers = None
+    with lent_callbacks(classifier.callbacks) as given:
+        train_wrapper(
+            classifier._wrapper,
+            rows,
+            held_out,
+            callbacks=[*hooks, *given, *lines],
+            verbose=0 if lines else classifier.verbose,
+            **settings,
+        )
+    network = classifier._wrapper.model_
+    check_finite(read_variables(network.weights))
+    classifier._kept_layers = KeptLayers(network)
+
+
+# ---- what is recorded ---------------------------------------------------------------
+
+
+def record(classifier, trained, hooks, epochs, held_out):
+    """Record the curves, the epoch whose weights are kept, and why training ended.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        A classifier that was just trained; changed in place.
+    trained : KerasClassifier or PlainNetwork
+        What was trained.
+    hooks : list of Hook
+        The hooks of this training.
+    epochs : int
+        The number of epochs to train.
+    held_out : Rows or None
+        Rows that the network was evaluated on.
+    """
+    seen, *_, ticks = hooks
+    stopping = next((c for c in hooks if hasattr(c, "best_epoch_")), None)
+    before, curves = classifier.n_iter_, trained.history_
+    curves.update(fill_curves(curves, known=classifier.history_))
+    history = {name: list(map(float, curve)) for name, curve in curves.items()}
+    classifier.history_, classifier.loss_curve_ = history, history["loss"]
+    classifier.validation_loss_curve_ = history.get("val_loss")
+    scores = classifier.validation_scores_ = history.get("val_accuracy")
+    n_epochs = classifier.n_iter_ = len(classifier.loss_curve_)
+    expected = n_epochs - before - 1
+    if stopping and stopping.best_epoch_ is not None and stopping.restore_best_weights:
+        expected = stopping.best_epoch_
+    kept = seen.kept_epoch(expected)
+    classifier.best_iter_ = n_epochs if kept is None else before + kept + 1
+    classifier.loss_ = classifier.loss_curve_[-1]
+    classifier.best_loss_ = None if stopping else min(classifier.loss_curve_)
+    score = scores and scores[classifier.best_iter_ - 1]
+    if kept is None and held_out is not None:
+        score = _accuracy(classifier._current_layers(), held_out)
+    classifier.best_validation_score_ = score
+    weights = trained.model_.trainable_weights
+    classifier.n_parameters_ = sum(math.prod(w.shape) for w in weights)
+    classifier.stop_reason_ = stop_reason(stopping, ticks, epochs)
+
+
+def _accuracy(layers, rows):
+    """Return the part of rows that a network classifies correctly."""
+    outputs = forward(layers, rows.X)
+    single = outputs.shape[1] == 1
+    predicted = outputs[:, 0] > 0.5 if single else np.argmax(outputs, axis=1)
+    return float(np.mean(predicted == rows.y))
+
+
+def stop_reason(stopping, ticks, epochs):
+    """Return why a training ended, in words.
+
+    Parameters
+    ----------
+    stopping : EarlyStopping or None
+        The hook that may have stopped the training.
+    ticks : EpochTicks
+        A hook that knows the network.
+    epochs : int
+        The number of epochs to train.
+
+    Returns
+    -------
+    reason : str
+        One line.
+    """
+    if stopping and stopping.stop_reason_:
+        return stopping.stop_reason_
+    if ticks.stopped_ or ticks.model.stop_training:
+        return "a callback asked to stop"
+    return all_trained(epochs)
+
+
+def all_trained(epochs):
+    """Return the reason to stop that no one has asked for."""
+    return f"all {epochs} epochs are trained"
+
+
+def warn_if_short(classifier, n_samples):
+    """Warn if a classifier trained all epochs, and they were few.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        A classifier at the end of its `fit`. With "auto" it trained long enough.
+    n_samples : int
+        Number of training rows.
+
+    Warns
+    -----
+    sklearn.exceptions.ConvergenceWarning
+        If the training is too short, see `advice_on_epochs`.
+    """
+    ended = classifier.stop_reason_ == all_trained(classifier.epochs_)
+    if ended and classifier.epochs != "auto":
+        # Earlier calls of a training that goes on count, too.
+        n_epochs, batch_size = classifier.n_iter_, classifier.batch_size_
+        advice = advice_on_epochs(n_epochs, n_samples, batch_size)
+        if advice:
+            warnings.warn(advice, ConvergenceWarning, stacklevel=_TO_THE_CALLER)

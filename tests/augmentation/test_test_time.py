@@ -18,7 +18,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from skmnist import AugmentedPredictionClassifier, Distortions
 from skmnist.augmentation._distortions import AUGMENTATIONS
 from skmnist.augmentation._test_time import draw_views, sampling, weakened
-from skmnist.neural_network._layers import DistortImages
+from skmnist.neural_network.keras_side._layers import DistortImages
 
 STRONG = Distortions(
     rotation=30, shift=0.2, scale=0.2, shear=0.3, elastic_strength=0.05
@@ -73,7 +73,7 @@ class Drawn(DistortImages):
     def draw(self, numbers, images):
         import tensorflow as tf
 
-        from skmnist.neural_network import _layers as augmentation
+        from skmnist.neural_network.keras_side import _layers as augmentation
 
         with pytest.MonkeyPatch.context() as patch:
             fixed = lambda seed, shape, dtype: tf.constant(numbers, dtype)  # noqa: E731

@@ -137,7 +137,7 @@ def test_an_odd_value_of_a_parameter_is_one_line_or_begins_to_train(
     def train(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_training, "train_wrapper", train)
+    monkeypatch.setattr(_training, "_run_epochs", train)
     for value in VALUES:
         arguments = ["fit", "--dataset", "tiny.npz", "--quiet", "--out", "new"]
         status, out, err = run(*arguments, "--set", f"{name}={value}")

@@ -24,7 +24,7 @@ from skmnist._startup import without_noise
 from skmnist.cli._progress import SearchBars
 from skmnist.model_selection._evaluation import versions
 from skmnist.model_selection._executors import ClusterError, DaskWorkers, GivenUp
-from skmnist.neural_network.engines._compiled import n_threads
+from skmnist.neural_network.keras_side._compiled import n_threads
 
 distributed = pytest.importorskip("distributed")
 dask_module = pytest.importorskip("skmnist.model_selection._dask")

@@ -17,11 +17,12 @@ from training import SMALL
 
 from skmnist import Distortions, KerasMLPClassifier
 from skmnist.augmentation._distortions import AUGMENTATIONS
-from skmnist.neural_network._layers import DistortImages, sample_images
-from skmnist.neural_network._network import build_loss, build_network
-from skmnist.neural_network._optimizers import build_optimizer
-from skmnist.neural_network.engines._compiled import engine_for
-from skmnist.neural_network.engines._epochs import EpochNetwork, EpochOrder
+from skmnist.neural_network.engines._epochs import EpochOrder
+from skmnist.neural_network.keras_side._compiled import engine_for
+from skmnist.neural_network.keras_side._epoch_network import EpochNetwork
+from skmnist.neural_network.keras_side._layers import DistortImages, sample_images
+from skmnist.neural_network.keras_side._network import build_loss, build_network
+from skmnist.neural_network.keras_side._optimizers import build_optimizer
 
 STRONG = {
     "rotation": 30.0,

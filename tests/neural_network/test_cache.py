@@ -50,7 +50,7 @@ def no_training(monkeypatch):
         def train(*args, **kwargs):
             raise AssertionError("trained again")
 
-        monkeypatch.setattr(_training, "train_wrapper", train)
+        monkeypatch.setattr(_training, "_run_epochs", train)
 
     return forbid
 

@@ -25,10 +25,11 @@ from training import SMALL
 
 from skmnist import KerasMLPClassifier
 from skmnist._archive import read_archive
-from skmnist.neural_network import _network, _training, split_validation
+from skmnist.neural_network import split_validation
 from skmnist.neural_network._data import draw_seeds
 from skmnist.neural_network._inference import forward
-from skmnist.neural_network._network import network_layers
+from skmnist.neural_network.keras_side import _network
+from skmnist.neural_network.keras_side._network import network_layers
 
 
 @pytest.fixture(scope="module")
@@ -821,7 +822,6 @@ def no_copying(monkeypatch):
             raise AssertionError("the weights were copied again")
 
         monkeypatch.setattr(_network, "network_layers", refuse)
-        monkeypatch.setattr(_training, "network_layers", refuse)
 
     return forbid
 
@@ -1018,6 +1018,12 @@ def test_a_warm_up_that_leaves_no_epoch_is_refused(digits):
     wrong = KerasMLPClassifier(**SMALL, warmup_epochs=2)
     with pytest.raises(ValueError, match="warmup_epochs=2 leaves no epoch .* epochs=2"):
         wrong.fit(*digits)
+
+
+# 200 rows in batches of 32 are 7 updates, and 0.95 epochs are rounded to all of them.
+def test_a_warm_up_leaves_an_update_to_the_schedule(digits):
+    warm = KerasMLPClassifier(**SMALL | {"epochs": 1}, warmup_epochs=0.95)
+    assert warm.fit(*digits)._spec["optimizer"]["n_warmup"] == 6
 
 
 # 200 rows in batches of 32 are 7 updates per epoch. Half an epoch is 4 updates (3.5 is

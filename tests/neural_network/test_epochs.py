@@ -12,20 +12,29 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 from skmnist import KerasMLPClassifier
-from skmnist.neural_network import _inference as prediction, _scikeras as wrapping
+from skmnist.neural_network import _inference as prediction
 from skmnist.neural_network._inference import forward
-from skmnist.neural_network._network import build_loss, build_network, network_layers
 from skmnist.neural_network._optimizer_params import OPTIMIZERS
-from skmnist.neural_network._optimizers import build_optimizer
 from skmnist.neural_network._spec import ACTIVATIONS
-from skmnist.neural_network.engines import _compiled as engine, _traced as programs
-from skmnist.neural_network.engines._compiled import (
+from skmnist.neural_network.engines._epochs import EpochOrder
+from skmnist.neural_network.keras_side import (
+    _compiled as engine,
+    _programs,
+    _traced as programs,
+)
+from skmnist.neural_network.keras_side._compiled import (
     clear_engines,
     engine_for,
     pays_to_compile,
 )
-from skmnist.neural_network.engines._epochs import EpochNetwork, EpochOrder
-from skmnist.neural_network.engines._traced import flat_layout
+from skmnist.neural_network.keras_side._epoch_network import EpochNetwork
+from skmnist.neural_network.keras_side._network import (
+    build_loss,
+    build_network,
+    network_layers,
+)
+from skmnist.neural_network.keras_side._optimizers import build_optimizer
+from skmnist.neural_network.keras_side._traced import flat_layout
 
 # 100 rows in batches of 32: three full batches and a remainder of 4.
 N_ROWS, BATCH, EPOCHS = 100, 32, 3
@@ -555,7 +564,7 @@ def test_programs_keep_no_numbers(monkeypatch, own_engines, max_flat, compiled):
     monkeypatch.setattr(programs, "MAX_FLAT", max_flat)
     X, y = np.ones((50, 8)), np.arange(50) % 10
     classifier = KerasMLPClassifier(1, 8, epochs=1, early_stopping=True, random_state=0)
-    monkeypatch.setattr(wrapping, "pays_to_compile", lambda *_: compiled)
+    monkeypatch.setattr(_programs, "pays_to_compile", lambda *_: compiled)
     classifier.fit(X, y)
     assert len(made) >= 2
     for one in made:

@@ -19,8 +19,8 @@ from skmnist.neural_network._inference import (
     described_layers,
     forward,
 )
-from skmnist.neural_network._network import network_layers
-from skmnist.neural_network._scikeras import make_wrapper, wrapper_arrays
+from skmnist.neural_network.keras_side._network import network_layers
+from skmnist.neural_network.keras_side._scikeras import make_wrapper, wrapper_arrays
 
 # ---- activations -------------------------------------------------------------------
 

@@ -17,23 +17,27 @@ from training import SMALL
 from skmnist import KerasMLPClassifier
 from skmnist._archive import read_archive
 from skmnist.neural_network import (
-    _callbacks,
     _classifier,
     _data,
+    _early_stopping,
     _persistence,
-    _scikeras,
     _training,
 )
-from skmnist.neural_network.engines import _epochs, _plain
+from skmnist.neural_network.engines import _array_fit, _epochs, _hooks, _plain
+from skmnist.neural_network.keras_side import _callbacks, _programs, _scikeras
 
 # Where a fit changes something.
 MODULES = (
+    _array_fit,
     _callbacks,
     _classifier,
     _data,
+    _early_stopping,
     _epochs,
+    _hooks,
     _persistence,
     _plain,
+    _programs,
     _scikeras,
     _training,
 )
@@ -201,7 +205,7 @@ def test_an_exception_at_each_step_leaves_what_was_there(digits, fitted, tmp_pat
         np.testing.assert_equal(said_by(classifier, X, tmp_path / "model"), expected)
 
     found = interrupted_everywhere(lambda: way(classifier, X, y), check)
-    assert {"publish", "train_wrapper", "on_epoch_end"} <= {s.co_name for s in found}
+    assert {"publish", "_run_epochs", "on_epoch_end"} <= {s.co_name for s in found}
     # After a failure the same classifier must do for the next one.
     classifier = before(way, fitted)
     for step in found[:: len(found) // 4]:

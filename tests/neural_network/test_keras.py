@@ -14,8 +14,8 @@ from sklearn.datasets import load_digits, make_classification
 from training import SMALL
 
 from skmnist import KerasMLPClassifier
-from skmnist.neural_network._network import plain_network
-from skmnist.neural_network._optimizers import build_optimizer
+from skmnist.neural_network.keras_side._network import plain_network
+from skmnist.neural_network.keras_side._optimizers import build_optimizer
 
 OWN = keras.optimizers
 
@@ -208,7 +208,11 @@ def test_a_plain_copy_goes_on_where_training_was(digits):
 
 
 def test_another_backend_is_one_line_before_a_training():
-    code = "import skmnist; skmnist.KerasMLPClassifier().fit([[0], [1]], [0, 1])"
+    code = (
+        "import skmnist; small = skmnist.KerasMLPClassifier(epochs=1, widths=9)\n"
+        "small.fit([[0], [1]], [0, 1])  # by NumPy\n"
+        "small.set_params(widths=999).fit([[0], [1]], [0, 1])"
+    )
     environment = {**os.environ, "KERAS_BACKEND": "numpy"}
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -226,5 +230,6 @@ def test_another_backend_is_one_line_before_a_training():
 # Keras reads it from a file, too.
 def test_another_backend_is_one_line_at_fit(digits, monkeypatch):
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
+    network = KerasMLPClassifier(**SMALL, callbacks=keras.callbacks.Callback())
     with pytest.raises(RuntimeError, match="'jax'.*KERAS_BACKEND=tensorflow"):
-        KerasMLPClassifier(**SMALL).fit(*digits)
+        network.fit(*digits)

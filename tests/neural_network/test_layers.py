@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from skmnist.neural_network._layers import CheapDropout, draw_uniform
+from skmnist.neural_network.keras_side._layers import CheapDropout, draw_uniform
 
 SEEDS = [[0, 0], [0, 1], [1, 0], [3_000_000_000, 7], [2**32 - 1, 2**31]]
 

@@ -138,7 +138,7 @@ def test_sparse_data_give_the_same_number_of_epochs(noisy, fitted):
 def test_a_kept_fit_does_not_look_again(noisy, fitted, tmp_path, monkeypatch):
     X, y, *_ = noisy
     KerasMLPClassifier(**SMALL, memory=tmp_path).fit(X, y)
-    monkeypatch.delattr(_training, "train_wrapper")
+    monkeypatch.delattr(_training, "_plain_network")
     kept = KerasMLPClassifier(**SMALL, memory=tmp_path).fit(X, y)
     assert bits(kept) == bits(fitted)
     assert (kept.epochs_, kept.overfits_after_) == (

@@ -29,7 +29,7 @@ from skmnist.neural_network._model_file import (
     read_model,
 )
 from skmnist.neural_network._optimizer_params import OPTIMIZERS
-from skmnist.neural_network._optimizers import WarmUp
+from skmnist.neural_network.keras_side._optimizers import WarmUp
 
 ROWS = np.random.default_rng(0).random((30, 9)).astype(np.float32)
 LABELS = np.array(["a", "b", "c"] * 10)

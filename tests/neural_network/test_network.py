@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from skmnist.neural_network._network import (
+from skmnist.neural_network._optimizer_params import OPTIMIZERS, SCHEDULES
+from skmnist.neural_network._spec import ACTIVATIONS, INITIALIZERS
+from skmnist.neural_network.keras_side._network import (
     SmoothedCrossentropy,
     build_loss,
     build_network,
 )
-from skmnist.neural_network._optimizer_params import OPTIMIZERS, SCHEDULES
-from skmnist.neural_network._optimizers import build_optimizer
-from skmnist.neural_network._spec import ACTIVATIONS, INITIALIZERS
+from skmnist.neural_network.keras_side._optimizers import build_optimizer
 
 NUMPY_ACTIVATIONS = {
     "relu": lambda z: np.maximum(z, 0),

@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 from training import SMALL
 
 from skmnist import KerasMLPClassifier
-from skmnist.neural_network._scikeras import renew_optimizer
+from skmnist.neural_network.keras_side._scikeras import renew_optimizer
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "classifier.md"
 STOPPING = {"early_stopping": True, "epochs": 4, "learning_rate": 0.1, "patience": 1}

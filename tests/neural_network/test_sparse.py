@@ -16,7 +16,7 @@ from skmnist import (
     Stage,
     StagedSearchCV,
 )
-from skmnist.neural_network import _data, _scikeras
+from skmnist.neural_network import _data
 from skmnist.neural_network._cache import digest
 from skmnist.neural_network._data import (
     Rows,
@@ -26,9 +26,9 @@ from skmnist.neural_network._data import (
     multiply,
 )
 from skmnist.neural_network._inference import forward
-from skmnist.neural_network._network import network_layers
-from skmnist.neural_network.engines import _compiled
-from skmnist.neural_network.engines._compiled import clear_engines
+from skmnist.neural_network.keras_side import _compiled, _programs
+from skmnist.neural_network.keras_side._compiled import clear_engines
+from skmnist.neural_network.keras_side._network import network_layers
 
 N_ROWS, N_FEATURES, BATCH = 100, 25, 8
 SMALL = {"depth": 1, "widths": 4, "batch_size": BATCH, "epochs": 2, "random_state": 0}
@@ -156,7 +156,7 @@ def test_a_fit_in_chunks_is_that_of_dense_rows(
 )
 @pytest.mark.usefixtures("by_tensorflow")
 def test_compiled_programs_train_alike_in_chunks(data, bounded, params, monkeypatch):
-    monkeypatch.setattr(_scikeras, "pays_to_compile", lambda *_: True)
+    monkeypatch.setattr(_programs, "pays_to_compile", lambda *_: True)
     X, y = data
     dense, chunked = (
         KerasMLPClassifier(**SMALL, **params).fit(form(X), y)
@@ -188,7 +188,7 @@ def test_fits_in_chunks_share_programs(data, bounded, compiled, monkeypatch):
     )
     dense = second.fit(X[:90], y[:90]).predict_proba(X)
     clear_engines()
-    monkeypatch.setattr(_scikeras, "pays_to_compile", lambda *_: compiled)
+    monkeypatch.setattr(_programs, "pays_to_compile", lambda *_: compiled)
     first.fit(make_sparse(X), y)
     (engine,) = engines.values()
     programs = dict(engine._programs)

@@ -12,7 +12,7 @@ from sklearn.datasets import load_digits
 from training import SMALL
 
 from skmnist import KerasMLPClassifier
-from skmnist.neural_network._callbacks import epoch_line
+from skmnist.neural_network.engines._hooks import epoch_line
 
 CURVES = {"loss": 0.4321, "accuracy": 0.8765}
 VALIDATION = {"val_loss": 0.3456, "val_accuracy": 0.9}

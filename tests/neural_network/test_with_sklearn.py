@@ -8,6 +8,7 @@ import time
 import warnings
 
 import joblib
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,7 +38,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
 from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
-from skmnist.neural_network.engines._compiled import Engine
+from skmnist.neural_network.keras_side._compiled import Engine
 
 N_TRAIN, N_TEST = 300, 200
 
@@ -362,9 +363,9 @@ def test_progress_bar_of_scikit_learn_through_a_search(digits, capsys):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_refuses_to_train_instead_of_waiting_for_ever(digits):
+def test_a_forked_process_refuses_tensorflow_instead_of_waiting_for_ever(digits):
     X, y, *_ = digits
-    net = classifier(epochs=1).fit(X, y)
+    net = classifier(epochs=1, callbacks=[keras.callbacks.Callback()]).fit(X, y)
     child = os.fork()
     if child == 0:
         status = 9

@@ -1,4 +1,4 @@
-"""Predictions need arrays only: in processes without TensorFlow, and after a fork."""
+"""Arrays are enough: in processes without TensorFlow, and after a fork."""
 
 import copy
 import multiprocessing
@@ -76,7 +76,13 @@ plain = clone(KerasMLPClassifier(widths=16, optimizer="adamw"))
 assert plain.get_params()["optimizer"] == "adamw" and "adamw" in repr(plain)
 search = clone(GridSearchCV(plain, {"widths": [8, 16]}))
 assert search.set_params(estimator__depth=1).estimator.depth == 1
-for ask in (lambda: loaded.model_, lambda: plain.fit(X, X[:, 0] > 0)):
+y = X[:, 20] > 0.5
+trained = plain.set_params(widths=8, epochs=20, random_state=0).fit(X, y)
+np.testing.assert_array_equal(trained.predict(X), np.load("trained.npy"))
+trained.save("trained.skmnist")
+KerasMLPClassifier.load("trained.skmnist").partial_fit(X, y).predict(X)
+large = KerasMLPClassifier(widths=(900, 900))
+for ask in (lambda: loaded.model_, lambda: large.fit(X, y)):
     try:
         ask()
     except ImportError as error:
@@ -108,6 +114,10 @@ def folder(digits, fitted, tmp_path_factory):
     fitted.save(folder / "model.skmnist")
     (folder / "models.pickle").write_bytes(pickle.dumps((fitted, pipeline, averaged)))
     np.save(folder / "X", X)
+    trained = KerasMLPClassifier(
+        widths=8, optimizer="adamw", epochs=20, random_state=0
+    ).fit(X, X[:, 20] > 0.5)
+    np.save(folder / "trained", trained.predict(X))
     for name, classifier in (
         ("expected", fitted),
         ("pipeline", pipeline),
@@ -117,7 +127,7 @@ def folder(digits, fitted, tmp_path_factory):
     return folder
 
 
-def test_a_process_without_keras_predicts_and_says_what_it_cannot(folder):
+def test_a_process_without_keras_trains_predicts_and_says_what_it_cannot(folder):
     done = run(WITHOUT, folder)
     lines = done.stdout.splitlines()
     assert len(lines) == 2, done.stderr[-2000:]
@@ -202,6 +212,16 @@ def test_a_fork_of_a_process_that_has_trained_predicts(wide, many_rows):
     for twin in (wide, pickle.loads(pickle.dumps(wide))):
         found = in_a_fork(lambda twin=twin: twin.predict_proba(many_rows))
         np.testing.assert_array_equal(found, expected)
+
+
+@needs_fork
+@quietly
+def test_a_fork_of_a_process_that_has_trained_trains_small_networks(wide, digits):
+    wide.model_.predict(digits[0], verbose=0)  # starts TensorFlow's threads
+    small = KerasMLPClassifier(**SMALL)
+    expected = small.fit(*digits).predict_proba(digits[0])
+    found = in_a_fork(lambda: small.fit(*digits).predict_proba(digits[0]))
+    np.testing.assert_array_equal(found, expected)
 
 
 @needs_fork

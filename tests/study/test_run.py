@@ -232,7 +232,7 @@ def test_the_same_study_goes_on_and_trains_nothing_twice(finished, config, monke
     def train(*args, **kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("skmnist.neural_network._training.train_wrapper", train)
+    monkeypatch.setattr("skmnist.neural_network._training._run_epochs", train)
     again = run_study(config, out)
     assert again.rows == study.rows
     assert again.stages == study.stages
@@ -247,7 +247,7 @@ class Stopped(BaseException):
 def test_a_study_that_was_stopped_ends_as_one_that_was_not(
     finished, config, tmp_path, monkeypatch, n_fits
 ):
-    train, n_trained = _training.train_wrapper, []
+    train, n_trained = _training._run_epochs, []
 
     def train_some(*args, **kwargs):
         if len(n_trained) == n_fits:
@@ -259,10 +259,10 @@ def test_a_study_that_was_stopped_ends_as_one_that_was_not(
         n_trained.append(1)
         return train(*args, **kwargs)
 
-    monkeypatch.setattr(_training, "train_wrapper", train_some)
+    monkeypatch.setattr(_training, "_run_epochs", train_some)
     with pytest.raises(Stopped):
         run_study(config, tmp_path / "study")
-    monkeypatch.setattr(_training, "train_wrapper", train_counted)
+    monkeypatch.setattr(_training, "_run_epochs", train_counted)
     resumed = run_study(config, tmp_path / "study")
     assert [replace(row, seconds=0) for row in resumed.rows] == [
         replace(row, seconds=0) for row in finished[1].rows

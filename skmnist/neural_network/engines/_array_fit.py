@@ -20,15 +20,11 @@ from .._inference import (
 from .._optimizer_params import begins_anew
 from ._arrays import ArrayRows, Form, Training, train_round
 from ._epochs import run_epochs
+from ._first_values import initial_values
+from ._hooks import Hooks
 from ._lanes import lane_for
-from ._plain import (
-    Callbacks,
-    PlainNetwork,
-    described_optimizer,
-    initial_values,
-    structure_key,
-    trains_plainly,
-)
+from ._optimizer_facts import described_optimizer
+from ._plain import PlainNetwork, structure_key
 
 # Larger networks, and larger batches, are trained by TensorFlow: it shares products
 # among threads, and XLA passes fewer times over many weights.
@@ -63,9 +59,7 @@ def trains_as_arrays(spec, n_samples):
     small = n_weights <= MOST_WEIGHTS
     batch_size = min(spec["batch_size"], n_samples)
     small = small and n_weights * batch_size <= MOST_PRODUCTS
-    if not (small and trains_plainly(spec)):
-        return False
-    return described_optimizer(spec["optimizer"]).has_update
+    return small and described_optimizer(spec["optimizer"]).has_update
 
 
 class ArrayNetwork(PlainNetwork):
@@ -108,13 +102,13 @@ class ArrayNetwork(PlainNetwork):
             network._earlier = _with_other_draws(old, new, arrays)
         return network
 
-    def fit(self, rows, held_out, *, callbacks, order, batch_size, epochs, shape):
-        """Train for some epochs, see `PlainNetwork.fit`."""
+    def fit(self, rows, held_out, *, callbacks, order, batch_size, epochs):
+        """Train for some epochs, see `ProgramNetwork.fit`."""
         self._begin(batch_size)
         network, training = self.spec["network"], self._training
         data = ArrayRows(network["dtype"], rows, self._form.scaling(self._first))
         begin = len(self.history_.get("loss", ()))
-        callbacks = Callbacks(callbacks, self, begin + epochs)
+        callbacks = Hooks(callbacks, self, begin + epochs)
         callbacks.on_train_begin()
         key = structure_key(self.spec), batch_size
         with one_blas_thread(), lane_for(key, train_round) as lane:

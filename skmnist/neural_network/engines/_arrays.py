@@ -83,7 +83,7 @@ class Form:
         """Return the variables of the optimizer as they are now, in Keras' order."""
         optimizer, states = self._optimizer, iter(training.states)
         found = [np.array(training.n_updates, np.int64)]
-        if optimizer.schedule is None:
+        if optimizer.rate is not None:
             found.append(optimizer.rate)
         for n_kinds in optimizer.groups:
             kinds = [self._parts(next(states)) for _ in range(n_kinds)]
@@ -104,7 +104,7 @@ class Form:
         """
         optimizer, found = self._optimizer, iter(arrays[len(self._named) :])
         training.n_updates = int(next(found))
-        if optimizer.schedule is None:
+        if optimizer.rate is not None:
             next(found)
         states = iter(training.states)
         for n_kinds in optimizer.groups:
@@ -452,7 +452,7 @@ def uniform(seeds, draws, n_numbers, dtype):
     --------
     >>> import numpy as np
     >>> from skmnist.neural_network.engines._arrays import uniform
-    >>> from skmnist.neural_network._layers import draw_uniform
+    >>> from skmnist.neural_network.keras_side._layers import draw_uniform
     >>> ours = uniform(np.array([[3]]), np.array([[7]]), 5, "float32")
     >>> bool(np.all(ours == np.asarray(draw_uniform([3, 7], [5]))))
     True

@@ -14,12 +14,12 @@ The look trains the same program as the fit that follows, so nothing is compiled
 import hashlib
 import math
 
-import keras
 import numpy as np
 from scipy.sparse import issparse
 
 from ._array_fit import evaluated
 from ._epochs import EpochOrder
+from ._hooks import Hook
 
 # Numbers of training rows for which it pays: of fewer rows too few are held out, and
 # more rows are hardly learned by heart in the epochs that "auto" means.
@@ -109,7 +109,7 @@ class OrderOfOthers(EpochOrder):
         return order[~self._held_out[order]]
 
 
-class HeldOutLosses(keras.callbacks.Callback):
+class HeldOutLosses(Hook):
     """Compute the mean loss of some rows after each epoch.
 
     Parameters
@@ -124,7 +124,6 @@ class HeldOutLosses(keras.callbacks.Callback):
     """
 
     def __init__(self, rows):
-        super().__init__()
         self._rows = rows
         self.losses_ = []
 

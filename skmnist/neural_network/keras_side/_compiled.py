@@ -162,7 +162,7 @@ def n_filled_up(n_rows, n_features):
 
     Examples
     --------
-    >>> from skmnist.neural_network.engines._compiled import n_filled_up
+    >>> from skmnist.neural_network.keras_side._compiled import n_filled_up
     >>> [n_filled_up(n, 64) for n in (1197, 1198, 1280, 1281)]
     [1280, 1280, 1280, 1408]
     >>> n_filled_up(60_000, 784)

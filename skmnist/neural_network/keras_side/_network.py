@@ -6,9 +6,8 @@ import copy
 
 import keras
 import numpy as np
-from numpy.random import SeedSequence
 
-from ._inference import (
+from .._inference import (
     ACTIVATION_FUNCTIONS,
     NORMALIZATION_EPSILON,
     Layer,
@@ -16,9 +15,10 @@ from ._inference import (
     output_activation,
     scaled,
 )
+from .._spec import per_layer
+from .._tensors import addresses, read_variables
+from ..engines._first_values import layer_seeds
 from ._layers import CheapDropout, DistortImages, ScaleInputs
-from ._spec import per_layer
-from ._tensors import addresses, read_variables
 
 
 def build_network(  # noqa: PLR0913
@@ -102,7 +102,7 @@ def build_network(  # noqa: PLR0913
 
     Examples
     --------
-    >>> from skmnist.neural_network._network import build_network
+    >>> from skmnist.neural_network.keras_side._network import build_network
     >>> network = build_network(784, 10, widths=(600, 200))
     >>> network.count_params()  # 784*600 + 600 + 600*200 + 200 + 200*10 + 10
     593210
@@ -320,12 +320,6 @@ def _dropout(rate, seed, name, dtype, shared=False):
         return []
     name = f"{name}_dropout"
     return [CheapDropout(rate, shared, seed=seed, name=name, dtype=dtype)]
-
-
-def layer_seeds(random_state, n_seeds):
-    """Derive one seed for each layer and purpose from a single seed."""
-    # NumPy's SeedSequence gives unrelated numbers for neighbouring seeds, too.
-    return [int(s) for s in SeedSequence(random_state).generate_state(n_seeds)]
 
 
 def seeded(initializer, seed):

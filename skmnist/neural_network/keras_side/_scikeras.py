@@ -7,31 +7,25 @@ network, which can be copied, pickled and saved without Keras' archive format.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import os
 from collections import defaultdict
 from functools import partial
 
 import keras
 import numpy as np
-import tensorflow as tf
 from scikeras.wrappers import KerasClassifier
 from scipy.sparse import issparse
 from sklearn import config_context
 
-from .._startup import quiet_start
-from . import backend_needed
-from ._callbacks import ValidationEarlyStopping
+from .._optimizer_params import begins_anew
+from .._tensors import read_variables
+from ..engines._hooks import Hook
+from ._callbacks import KerasHook
+from ._epoch_network import EpochNetwork
 from ._layers import DistortImages
 from ._network import build_loss, build_network
-from ._optimizer_params import begins_anew
 from ._optimizers import build_optimizer
-from ._tensors import read_variables
-from .engines._compiled import USUAL_EPOCHS, pays_to_compile, shape_of
-from .engines._epochs import EpochNetwork
-from .engines._plain import PlainNetwork
-
-# The process in which TensorFlow has started.
-_STARTED_IN = []
+from ._programs import is_compiled
+from ._start import start
 
 
 def _reduce_optimizer(optimizer):
@@ -42,36 +36,6 @@ def _reduce_optimizer(optimizer):
 # In place of scikeras' own, which does not know all optimizers of Keras: a copy of Lamb
 # becomes a string.
 keras.optimizers.Optimizer.__reduce__ = _reduce_optimizer
-
-
-def refuse_fork():
-    """Raise RuntimeError in a process that was forked after TensorFlow had started.
-
-    Its threads are not forked, and TensorFlow would wait for them for ever.
-
-    Raises
-    ------
-    RuntimeError
-        Also if Keras computes with another backend than TensorFlow.
-    """
-    if keras.config.backend() != "tensorflow":
-        raise RuntimeError(backend_needed(keras.config.backend()))
-    if _STARTED_IN and _STARTED_IN[0] != os.getpid():
-        raise RuntimeError(
-            "this process was forked from one in which TensorFlow has started, and "
-            "would wait for its threads for ever; start processes with 'loky', the "
-            "default of joblib, or with the method 'spawn' of multiprocessing"
-        )
-
-
-def start():
-    """Start TensorFlow, and remember that it was in this process; see `refuse_fork`."""
-    refuse_fork()
-    if not _STARTED_IN:
-        # This looks for a GPU, which says on standard error if there is none.
-        with quiet_start():
-            tf.config.list_physical_devices()
-    _STARTED_IN[:] = [os.getpid()]
 
 
 def make_wrapper(spec, *, scaling=None):
@@ -284,16 +248,17 @@ def train_wrapper(  # noqa: PLR0913
 
     Parameters
     ----------
-    wrapper : scikeras.wrappers.KerasClassifier or PlainNetwork
-        The classifier to train, in place; or a network without Keras' objects.
+    wrapper : scikeras.wrappers.KerasClassifier
+        The classifier to train, in place.
     rows : Rows
         Training rows.
     held_out : Rows, default=None
         Rows that the network is evaluated on after each epoch.
-    callbacks : list of keras.callbacks.Callback
-        Keras callbacks of this training.
+    callbacks : list of Hook and keras.callbacks.Callback
+        Hooks, and callbacks of the user's.
     batch_size : int
-        Rows per update.
+        Rows per update; at most all rows. More would make the same updates, and would
+        have to be filled up.
     epochs : int
         Number of epochs.
     order : EpochOrder
@@ -301,28 +266,10 @@ def train_wrapper(  # noqa: PLR0913
     verbose : int, default=0
         Keras' verbosity.
     """
-    is_plain = isinstance(wrapper, PlainNetwork)
-    n_weights = wrapper.model_.count_params()
-    # More rows than there are make the same updates, and would have to be filled up.
-    batch_size = min(batch_size, len(rows.y))
-    # After one epoch more calls may follow, see `partial_fit`. The second training of a
-    # fit may have fewer epochs than the first; the kind of program stays.
-    planned = wrapper.epochs if epochs > 1 else USUAL_EPOCHS
-    n_updates = _likely_epochs(planned, callbacks) * -(-len(rows.y) // batch_size)
-    compiled = pays_to_compile(n_weights, n_updates)
-    if is_plain:
-        wrapper.fit(
-            rows,
-            held_out,
-            callbacks=callbacks,
-            order=order,
-            batch_size=batch_size,
-            epochs=epochs,
-            shape=shape_of(rows.X, batch_size) if compiled else None,
-        )
-        return
+    compiled = is_compiled(wrapper, callbacks, len(rows.y), batch_size, epochs)
     X = rows.X.astype(wrapper.X_dtype_, copy=False)
-    wrapper.callbacks = wrapper._fit_callbacks = callbacks
+    hooked = [KerasHook(c) if isinstance(c, Hook) else c for c in callbacks]
+    wrapper.callbacks = wrapper._fit_callbacks = hooked
     try:
         # The data are checked already; scikeras would check them twice more.
         with config_context(assume_finite=True):
@@ -350,13 +297,6 @@ def train_wrapper(  # noqa: PLR0913
         # into a copy or a pickle of the fitted classifier.
         wrapper.callbacks = None
         wrapper._fit_callbacks = wrapper._predict_callbacks = []
-
-
-def _likely_epochs(planned, callbacks):
-    """Return the epochs to expect of a training that may stop early."""
-    stopping = [c for c in callbacks if isinstance(c, ValidationEarlyStopping)]
-    most = max([USUAL_EPOCHS, *(c.patience for c in stopping)])
-    return min(planned, most) if stopping else planned
 
 
 def wrapper_arrays(wrapper, spec):

@@ -6,14 +6,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from ..augmentation._distortions import (
+from ...augmentation._distortions import (
     N_AFFINE,
     N_AFFINE_FIELDS,
     affine_coefficients,
     displacement_fields,
     largest_affine,
 )
-from ._inference import SCALE_SPEED, scaling
+from .._inference import SCALE_SPEED, scaling
 
 
 def draw_uniform(seeds, shape, dtype="float32"):
@@ -45,7 +45,7 @@ def draw_uniform(seeds, shape, dtype="float32"):
 
     Examples
     --------
-    >>> from skmnist.neural_network._layers import draw_uniform
+    >>> from skmnist.neural_network.keras_side._layers import draw_uniform
     >>> draw_uniform([3, 0], [2, 5]).shape
     TensorShape([2, 5])
     """
@@ -330,7 +330,7 @@ def sample_images(images, image_shape, places):
     Examples
     --------
     >>> import tensorflow as tf
-    >>> from skmnist.neural_network._layers import sample_images
+    >>> from skmnist.neural_network.keras_side._layers import sample_images
     >>> image = tf.constant([[0.0, 1.0, 2.0, 3.0]])  # 0 1
     >>> places = tf.constant([[[0.5], [0.25]]])      # 2 3
     >>> sample_images(image, (2, 2), places).numpy()

@@ -23,24 +23,15 @@ import keras
 import tensorflow as tf
 
 from ..._compat import schedule_of, standing_in, sum_gradients_nowhere
-from .._layers import CheapDropout
+from .._optimizer_forms import treats_each_alone
 from .._optimizer_params import OPTIMIZERS
-from .._optimizers import WarmUp, deserialize_optimizer
 from .._tensors import empty_variables
+from ._layers import CheapDropout
+from ._optimizers import WarmUp, deserialize_optimizer
 
 # With more weights, copying them into one vector takes longer than the operations that
 # it saves.
 MAX_FLAT = 2**17
-
-# Options of Keras' optimizers that depend on a whole variable, or that add variables
-# which `FlatLayout` does not know.
-_NOT_ELEMENTWISE = (
-    "clipnorm",
-    "global_clipnorm",
-    "use_ema",
-    "loss_scale_factor",
-    "gradient_accumulation_steps",
-)
 
 # Attributes that are arguments of a program, and not part of it.
 _NUMBERS = {
@@ -122,8 +113,7 @@ def flat_layout(network, optimizer):
 
 def is_elementwise(optimizer):
     """Return whether an optimizer treats all numbers alike, one by one."""
-    config = optimizer.get_config()
-    return _is_known(optimizer) and not any(map(config.get, _NOT_ELEMENTWISE))
+    return _is_known(optimizer) and treats_each_alone(optimizer.get_config())
 
 
 def _is_known(optimizer):

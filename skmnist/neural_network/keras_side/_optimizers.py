@@ -6,9 +6,11 @@ What its parameters may be, and the description itself, are in `_optimizer_param
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
-import functools
 
 import keras
+
+from ..._compat import schedule_of
+from .._optimizer_forms import innermost, serialized
 
 
 def build_optimizer(
@@ -52,19 +54,12 @@ def build_optimizer(
     .. [1] I. Loshchilov and F. Hutter, "Decoupled Weight Decay Regularization",
        ICLR 2019.
     """
-    if not isinstance(optimizer, dict):
-        named = isinstance(optimizer, str)
-        optimizer = (
-            _named(optimizer) if named else keras.optimizers.serialize(optimizer)
-        )
-    described = copy.deepcopy(optimizer)
-    # Keras numbers the names of its objects; equal fits should be equal.
-    described["config"]["name"] = "optimizer"
-    config = _innermost(described)["config"]
-    if learning_rate is not None:
-        _set(described, "learning_rate", float(learning_rate))
-    if weight_decay:
-        _set(described, "weight_decay", float(weight_decay))
+    if not isinstance(optimizer, str | dict):
+        optimizer = keras.optimizers.serialize(optimizer)
+    described = serialized(
+        optimizer, learning_rate=learning_rate, weight_decay=weight_decay
+    )
+    config = innermost(described)["config"]
     is_own = not isinstance(config.get("learning_rate", {}), dict)
     if (schedule != "constant" or n_warmup) and is_own:
         start = config["learning_rate"]
@@ -74,27 +69,20 @@ def build_optimizer(
     return deserialize_optimizer(described)
 
 
-@functools.cache
-def _named(name):
-    """Describe the optimizer of a name; to make one for that takes milliseconds."""
-    return keras.optimizers.serialize(keras.optimizers.get(name))
+def schedule_function(described):
+    """Return what gives the learning rates of a described optimizer with a schedule.
 
+    Parameters
+    ----------
+    described : dict
+        The arguments of `build_optimizer`.
 
-def _innermost(described):
-    """Return the description of the optimizer inside others, which scale its loss."""
-    inner = described["config"].get("inner_optimizer")
-    return described if inner is None else _innermost(inner)
-
-
-def _set(described, name, value):
-    """Set a number in the description of an optimizer."""
-    inner = _innermost(described)
-    if name not in inner["config"]:
-        raise ValueError(
-            f"{inner['class_name']} has no {name!r}; set it in the optimizer itself, "
-            f"and {name}={None if name == 'learning_rate' else 0!r} in the classifier."
-        )
-    inner["config"][name] = value
+    Returns
+    -------
+    rates : callable
+        Takes numbers of updates, counted from 0, and returns a tensor.
+    """
+    return schedule_of(build_optimizer(**described))
 
 
 def deserialize_optimizer(described: str | dict) -> str | keras.optimizers.Optimizer:
