@@ -18,7 +18,7 @@ from scipy.sparse import issparse
 
 from .._data import dense_rows
 from .._inference import STATE, layer_variables
-from ._gradients import Gradients
+from ._gradients import Gradients, loss_of
 from ._updates import Update, apply_update, step_sizes
 
 # Values of the rows of a network in one round, which limit its memory, and updates.
@@ -255,7 +255,7 @@ def train_round(trainings):
     # Those with most updates first: then those that still train are always the first.
     trainings = sorted(trainings, key=lambda one: -one.n_steps)
     batches = _Batches(trainings)
-    state = _State(trainings)
+    state = _State(trainings, batches)
     masks = _Masks(trainings)
     n_networks = 0
     with np.errstate(all="ignore"):
@@ -263,12 +263,10 @@ def train_round(trainings):
             if n_networks != batches.n_networks[step]:
                 n_networks = batches.n_networks[step]
                 state.keep(n_networks)
-            x, true, weights = batches.at(step, n_networks)
-            losses, right = state.gradients(x, true, weights, masks(step, n_networks))
-            batches.record(step, n_networks, losses, right)
-            state.update(step, n_networks)
-    state.write_back(trainings)
-    batches.write_back(trainings)
+            state.gradients(step, masks(step, n_networks))
+            state.update(step)
+        state.write_back(trainings)
+        batches.write_back(trainings)
 
 
 class _Batches:
@@ -280,39 +278,32 @@ class _Batches:
         dtype = first.weights.dtype
         shape = n, n_steps, size
         self.x = np.zeros((*shape, first.network["n_features"]), dtype)
-        self.true, self.weights = np.zeros(shape, np.intp), np.zeros(shape, dtype)
+        true, weights = np.zeros(shape, np.intp), np.zeros(shape, dtype)
         self._counts = np.zeros(shape, bool)
         for i, one in enumerate(trainings):
-            self._fill(i, one)
-        sums = self.weights.sum(axis=2, keepdims=True)
-        self.weights /= np.where(sums == 0, 1, sums)
+            self._fill(one, *(a[i] for a in (self.x, true, weights, self._counts)))
+        sums = weights.sum(axis=2, keepdims=True)
+        weights /= np.where(sums == 0, 1, sums)
+        self.loss = loss_of(first.network, first.smoothing, true, weights)
         steps = np.array([[one.n_steps] for one in trainings])
         self.n_networks = np.sum(steps > np.arange(n_steps), axis=0).tolist()
-        self._losses, self._right = np.zeros(shape[:2]), np.zeros(shape, bool)
 
-    def _fill(self, i, one):
+    @staticmethod
+    def _fill(one, x, true, weights, counts):
+        """Write the rows of a network."""
         n_rows = len(one.numbers)
-        x = self.x[i].reshape(-1, self.x.shape[3])[:n_rows]
-        flat = self.true, self.weights, self._counts
-        true, weights, counts = (array[i].reshape(-1)[:n_rows] for array in flat)
-        one.rows.put(one.numbers, x, true, weights)
-        counts[:] = True
-
-    def at(self, step, n):
-        """Return the batches of one step, of the first networks."""
-        return self.x[:n, step], self.true[:n, step], self.weights[:n, step]
-
-    def record(self, step, n, losses, right):
-        self._losses[:n, step] = losses
-        self._right[:n, step] = right
+        flat = [a.reshape(-1)[:n_rows] for a in (true, weights)]
+        one.rows.put(one.numbers, x.reshape(-1, x.shape[2])[:n_rows], *flat)
+        counts.reshape(-1)[:n_rows] = True
 
     def write_back(self, trainings):
-        n_rows = self._counts.sum(axis=2)
-        self._right &= self._counts
+        """Give each network its results."""
+        losses, right = self.loss.results()
+        n_rows, right = self._counts.sum(axis=2), right & self._counts
         for i, one in enumerate(trainings):
             steps = slice(one.n_steps)
-            one.loss = float(np.sum(self._losses[i, steps] * n_rows[i, steps]))
-            one.hits = int(np.count_nonzero(self._right[i]))
+            one.loss = float(np.sum(losses[i, steps] * n_rows[i, steps]))
+            one.hits = int(np.count_nonzero(right[i]))
             one.n_updates += one.n_steps
             one.draws += one.n_steps
 
@@ -320,7 +311,7 @@ class _Batches:
 class _State:
     """Weights and optimizers of a round, a row for each network."""
 
-    def __init__(self, trainings):
+    def __init__(self, trainings, batches):
         first, n_steps = trainings[0], trainings[0].n_steps
         dtype = first.weights.dtype
         self._config = first.optimizer.config
@@ -333,17 +324,12 @@ class _State:
         begin = np.array([one.n_updates for one in trainings])
         numbers = begin[:, None] + np.arange(n_steps)
         rates = [o.optimizer.rates(t) for o, t in zip(trainings, numbers, strict=True)]
-        self._rates = np.array(rates, dtype)[:, :, None]
-        self._numbers = (numbers + 1).astype(dtype)[:, :, None]
-        self._sizes = step_sizes(self._config, self._rates, self._numbers)
-        decays = [one.optimizer.decay for one in trainings]
-        self._decay = None if decays[0] is None else np.array(decays, dtype)[:, None]
+        rates = np.array(rates, dtype)[:, :, None]
+        numbers = (numbers + 1).astype(dtype)[:, :, None]
+        sizes = step_sizes(self._config, rates, numbers)
+        self._numbers = rates, sizes, numbers, _parts_kept(trainings, rates)
         self._all_gradients = Gradients(
-            first.network,
-            first.smoothing,
-            self._weights,
-            self._slopes,
-            first.batch_size,
+            first.network, self._weights, self._slopes, batches.x, batches.loss
         )
 
     def keep(self, n):
@@ -352,14 +338,13 @@ class _State:
         arrays = self._weights, self._slopes, self._product, *self._work
         weights, slopes, product, *work = (array[:n] for array in arrays)
         states = [state[:n] for state in self._states]
-        self._kept = weights, slopes, states, product, tuple(work)
-        self._kept_decay = None if self._decay is None else self._decay[:n]
+        kept = weights, slopes, states, product, tuple(work)
+        by_step = (a[:n].swapaxes(0, 1) for a in self._numbers if a is not None)
+        self._updates = [Update(*kept, *own) for own in zip(*by_step, strict=True)]
 
-    def update(self, step, n):
-        """Apply the gradients."""
-        numbers = self._rates, self._sizes, self._numbers
-        update = Update(*self._kept, *(number[:n, step] for number in numbers))
-        apply_update(self._config, self._kept_decay, update)
+    def update(self, step):
+        """Apply the gradients of a step."""
+        apply_update(self._config, self._updates[step])
 
     def write_back(self, trainings):
         for i, one in enumerate(trainings):
@@ -367,6 +352,14 @@ class _State:
             one.product[:] = self._product[i]
             for own, rows in zip(one.states, self._states, strict=True):
                 own[:] = rows[i]
+
+
+def _parts_kept(trainings, rates):
+    """Return the part of each weight that weight decay leaves, or None."""
+    decays = [one.optimizer.decay for one in trainings]
+    if decays[0] is None:
+        return None
+    return 1 - np.array(decays, rates.dtype)[:, None, None] * rates
 
 
 def _stacked(rows):
@@ -402,7 +395,10 @@ class _Masks:
         }
 
     def __call__(self, step, n):
-        """Return a mask for the inputs, and one for each hidden layer, or None."""
+        """Return a mask for the inputs, and one for each hidden layer, or None.
+
+        The rows are the last axis of those of hidden layers, see `_gradients`.
+        """
         if not self._widths:
             return self._none
         masks = list(self._none)
@@ -412,15 +408,16 @@ class _Masks:
             else:
                 shape = n, self._size, width
                 n_numbers = self._size * width
-                masks[i] = self._drawn(number, slice(n), step, n_numbers, shape)
+                mask = self._drawn(number, slice(n), step, n_numbers, shape)
+                masks[i] = mask.swapaxes(1, 2) if i else mask
         return masks
 
     def _shared(self, number, width, n_steps):
-        """Return the masks of all steps, of shape (n_networks, n_steps, 1, width)."""
+        """Return the masks of all steps, of shape (n_networks, n_steps, width, 1)."""
         n = self._seeds.shape[1]
         steps = np.tile(np.arange(n_steps), n)[:, None]
         every = np.repeat(np.arange(n), n_steps)
-        return self._drawn(number, every, steps, width, (n, n_steps, 1, width))
+        return self._drawn(number, every, steps, width, (n, n_steps, width, 1))
 
     def _drawn(self, number, networks, steps, n_numbers, shape):
         seeds, draws = self._seeds[number, networks], self._draws[number, networks]

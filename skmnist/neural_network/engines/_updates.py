@@ -32,6 +32,8 @@ class Update(NamedTuple):
         Learning rates, and what `step_sizes` makes of them.
     step : ndarray of shape (n_networks, 1)
         Number of the update, counted from 1.
+    kept : ndarray of shape (n_networks, 1) or None
+        The part of each weight that weight decay leaves, before the update.
     """
 
     weights: np.ndarray
@@ -42,6 +44,7 @@ class Update(NamedTuple):
     rate: np.ndarray
     step_size: np.ndarray
     step: np.ndarray
+    kept: np.ndarray | None = None
 
 
 def step_sizes(config, rates, steps):
@@ -91,7 +94,7 @@ def adam(config, update):
 
 def adamax(config, update):
     """Kingma and Ba, ICLR 2015, section 7."""
-    weights, slopes, (mean, norm), _, (work, other), rate, _, step = update
+    weights, slopes, (mean, norm), _, (work, other), rate, _, step, _ = update
     _towards(mean, slopes, 1 - config["beta_1"], work)
     norm *= config["beta_2"]
     np.maximum(norm, np.abs(slopes, out=work), out=norm)
@@ -104,7 +107,7 @@ def adamax(config, update):
 
 def nadam(config, update):
     """Dozat, "Incorporating Nesterov Momentum into Adam", 2016."""
-    weights, slopes, (mean, square), product, (work, other), rate, _, step = update
+    weights, slopes, (mean, square), product, (work, other), rate, _, step, _ = update
     first, second = (_as(weights, config[name]) for name in ("beta_1", "beta_2"))
     decay = _as(weights, 0.96)
     now, later = (first * (1 - _as(weights, 0.5) * decay**t) for t in (step, step + 1))
@@ -125,7 +128,7 @@ def nadam(config, update):
 
 def rmsprop(config, update):
     """Tieleman and Hinton, 2012; with momentum, and centered, if so configured."""
-    weights, slopes, (square, *others), _, (work, other), rate, _, _ = update
+    weights, slopes, (square, *others), _, (work, other), rate, *_ = update
     rho = config["rho"]
     momentum = others.pop(0) if config["momentum"] > 0 else None
     np.square(slopes, out=other)
@@ -155,7 +158,7 @@ def _faded(mean, values, rho):
 
 def sgd(config, update):
     """Gradient descent; with momentum, also Nesterov's, if so configured."""
-    weights, slopes, states, _, (work, _), rate, _, _ = update
+    weights, slopes, states, _, (work, _), rate, *_ = update
     slopes *= rate
     if not config["momentum"]:
         weights -= slopes
@@ -173,7 +176,7 @@ def sgd(config, update):
 
 def adagrad(config, update):
     """Duchi, Hazan and Singer, JMLR 12, 2011."""
-    weights, slopes, (total,), _, (work, _), rate, _, _ = update
+    weights, slopes, (total,), _, (work, _), rate, *_ = update
     total += np.square(slopes, out=work)
     np.add(total, config["epsilon"], out=work)
     np.sqrt(work, out=work)
@@ -184,7 +187,7 @@ def adagrad(config, update):
 
 def adadelta(config, update):
     """Zeiler, "ADADELTA: An Adaptive Learning Rate Method", 2012."""
-    weights, slopes, (square, moved), _, (work, other), rate, _, _ = update
+    weights, slopes, (square, moved), _, (work, other), rate, *_ = update
     rho, epsilon = config["rho"], config["epsilon"]
     np.square(slopes, out=other)
     _faded(square, other, rho)
@@ -200,7 +203,7 @@ def adadelta(config, update):
 
 def lion(config, update):
     """Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023."""
-    weights, slopes, (mean,), _, (work, other), rate, _, _ = update
+    weights, slopes, (mean,), _, (work, other), rate, *_ = update
     np.multiply(mean, config["beta_1"], out=work)
     work += np.multiply(slopes, 1 - config["beta_1"], out=other)
     np.sign(work, out=work)
@@ -211,7 +214,7 @@ def lion(config, update):
 
 def ftrl(config, update):
     """McMahan et al., KDD 2013, with the shrinkage of TensorFlow."""
-    weights, slopes, (total, linear), _, (work, other), rate, _, _ = update
+    weights, slopes, (total, linear), _, (work, other), rate, *_ = update
     power = -config["learning_rate_power"]
     l1 = config["l1_regularization_strength"]
     l2 = config["l2_regularization_strength"] + config["beta"] / (2 * rate)
@@ -252,23 +255,19 @@ UPDATES: dict[str, Callable] = {
 }
 
 
-def apply_update(config, decay, update):
+def apply_update(config, update):
     """Update weights, as Keras' optimizers of a configuration do.
 
     Parameters
     ----------
     config : dict
         From Keras' `get_config`, with the name of the class as ``"class_name"``.
-    decay : ndarray of shape (n_networks, 1) or None
-        The part of each weight, times the learning rate, that is taken off first.
     update : Update
         Weights, gradients and states.
     """
     limit = config["clipvalue"]
     if limit:
         np.clip(update.slopes, -limit, limit, out=update.slopes)
-    if decay is not None:
-        work = np.multiply(update.weights, decay, out=update.work[0])
-        work *= update.rate
-        np.subtract(update.weights, work, out=update.weights)
+    if update.kept is not None:
+        np.multiply(update.weights, update.kept, out=update.weights)
     UPDATES[config["class_name"]](config, update)
