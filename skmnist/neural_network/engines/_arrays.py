@@ -11,12 +11,13 @@ bit by bit.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 
-from .._data import dense_rows
 from .._inference import STATE, layer_variables
 from ._gradients import Gradients
 from ._updates import Update, apply_update, step_sizes
@@ -153,6 +154,9 @@ class ArrayRows:
 
     def n_dense(self, batch_size):
         """Return how many rows may be dense at once."""
+        # A worker needs no scikit-learn, which takes longer to load than all else.
+        from .._data import dense_rows
+
         return dense_rows(self._x, batch_size) if self._is_sparse else len(self)
 
     def put(self, numbers, x, y, weights):
@@ -219,6 +223,11 @@ class Training:
         """Updates of the next round."""
         return -(-len(self.numbers) // self.batch_size)
 
+    @property
+    def n_products(self):
+        """Products of a weight and a row, once through all rows of the next round."""
+        return len(self.weights) * len(self.numbers)
+
     def put(self, rows, numbers):
         """Choose the rows of the next round, in the order to visit."""
         self.rows, self.numbers = rows, numbers
@@ -242,6 +251,72 @@ class Training:
         most = min(MOST_VALUES // max(1, self.network["n_features"]), n_dense)
         n_parts = -(-n_steps // min(-(-most // self.batch_size), MOST_STEPS))
         return -(-n_steps // n_parts) * self.batch_size
+
+
+    def parcel(self):
+        """Return a copy that has what the next round needs, and no more, as plain data.
+
+        Returns
+        -------
+        parcel : Training
+            It trains in another process like this one.
+        """
+        numbers = self.n_updates + np.arange(self.n_steps)
+        parcel = copy.copy(self)
+        parcel.optimizer = _KnownRates.of(self.optimizer, numbers)
+        parcel.rows = _TakenRows(self)
+        return parcel
+
+    def changes(self):
+        """Return what a round has changed."""
+        return {name: getattr(self, name) for name in _CHANGED}
+
+    def take_over(self, changes):
+        """Take what a round has changed in the copy of another process.
+
+        Parameters
+        ----------
+        changes : dict of str to object
+            From `changes`, of a `parcel`.
+        """
+        for name, value in changes.items():
+            setattr(self, name, value)
+
+
+_CHANGED = "weights", "states", "product", "n_updates", "draws", "loss", "hits"
+
+
+class _KnownRates(NamedTuple):
+    """The optimizer of a parcel."""
+
+    config: dict
+    decay: float | None
+    known: np.ndarray
+
+    @classmethod
+    def of(cls, optimizer, updates):
+        """Return what the next updates need of an optimizer."""
+        # The rate may be a schedule in there.
+        config = {k: v for k, v in optimizer.config.items() if k != "learning_rate"}
+        return cls(config, optimizer.decay, optimizer.rates(updates))
+
+    def rates(self, updates):
+        """Return the learning rates of these updates."""
+        return self.known
+
+
+class _TakenRows:
+    """The rows of a parcel: those of one round, in the order to visit."""
+
+    def __init__(self, training):
+        n_rows, dtype = len(training.numbers), training.weights.dtype
+        self._x = np.empty((n_rows, training.network["n_features"]), dtype)
+        self._y, self._weights = np.empty(n_rows, np.intp), np.empty(n_rows, dtype)
+        training.rows.put(training.numbers, self._x, self._y, self._weights)
+
+    def put(self, numbers, x, y, weights):
+        """Write them into arrays."""
+        x[:], y[:], weights[:] = self._x, self._y, self._weights
 
 
 def train_round(trainings):

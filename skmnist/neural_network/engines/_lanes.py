@@ -24,11 +24,11 @@ from typing import NamedTuple
 
 import joblib
 
+from ._places import Places
+
 # More lanes gain nothing more: their numbers would leave the cache.
 MOST_LANES = 8
 
-# One round at a time: two of them wait for Python's lock longer than they compute.
-_rounds = threading.Lock()
 # One fit at a time trains without a lane.
 _without_lane = threading.RLock()
 # For changes of all that fits share here.
@@ -108,6 +108,8 @@ def _opened():
     finally:
         with _lock:
             _meeting = before
+        if before is None:
+            meeting.places.close()
 
 
 @contextmanager
@@ -270,6 +272,7 @@ class _Meeting:
     """The packs of a block of `lanes`, and who is expected."""
 
     def __init__(self):
+        self.places = Places()
         self._packs = {}
         self._n_expected = 0
         self._cancelled = False
@@ -313,8 +316,7 @@ class _Meeting:
         asking = [seat for seat in pack.seats if seat.asks]
         error = None
         try:
-            with _rounds:
-                pack.train([seat.training for seat in asking])
+            self.places.train(pack.train, [seat.training for seat in asking])
         except Exception as raised:  # each of the fits ends with it
             error = raised
         except BaseException:
