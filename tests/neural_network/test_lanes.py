@@ -17,7 +17,7 @@ from skmnist import KerasMLPClassifier, Stage, StagedSearchCV
 from skmnist.neural_network import _training
 from skmnist.neural_network._optimizer_params import OPTIMIZERS
 from skmnist.neural_network._spec import ACTIVATIONS
-from skmnist.neural_network.engines import _lanes
+from skmnist.neural_network.engines import _array_fit, _lanes
 
 X, Y = load_digits(return_X_y=True)
 X = X[:150] / 16
@@ -270,6 +270,22 @@ def test_the_number_of_threads_changes_nothing(rows, fitted):
     with threadpool_limits(1, user_api="blas"):
         one = make(**params).fit(rows, FOUR)
     assert bits(one) == bits(two)
+
+
+def test_fits_in_threads_have_one_thread_of_blas_after_a_fit_elsewhere(rows):
+    found = []
+
+    def fit(classifier):
+        with _array_fit.one_blas_thread():
+            found.append(blas_threads())
+        return classifier.fit(rows, FOUR)
+
+    with threadpool_limits(2, user_api="blas"):  # this thread sets it, and lives
+        before = blas_threads()
+        with skmnist.lanes(n=3):
+            Parallel()(delayed(fit)(make(random_state=seed)) for seed in range(3))
+        assert blas_threads() == before
+    assert {n for threads in found for n in threads} == {1}
 
 
 def test_a_fit_that_fails_gives_blas_its_threads_back(rows):
