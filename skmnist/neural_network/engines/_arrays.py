@@ -152,6 +152,11 @@ class ArrayRows:
     def __len__(self):
         return len(self._y)
 
+    @property
+    def are_few(self):
+        """Whether another process may keep them all, with those of other fits."""
+        return not self._is_sparse and self._x.size <= MOST_VALUES
+
     def n_dense(self, batch_size):
         """Return how many rows may be dense at once."""
         # A worker needs no scikit-learn, which takes longer to load than all else.
@@ -223,11 +228,6 @@ class Training:
         """Updates of the next round."""
         return -(-len(self.numbers) // self.batch_size)
 
-    @property
-    def n_products(self):
-        """Products of a weight and a row, once through all rows of the next round."""
-        return len(self.weights) * len(self.numbers)
-
     def put(self, rows, numbers):
         """Choose the rows of the next round, in the order to visit."""
         self.rows, self.numbers = rows, numbers
@@ -264,26 +264,30 @@ class Training:
         numbers = self.n_updates + np.arange(self.n_steps)
         parcel = copy.copy(self)
         parcel.optimizer = _KnownRates.of(self.optimizer, numbers)
-        parcel.rows = _TakenRows(self)
+        if not self.rows.are_few:
+            parcel.rows = _TakenRows(self)
         return parcel
 
     def changes(self):
         """Return what a round has changed."""
-        return {name: getattr(self, name) for name in _CHANGED}
+        return self._arrays(), (self.n_updates, self.loss, self.hits)
 
     def take_over(self, changes):
         """Take what a round has changed in the copy of another process.
 
         Parameters
         ----------
-        changes : dict of str to object
+        changes : tuple
             From `changes`, of a `parcel`.
         """
-        for name, value in changes.items():
-            setattr(self, name, value)
+        arrays, numbers = changes
+        for own, trained in zip(self._arrays(), arrays, strict=True):
+            own[:] = trained
+        self.n_updates, self.loss, self.hits = numbers
 
-
-_CHANGED = "weights", "states", "product", "n_updates", "draws", "loss", "hits"
+    def _arrays(self):
+        """List the arrays that a round changes."""
+        return [self.weights, self.product, self.draws, *self.states]
 
 
 class _KnownRates(NamedTuple):

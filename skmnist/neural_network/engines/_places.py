@@ -2,30 +2,33 @@
 
 Two rounds in two threads take as long as one after the other: they are so many short
 operations that both wait for Python's lock. A worker is a process, with a lock of its
-own. It gets the networks and their rows, trains them, and sends back what has changed.
-The same code computes the same bits there.
+own. It gets the networks, trains them, and sends back what has changed. The same code
+computes the same bits there.
 
-No worker starts before two rounds want to run at once, and then it starts in the
-background. Until it is ready, and whenever it fails, rounds run here.
+A worker starts when a round is ready and has no place, in the background. Until it is
+ready, and whenever it fails, rounds run here.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import itertools
 import multiprocessing
 import os
 import sys
 import threading
+import weakref
 
 import joblib
 import numpy as np
 
 from ._worker import LostError, Worker, can_start
 
-# So many more rounds at once keep the threads busy that take part in them.
+# What threads do between rounds needs the lock of this process: it feeds no more.
 MOST_WORKERS = 3
-# Smaller rounds end sooner than a worker would have them. In products of a weight and
-# a row.
-FEWEST_PRODUCTS = 2**20
+# Each weight is sent there and back, and computed with once for each row. With half as
+# many rows, this process spends as much time to send networks as to train them. With
+# twice as many, a third of it.
+FEWEST_ROWS = 128
 
 
 def most_workers():
@@ -43,7 +46,7 @@ def most_workers():
 
 
 def _is_task_of_dask():
-    """Return whether a worker of Dask's runs this thread."""
+    """Return whether this thread works for a cluster of Dask's."""
     distributed = sys.modules.get("distributed")
     try:
         return distributed is not None and distributed.get_worker() is not None
@@ -59,8 +62,8 @@ class Places:
         # For all that follows.
         self._changed = threading.Condition()
         self._here_is_free = True
-        self._workers, self._free = [], []
-        self._starting = None
+        # All workers, those that are free, and the thread that starts another one.
+        self._workers, self._free, self._starting = [], [], None
 
     def train(self, train, trainings):
         """Train a round in the first place that is free.
@@ -68,40 +71,46 @@ class Places:
         Parameters
         ----------
         train : callable
-            Trains them.
+            A function of a module; it trains them.
         trainings : list of Training
             Each is changed in place.
         """
-        worker = self._take(_is_large(trainings))
+        away = self._take(self._may_leave(trainings))
         try:
-            if worker is None:
+            if away is None:
                 train(trainings)
             else:
-                _train_away(worker, train, trainings)
+                away.train(train, trainings)
             return
         except LostError:
             self.close()
         finally:
-            self._release(worker)
-        # Here, because no worker is left.
+            self._release(away)
+        # Here, because no worker is left. If the training failed, it fails here again.
         self.train(train, trainings)
 
     def close(self):
         """End all workers; rounds run here from now on."""
         with self._changed:
-            self._most, workers, starting = 0, self._workers, self._starting
-            self._workers, self._free = [], []
-        for worker in workers:
-            worker.end()
+            workers, starting = self._workers, self._starting
+            self._most, self._workers, self._free = 0, [], []
+        for away in workers:
+            away.worker.end()
         if starting is not None:
             starting.join()
 
-    def _take(self, is_large):
-        """Wait for a place; return its worker, or None for a place here.
+    def _may_leave(self, trainings):
+        """Return whether a round may run in a worker: what it finds does not tell."""
+        n_rows = sum(len(one.numbers) for one in trainings)
+        is_large = n_rows >= FEWEST_ROWS * len(trainings)
+        is_fork = os.getpid() != self._pid  # the workers are another process's
+        return is_large and not is_fork and not _loses_small_numbers()
+
+    def _take(self, may_leave):
+        """Wait for a place; return one in a worker, or None for the one here.
 
         Workers come first: a round here holds the lock that all other fits need.
         """
-        may_leave = is_large and os.getpid() == self._pid
         with self._changed:
             while True:
                 if may_leave and self._free:
@@ -113,12 +122,12 @@ class Places:
                     self._start_one()
                 self._changed.wait()
 
-    def _release(self, worker):
+    def _release(self, away):
         with self._changed:
-            if worker is None:
+            if away is None:
                 self._here_is_free = True
-            elif worker in self._workers:
-                self._free.append(worker)
+            elif away in self._workers:
+                self._free.append(away)
             self._changed.notify_all()
 
     def _start_one(self):
@@ -130,46 +139,86 @@ class Places:
     def _start(self):
         """Start a worker, and let rounds have it when it is ready."""
         try:
-            worker = Worker()
-        except OSError:
+            away = Away()
+        except LostError:
             self._most = 0
             return
         with self._changed:
             if self._most:
-                self._workers.append(worker)
+                self._workers.append(away)
         try:
-            worker.call(os.getpid)
+            away.worker.call(os.getpid)  # it answers when it is ready
         except LostError:
             self._most = 0
         with self._changed:
             self._starting = None
-        self._release(worker)
-
-
-def _is_large(trainings):
-    """Return whether a round takes longer than to send it."""
-    n_products = sum(one.n_products for one in trainings)
-    return n_products >= FEWEST_PRODUCTS and not _loses_small_numbers()
+            if not self._most:  # the block has ended, or the worker
+                away.worker.end()
+                self._workers = [one for one in self._workers if one is not away]
+        self._release(away)
 
 
 def _loses_small_numbers():
-    """Return whether this thread computes with zero for numbers close to it.
+    """Return whether this thread computes with zero in place of numbers close to it.
 
-    Some libraries tell the processor so. A worker does not know, and has other bits.
+    Some libraries tell the processor to. A worker would not know, and get other bits.
     """
-    smallest = np.finfo(np.float32).tiny
-    return bool(np.multiply(smallest, np.float32(0.5)) == 0)
+    with np.errstate(all="ignore"):
+        return bool(np.float32(2**-126) * np.float32(0.5) == 0)
 
 
-def _train_away(worker, train, trainings):
-    """Train a round in a worker."""
-    parcels = [one.parcel() for one in trainings]
-    changes = worker.call(_changes, train, parcels)
-    for one, change in zip(trainings, changes, strict=True):
-        one.take_over(change)
+class Away:
+    """A place in a worker.
+
+    The rows of a fit are the same in each of its rounds. If they are few, the worker
+    keeps them until the fit ends, and gets their name only.
+
+    Raises
+    ------
+    LostError
+        If the worker cannot start.
+    """
+
+    def __init__(self):
+        self.worker = Worker()
+        # The names of rows that it has, and those that it needs no more.
+        self._names, self._gone = weakref.WeakKeyDictionary(), []
+
+    def train(self, train, trainings):
+        """Train a round, see `Places.train`."""
+        gone = list(self._gone)
+        del self._gone[: len(gone)]
+        new, parcels = {}, []
+        for one in trainings:
+            parcel = one.parcel()
+            if one.rows.are_few:
+                parcel.rows = self._name(one.rows, new)
+            parcels.append(parcel)
+        changes = self.worker.call(_changes, train, parcels, new, gone)
+        for one, change in zip(trainings, changes, strict=True):
+            one.take_over(change)
+
+    def _name(self, rows, new):
+        """Return the worker's name of rows; they are new if it does not have them."""
+        if rows not in self._names:
+            self._names[rows] = name = next(_names)
+            weakref.finalize(rows, self._gone.append, name).atexit = False
+            new[name] = rows
+        return self._names[rows]
 
 
-def _changes(train, parcels):
+_names = itertools.count()
+# In a worker: the rows that it keeps.
+_kept = {}
+
+
+def _changes(train, parcels, new, gone):
     """Train a round, and return what has changed; in the worker."""
+    for name in gone:
+        del _kept[name]
+    _kept.update(new)
+    for parcel in parcels:
+        if isinstance(parcel.rows, int):
+            parcel.rows = _kept[parcel.rows]
     train(parcels)
     return [parcel.changes() for parcel in parcels]

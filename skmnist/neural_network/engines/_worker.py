@@ -1,6 +1,6 @@
 """A worker: another process of this machine, which calls functions for this one.
 
-It is a Python with NumPy and SciPy only, so it starts in half a second. A message is a
+It is a Python that loads NumPy and SciPy only, so it starts in half a second. A message is a
 pickle behind its length. Each end sends and receives it whole in one call of the
 system: a thread that reads a part at a time waits for Python's lock before each part.
 
@@ -42,7 +42,7 @@ class Worker:
 
     Raises
     ------
-    OSError
+    LostError
         If the worker cannot start.
     """
 
@@ -52,15 +52,11 @@ class Worker:
         self._socket.settimeout(None)
         try:
             with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-c", _CODE, *sys.path],
-                    stdin=theirs,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
-        except BaseException:
+                self._process = _start(theirs)
+        except BaseException as error:
             self._socket.close()
+            if isinstance(error, OSError):
+                raise LostError(str(error)) from error
             raise
 
     def call(self, function, *arguments):
@@ -87,8 +83,12 @@ class Worker:
         try:
             _send(self._socket, (function, arguments))
             return _receive(self._socket)
-        except Exception as error:
-            raise LostError(str(error)) from error
+        except BaseException as error:
+            # The answer may still come; nobody may take it for the next one.
+            self.end()
+            if isinstance(error, Exception):
+                raise LostError(str(error)) from error
+            raise
 
     def end(self):
         """End the worker, whatever it does."""
@@ -96,6 +96,17 @@ class Worker:
         self._process.wait()
         # Not earlier: a thread that waits for an answer sees the end now.
         self._socket.close()
+
+
+def _start(connection):
+    """Start a process that serves at a socket."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _CODE, *sys.path],
+        stdin=connection,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def serve():
