@@ -252,7 +252,6 @@ class Training:
         n_parts = -(-n_steps // min(-(-most // self.batch_size), MOST_STEPS))
         return -(-n_steps // n_parts) * self.batch_size
 
-
     def parcel(self):
         """Return a copy that has what the next round needs, and no more, as plain data.
 

@@ -1,7 +1,7 @@
 """A worker: another process of this machine, which calls functions for this one.
 
-It is a Python that loads NumPy and SciPy only, so it starts in half a second. A message is a
-pickle behind its length. Each end sends and receives it whole in one call of the
+It is a Python that loads NumPy and SciPy only, so it starts in half a second. A message
+is a pickle behind its length. Each end sends and receives it whole in one call of the
 system: a thread that reads a part at a time waits for Python's lock before each part.
 
 The worker has a session of its own, so Ctrl-C does not reach it. It ends when its other
@@ -20,10 +20,7 @@ import sys
 from threadpoolctl import threadpool_limits
 
 # The same paths, so that it finds the same modules.
-_CODE = (
-    "import sys; sys.path[:] = sys.argv[1:]; "
-    f"from {__name__} import serve; serve()"
-)
+_CODE = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
 _LENGTH = struct.Struct("<Q")
 
 
@@ -55,7 +52,7 @@ class Worker:
                 self._process = _start(theirs)
         except BaseException as error:
             self._socket.close()
-            if isinstance(error, OSError):
+            if isinstance(error, Exception):
                 raise LostError(str(error)) from error
             raise
 
