@@ -6,10 +6,10 @@ time, but it can do so in many threads. Here these threads meet.
 
 A fit takes a *seat* in a *pack* of at most `MOST_LANES`. It asks for some updates, and
 waits. When all that have a seat have asked, and no other fit is about to come, one of
-them trains for all: a *round*. Then each goes on by itself, with callbacks and
-validation, until it asks again. So fits need not agree on epochs or numbers of rows,
-and one that ends makes room for another. Nobody waits for a certain time: who is
-expected is counted.
+them trains for all: a *round*, here or in another process, see `_places`. Then each
+goes on by itself, with callbacks and validation, until it asks again. So fits need not
+agree on epochs or numbers of rows, and one that ends makes room for another. Nobody
+waits for a certain time: who is expected is counted.
 
 Who is beside a fit changes none of its results, see `_arrays`.
 """
@@ -69,6 +69,10 @@ def lanes(n: int = 4 * MOST_LANES) -> Iterator[None]:
     that NumPy trains: dense data, at most 131,072 weights, no `callbacks`, no output
     (``verbose``), no batch normalization, no distortions, and one of Keras' optimizers
     that treat each weight alone. All others train as they do outside.
+
+    Where there are several cores, up to three processes help: they start when they are
+    needed, take about 40 MB each, and end with the block. None starts on Windows, or in
+    a process that is itself a worker of joblib, Dask or `multiprocessing`.
 
     The block holds for the whole process, also for fits in other threads.
 
