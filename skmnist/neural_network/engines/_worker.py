@@ -10,6 +10,7 @@ end is closed: also if that process was killed.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import io
 import os
 import pickle
 import socket
@@ -124,9 +125,12 @@ def serve():
 
 
 def _send(connection, thing):
-    message = pickle.dumps(thing, protocol=5)
-    connection.sendall(_LENGTH.pack(len(message)))
-    connection.sendall(message)
+    message = io.BytesIO()
+    message.write(_LENGTH.pack(0))
+    pickle.dump(thing, message, protocol=5)
+    content = message.getbuffer()
+    _LENGTH.pack_into(content, 0, len(content) - _LENGTH.size)
+    connection.sendall(content)
 
 
 def _receive(connection):
