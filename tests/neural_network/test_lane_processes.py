@@ -257,7 +257,7 @@ _places.most_workers = lambda: 1
 _places.FEWEST_ROWS = 0
 
 def tell():
-    while not _lanes._meeting.places._free:
+    while not _lanes._meeting.places._ready:
         time.sleep(0.01)
     print("ready", flush=True)
 

@@ -311,6 +311,8 @@ class _KnownRates(NamedTuple):
 class _TakenRows:
     """The rows of a parcel: those of one round, in the order to visit."""
 
+    are_few = False
+
     def __init__(self, training):
         n_rows, dtype = len(training.numbers), training.weights.dtype
         self._x = np.empty((n_rows, training.network["n_features"]), dtype)

@@ -29,6 +29,8 @@ MOST_WORKERS = 3
 # many rows, this process spends as much time to send networks as to train them. With
 # twice as many, a third of it.
 FEWEST_ROWS = 128
+# Rounds that a worker has at once: one trains while the next one is on its way.
+MOST_ROUNDS = 2
 
 
 def most_workers():
@@ -62,8 +64,8 @@ class Places:
         # For all that follows.
         self._changed = threading.Condition()
         self._here_is_free = True
-        # All workers, those that are free, and the thread that starts another one.
-        self._workers, self._free, self._starting = [], [], None
+        # All workers, those that are ready, and the thread that starts another one.
+        self._workers, self._ready, self._starting = [], [], None
 
     def train(self, train, trainings):
         """Train a round in the first place that is free.
@@ -93,7 +95,7 @@ class Places:
         """End all workers; rounds run here from now on."""
         with self._changed:
             workers, starting = self._workers, self._starting
-            self._most, self._workers, self._free = 0, [], []
+            self._most, self._workers, self._ready = 0, [], []
         for away in workers:
             away.worker.end()
         if starting is not None:
@@ -107,27 +109,37 @@ class Places:
         return is_large and not is_fork and not _loses_small_numbers()
 
     def _take(self, may_leave):
-        """Wait for a place; return one in a worker, or None for the one here.
-
-        Workers come first: a round here holds the lock that all other fits need.
-        """
+        """Wait for a place; return one in a worker, or None for the one here."""
         with self._changed:
             while True:
-                if may_leave and self._free:
-                    return self._free.pop()
-                if self._here_is_free:
+                away = self._least_busy() if may_leave else None
+                if self._here_is_free and not (away and away.is_idle):
                     self._here_is_free = False
                     return None
-                if may_leave:
+                # An idle worker comes before that: a round here holds the lock that
+                # all other fits need.
+                if may_leave and not (away and away.is_idle):
                     self._start_one()
+                if away:
+                    away.n_rounds += 1
+                    return away
                 self._changed.wait()
 
+    def _least_busy(self):
+        """Return the worker with the fewest rounds, or None if none takes any more."""
+        return min(
+            (away for away in self._ready if away.n_rounds < MOST_ROUNDS),
+            key=lambda away: away.n_rounds,
+            default=None,
+        )
+
     def _release(self, away):
+        """Let others have a place."""
         with self._changed:
             if away is None:
                 self._here_is_free = True
-            elif away in self._workers:
-                self._free.append(away)
+            else:
+                away.n_rounds -= 1
             self._changed.notify_all()
 
     def _start_one(self):
@@ -152,10 +164,11 @@ class Places:
             self._most = 0
         with self._changed:
             self._starting = None
-            if not self._most:  # the block has ended, or the worker
+            if self._most:
+                self._ready.append(away)
+            else:  # the block has ended, or the worker
                 away.worker.end()
-                self._workers = [one for one in self._workers if one is not away]
-        self._release(away)
+            self._changed.notify_all()
 
 
 def _loses_small_numbers():
@@ -168,7 +181,7 @@ def _loses_small_numbers():
 
 
 class Away:
-    """A place in a worker.
+    """Places in a worker.
 
     The rows of a fit are the same in each of its rounds. If they are few, the worker
     keeps them until the fit ends, and gets their name only.
@@ -181,30 +194,38 @@ class Away:
 
     def __init__(self):
         self.worker = Worker()
+        self.n_rounds = 0
         # The names of rows that it has, and those that it needs no more.
         self._names, self._gone = weakref.WeakKeyDictionary(), []
+        self._lock = threading.Lock()
+
+    @property
+    def is_idle(self):
+        """Whether it has nothing to train."""
+        return not self.n_rounds
 
     def train(self, train, trainings):
         """Train a round, see `Places.train`."""
-        gone = list(self._gone)
-        del self._gone[: len(gone)]
-        new, parcels = {}, []
-        for one in trainings:
-            parcel = one.parcel()
-            if one.rows.are_few:
-                parcel.rows = self._name(one.rows, new)
-            parcels.append(parcel)
+        parcels = [one.parcel() for one in trainings]
+        with self._lock:
+            new, gone = self._name_rows(parcels), list(self._gone)
+            del self._gone[: len(gone)]
         changes = self.worker.call(_changes, train, parcels, new, gone)
         for one, change in zip(trainings, changes, strict=True):
             one.take_over(change)
 
-    def _name(self, rows, new):
-        """Return the worker's name of rows; they are new if it does not have them."""
-        if rows not in self._names:
-            self._names[rows] = name = next(_names)
-            weakref.finalize(rows, self._gone.append, name).atexit = False
-            new[name] = rows
-        return self._names[rows]
+    def _name_rows(self, parcels):
+        """Put names in place of rows, and return the rows that the worker lacks."""
+        new = {}
+        for parcel in parcels:
+            rows = parcel.rows
+            if rows.are_few:
+                if rows not in self._names:
+                    self._names[rows] = name = next(_names)
+                    weakref.finalize(rows, self._gone.append, name).atexit = False
+                    new[name] = rows
+                parcel.rows = self._names[rows]
+        return new
 
 
 _names = itertools.count()

@@ -17,6 +17,7 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 
 from threadpoolctl import threadpool_limits
 
@@ -45,6 +46,7 @@ class Worker:
     """
 
     def __init__(self):
+        self._sending, self._receiving = threading.Lock(), threading.Lock()
         self._socket, theirs = socket.socketpair()
         # A program may have set another default.
         self._socket.settimeout(None)
@@ -79,8 +81,14 @@ class Worker:
             pickled.
         """
         try:
-            _send(self._socket, (function, arguments))
-            return _receive(self._socket)
+            # Answers come in the order of the calls: who has sent is next to receive.
+            with self._sending:
+                _send(self._socket, (function, arguments))
+                self._receiving.acquire()
+            try:
+                return _receive(self._socket)
+            finally:
+                self._receiving.release()
         except BaseException as error:
             # The answer may still come; nobody may take it for the next one.
             self.end()
