@@ -52,6 +52,7 @@ def calls(monkeypatch):
 
     monkeypatch.setattr(_places, "most_workers", lambda: 1)
     monkeypatch.setattr(_places, "FEWEST_ROWS", 0)
+    monkeypatch.setattr(_places, "FEWEST_PRODUCTS", 0)
     monkeypatch.setattr(_places.Away, "train", counted)
     return calls
 
@@ -254,7 +255,7 @@ from sklearn.model_selection import GridSearchCV
 import skmnist
 from skmnist.neural_network.engines import _lanes, _places
 _places.most_workers = lambda: 1
-_places.FEWEST_ROWS = 0
+_places.FEWEST_ROWS = _places.FEWEST_PRODUCTS = 0
 
 def tell():
     while not _lanes._meeting.places._ready:

@@ -71,7 +71,7 @@ def lanes(n: int = 4 * MOST_LANES) -> Iterator[None]:
     that treat each weight alone. All others train as they do outside.
 
     Where there are several cores, up to three processes help: they start when they are
-    needed, take about 40 MB each, and end with the block. None starts on Windows, or in
+    needed, take about 50 MB each, and end with the block. None starts on Windows, or in
     a process that is itself a worker of joblib, Dask or `multiprocessing`.
 
     The block holds for the whole process, also for fits in other threads.
