@@ -119,8 +119,8 @@ loses its `fit_kwargs` when it is cloned, so the search passes them to `fit`.
 
 NumPy trains networks of this size, with one thread. It starts some sixty operations for
 each update, for up to eight networks at once; the products are a third of the time. A
-second core is used by `n_jobs`, not by lanes: two threads that start so short
-operations wait for Python's lock longer than they compute.
+second core needs a second process: two threads that start so short operations wait for
+Python's lock longer than they compute.
 """,
     "study": """\
 Ours is the command `skmnist study --dataset mnist --preset report --protocol holdout

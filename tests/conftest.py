@@ -179,6 +179,7 @@ LONGEST = (
     *("test_defaults.py", "test_typing.py", "test_classifier.py", "test_sparse.py"),
     *("test_keras.py", "test_accuracy_page.py", "test_findings.py", "test_screen.py"),
     *("test_model_file.py", "test_depth.py", "test_executors.py", "test_search.py"),
+    *("test_lanes.py", "test_lane_processes.py"),
     *("test_options.py", "test_odd_files.py", "test_streams.py", "test_own.py"),
     *("test_export.py", "test_presets.py", "test_loaders.py", "test_cache.py"),
     *("test_run.py", "test_augmentation.py", "test_evaluation.py", "test_html.py"),

@@ -291,7 +291,7 @@ def cross_entropy(outputs, y, smoothing):
 
 _blas_lock = threading.Lock()
 _n_fits = 0
-_controller = _limit = None
+_controller, _n_threads_before = None, ()
 
 
 @contextmanager
@@ -302,16 +302,36 @@ def one_blas_thread():
     keep a core busy. Besides, the result must not depend on the number of threads.
     The limit is the process's own; it ends with the last of the fits that need it.
     """
-    global _n_fits, _controller, _limit
+    global _n_fits
     with _blas_lock:
         _n_fits += 1
         if _n_fits == 1:
-            _controller = _controller or ThreadpoolController()
-            _limit = _controller.limit(limits=1, user_api="blas")
+            _limit_blas()
     try:
         yield
     finally:
         with _blas_lock:
             _n_fits -= 1
             if not _n_fits:
-                _limit.restore_original_limits()
+                for library, n in _n_threads_before:
+                    _set_threads(library, n)
+
+
+def _limit_blas():
+    """Give each library of BLAS one thread, and note how many it had."""
+    global _controller, _n_threads_before
+    _controller = _controller or ThreadpoolController()
+    libraries = [one for one in _controller.lib_controllers if one.user_api == "blas"]
+    _n_threads_before = [(library, library.num_threads) for library in libraries]
+    for library in libraries:
+        _set_threads(library, 1)
+
+
+def _set_threads(library, n):
+    """Set the number of threads of a library, from any thread.
+
+    threadpoolctl 3.8 heeds only the first thread that has set the number
+    for OpenBLAS, as long as it lives. It says nothing to the others. But our limit
+    counts the fits of all threads, and the first and the last one may be any.
+    """
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(n)

@@ -11,12 +11,13 @@ bit by bit.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
 
-from .._data import dense_rows
 from .._inference import STATE, layer_variables
 from ._gradients import Gradients, loss_of
 from ._updates import Update, apply_update, step_sizes
@@ -151,8 +152,16 @@ class ArrayRows:
     def __len__(self):
         return len(self._y)
 
+    @property
+    def are_few(self):
+        """Whether another process may keep them all, with those of other fits."""
+        return not self._is_sparse and self._x.size <= MOST_VALUES
+
     def n_dense(self, batch_size):
         """Return how many rows may be dense at once."""
+        # A worker needs no scikit-learn, which takes longer to load than all else.
+        from .._data import dense_rows
+
         return dense_rows(self._x, batch_size) if self._is_sparse else len(self)
 
     def put(self, numbers, x, y, weights):
@@ -242,6 +251,77 @@ class Training:
         most = min(MOST_VALUES // max(1, self.network["n_features"]), n_dense)
         n_parts = -(-n_steps // min(-(-most // self.batch_size), MOST_STEPS))
         return -(-n_steps // n_parts) * self.batch_size
+
+    def parcel(self):
+        """Return a copy that has what the next round needs, and no more, as plain data.
+
+        Returns
+        -------
+        parcel : Training
+            It trains in another process like this one.
+        """
+        numbers = self.n_updates + np.arange(self.n_steps)
+        parcel = copy.copy(self)
+        parcel.optimizer = _KnownRates.of(self.optimizer, numbers)
+        if not self.rows.are_few:
+            parcel.rows = _TakenRows(self)
+        return parcel
+
+    def changes(self):
+        """Return what a round has changed."""
+        return self._arrays(), (self.n_updates, self.loss, self.hits)
+
+    def take_over(self, changes):
+        """Take what a round has changed in the copy of another process.
+
+        Parameters
+        ----------
+        changes : tuple
+            From `changes`, of a `parcel`.
+        """
+        arrays, numbers = changes
+        for own, trained in zip(self._arrays(), arrays, strict=True):
+            own[:] = trained
+        self.n_updates, self.loss, self.hits = numbers
+
+    def _arrays(self):
+        """List the arrays that a round changes."""
+        return [self.weights, self.product, self.draws, *self.states]
+
+
+class _KnownRates(NamedTuple):
+    """The optimizer of a parcel."""
+
+    config: dict
+    decay: float | None
+    known: np.ndarray
+
+    @classmethod
+    def of(cls, optimizer, updates):
+        """Return what the next updates need of an optimizer."""
+        # The rate may be a schedule in there.
+        config = {k: v for k, v in optimizer.config.items() if k != "learning_rate"}
+        return cls(config, optimizer.decay, optimizer.rates(updates))
+
+    def rates(self, updates):
+        """Return the learning rates of these updates."""
+        return self.known
+
+
+class _TakenRows:
+    """The rows of a parcel: those of one round, in the order to visit."""
+
+    are_few = False
+
+    def __init__(self, training):
+        n_rows, dtype = len(training.numbers), training.weights.dtype
+        self._x = np.empty((n_rows, training.network["n_features"]), dtype)
+        self._y, self._weights = np.empty(n_rows, np.intp), np.empty(n_rows, dtype)
+        training.rows.put(training.numbers, self._x, self._y, self._weights)
+
+    def put(self, numbers, x, y, weights):
+        """Write them into arrays."""
+        x[:], y[:], weights[:] = self._x, self._y, self._weights
 
 
 def train_round(trainings):

@@ -6,10 +6,10 @@ time, but it can do so in many threads. Here these threads meet.
 
 A fit takes a *seat* in a *pack* of at most `MOST_LANES`. It asks for some updates, and
 waits. When all that have a seat have asked, and no other fit is about to come, one of
-them trains for all: a *round*. Then each goes on by itself, with callbacks and
-validation, until it asks again. So fits need not agree on epochs or numbers of rows,
-and one that ends makes room for another. Nobody waits for a certain time: who is
-expected is counted.
+them trains for all: a *round*, here or in another process, see `_places`. Then each
+goes on by itself, with callbacks and validation, until it asks again. So fits need not
+agree on epochs or numbers of rows, and one that ends makes room for another. Nobody
+waits for a certain time: who is expected is counted.
 
 Who is beside a fit changes none of its results, see `_arrays`.
 """
@@ -24,11 +24,11 @@ from typing import NamedTuple
 
 import joblib
 
+from ._places import Places
+
 # More lanes gain nothing more: their numbers would leave the cache.
 MOST_LANES = 8
 
-# One round at a time: two of them wait for Python's lock longer than they compute.
-_rounds = threading.Lock()
 # One fit at a time trains without a lane.
 _without_lane = threading.RLock()
 # For changes of all that fits share here.
@@ -70,6 +70,10 @@ def lanes(n: int = 4 * MOST_LANES) -> Iterator[None]:
     (``verbose``), no batch normalization, no distortions, and one of Keras' optimizers
     that treat each weight alone. All others train as they do outside.
 
+    Where there are several cores, up to three processes help: they start when they are
+    needed, take about 50 MB each, and end with the block. None starts on Windows, or in
+    a process that is itself a worker of joblib, Dask or `multiprocessing`.
+
     The block holds for the whole process, also for fits in other threads.
 
     Examples
@@ -108,6 +112,8 @@ def _opened():
     finally:
         with _lock:
             _meeting = before
+        if before is None:
+            meeting.places.close()
 
 
 @contextmanager
@@ -270,6 +276,7 @@ class _Meeting:
     """The packs of a block of `lanes`, and who is expected."""
 
     def __init__(self):
+        self.places = Places()
         self._packs = {}
         self._n_expected = 0
         self._cancelled = False
@@ -313,8 +320,7 @@ class _Meeting:
         asking = [seat for seat in pack.seats if seat.asks]
         error = None
         try:
-            with _rounds:
-                pack.train([seat.training for seat in asking])
+            self.places.train(pack.train, [seat.training for seat in asking])
         except Exception as raised:  # each of the fits ends with it
             error = raised
         except BaseException:
