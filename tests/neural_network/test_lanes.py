@@ -27,7 +27,7 @@ from skmnist import Stage, StagedSearchCV
 from skmnist.neural_network import _training
 from skmnist.neural_network._optimizer_params import OPTIMIZERS
 from skmnist.neural_network._spec import ACTIVATIONS
-from skmnist.neural_network.engines import _array_fit, _lanes
+from skmnist.neural_network.engines import _array_fit, _arrays, _lanes
 
 
 @pytest.mark.parametrize("mix", ALL)
@@ -250,3 +250,53 @@ def test_the_number_of_fits_is_checked(n):
     match = "n must be a positive integer"
     with pytest.raises(ValueError, match=match), skmnist.lanes(n):
         pass
+
+
+# ---- several epochs in one round ----------------------------------------------------
+
+
+@pytest.fixture
+def rounds(monkeypatch):
+    """List how many epochs, or parts of one, each round has trained."""
+    found, train = [], _array_fit.train_round
+
+    def listed(trainings):
+        found.append(len(trainings[0].parts))
+        train(trainings)
+
+    monkeypatch.setattr(_array_fit, "train_round", listed)
+    return found
+
+
+# 150 rows in batches of 32 are 5 steps an epoch; 64 steps are a round at most.
+def test_epochs_that_nobody_watches_are_trained_together(rounds):
+    make(activations=("relu",), epochs=30, batch_size=32).fit(X, FOUR)
+    assert rounds == [12, 12, 6]
+
+
+@pytest.mark.parametrize(
+    "watched", [{"early_stopping": True, "patience": 9}, {"verbose": 1}]
+)
+def test_epochs_that_somebody_watches_are_trained_one_by_one(rounds, watched):
+    make(activations=("relu",), epochs=5, batch_size=32, **watched).fit(X, FOUR)
+    assert rounds == [1] * 5
+
+
+@pytest.mark.parametrize("most", [1, 2, 7])
+def test_the_sizes_of_rounds_change_no_bit_of_the_weights(monkeypatch, most):
+    settings = {"activations": ("silu",), "epochs": 8, "batch_size": 32, "dropout": 0.2}
+    together = make(**settings).fit(X, FOUR)
+    monkeypatch.setattr(_arrays, "MOST_STEPS", most)
+    apart = make(**settings).fit(X, FOUR)
+    for one, other in zip(apart._arrays, together._arrays, strict=True):
+        np.testing.assert_array_equal(one, other)
+    # Sums of losses are rounded in another order.
+    for name, curve in together.history_.items():
+        np.testing.assert_allclose(apart.history_[name], curve, rtol=1e-6)
+
+
+def test_a_loss_that_explodes_is_told_of_the_epoch_where_it_did():
+    settings = {"activations": ("linear",), "learning_rate_schedule": "constant"}
+    wrong = make(**settings, epochs=30, learning_rate=1e30, weight_decay=0)
+    with pytest.raises(FloatingPointError, match="in epoch 1;"):
+        wrong.fit(X, FOUR)

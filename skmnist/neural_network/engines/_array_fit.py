@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import threading
+from collections import deque
 from contextlib import contextmanager
 
 import numpy as np
@@ -112,13 +113,16 @@ class ArrayNetwork(PlainNetwork):
         callbacks.on_train_begin()
         key = structure_key(self.spec), batch_size
         with one_blas_thread(), lane_for(key, train_round) as lane:
+            engine = _Engine(training, lane, order)
+            if held_out is None and not callbacks.watch:
+                engine.n_epochs = begin + epochs
             logs = run_epochs(
                 self,
-                _Engine(training, lane),
+                engine,
                 None,
                 data,
                 held_out,
-                order=order,
+                order=engine.order,
                 batch_size=batch_size,
                 epochs=range(begin, begin + epochs),
                 callbacks=callbacks,
@@ -197,21 +201,55 @@ def _with_other_draws(old, new, arrays):
 
 
 class _Engine:
-    """What `run_epochs` expects of an engine, for one fit."""
+    """What `run_epochs` expects of an engine, for one fit.
 
-    def __init__(self, training, lane):
-        self._training, self._lane = training, lane
+    Attributes
+    ----------
+    n_epochs : int
+        The number of the epoch before which nobody looks at the network. So the epochs
+        until then may be trained together, in one round: a round takes as long to
+        begin and to end as some updates.
+    """
+
+    n_epochs = 0
+
+    def __init__(self, training, lane, order):
+        self._training, self._lane, self._order = training, lane, order
+        self._epoch, self._done = 0, deque()
+
+    def order(self, epoch, n_samples):
+        """Return the order of the rows in an epoch, see `EpochOrder`."""
+        self._epoch = epoch
+        # One that is trained already needs none.
+        return None if self._done else self._order(epoch, n_samples)
 
     def train_epoch(self, network, vectors, rows, order, batch_size):
         """Train for one epoch, see `Engine.train_epoch`."""
+        if not self._done:
+            self._train(rows, order, batch_size)
+        loss, hits = self._done.popleft()
+        return {"accuracy": hits / len(rows), "loss": loss / len(rows)}
+
+    def _train(self, rows, order, batch_size):
+        """Train for one epoch in some rounds, or for several in one."""
         training = self._training
         size = training.round_size(len(order), rows.n_dense(batch_size))
-        loss, hits = 0.0, 0
-        for start in range(0, len(order), size):
-            training.put(rows, order[start : start + size])
-            self._lane.train(training)
-            loss, hits = loss + training.loss, hits + training.hits
-        return {"accuracy": hits / len(rows), "loss": loss / len(rows)}
+        if len(order) <= size and rows.n_dense(batch_size) == len(rows):
+            n_together = training.epochs_at_once(len(order))
+            later = range(self._epoch + 1, min(self._epoch + n_together, self.n_epochs))
+            orders = [order, *(self._order(epoch, len(rows)) for epoch in later)]
+            self._done.extend(self._round(rows, orders))
+            return
+        starts = range(0, len(order), size)
+        parts = [self._round(rows, [order[i : i + size]])[0] for i in starts]
+        self._done.append(tuple(map(sum, zip(*parts, strict=True))))
+
+    def _round(self, rows, parts):
+        """Train on parts; return the loss and the hits of each."""
+        training = self._training
+        training.put(rows, parts)
+        self._lane.train(training)
+        return list(zip(training.losses.tolist(), training.hits.tolist(), strict=True))
 
     def evaluate(self, network, rows):
         """Return the mean loss and the accuracy of the network, as it is now."""

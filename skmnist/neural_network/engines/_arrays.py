@@ -206,8 +206,9 @@ class Training:
         What it keeps for the whole network.
     n_updates : int
         Updates so far.
-    loss, hits : float and int
-        Sum of the losses of the last round, and rows that were classified correctly.
+    losses, hits : ndarray of float and of int
+        For each part of the last round: the sum of the losses, and the rows that were
+        classified correctly.
     """
 
     def __init__(self, spec, optimizer, weights, seeds, batch_size):
@@ -220,17 +221,37 @@ class Training:
         self.seeds, self.draws = np.array(seeds, np.int64).reshape(-1, 2).T.copy()
         rates = self.network["input_dropout"], *self.network["dropout"]
         self.dropout = [rate for rate in rates if rate]
-        self.rows = self.numbers = None
-        self.loss, self.hits = 0.0, 0
+        self.rows, self.parts = None, ()
+        self.losses = self.hits = ()
+
+    @property
+    def n_rows(self):
+        """Rows of the next round."""
+        return sum(map(len, self.parts))
+
+    @property
+    def first_steps(self):
+        """The step with which each part of the next round begins; and where all end."""
+        sizes = [-(-len(part) // self.batch_size) for part in self.parts]
+        return np.cumsum([0, *sizes])
 
     @property
     def n_steps(self):
         """Updates of the next round."""
-        return -(-len(self.numbers) // self.batch_size)
+        return int(self.first_steps[-1])
 
-    def put(self, rows, numbers):
-        """Choose the rows of the next round, in the order to visit."""
-        self.rows, self.numbers = rows, numbers
+    def put(self, rows, parts):
+        """Choose what the next round trains on.
+
+        Parameters
+        ----------
+        rows : ArrayRows
+            The rows.
+        parts : list of ndarray of int
+            Numbers of rows, in the order to visit: of an epoch each, or of a part of
+            one. A part begins with a new batch.
+        """
+        self.rows, self.parts = rows, parts
 
     def round_size(self, n_rows, n_dense):
         """Return how many rows to put at once, to train on all in parts alike.
@@ -252,6 +273,12 @@ class Training:
         n_parts = -(-n_steps // min(-(-most // self.batch_size), MOST_STEPS))
         return -(-n_steps // n_parts) * self.batch_size
 
+    def epochs_at_once(self, n_rows):
+        """Return how many epochs of some rows a round may have; one if in doubt."""
+        n_steps = -(-n_rows // self.batch_size)
+        n_values = n_steps * self.batch_size * self.network["n_features"]
+        return max(1, min(MOST_STEPS // n_steps, MOST_VALUES // max(1, n_values)))
+
     def parcel(self):
         """Return a copy that has what the next round needs, and no more, as plain data.
 
@@ -265,11 +292,13 @@ class Training:
         parcel.optimizer = _KnownRates.of(self.optimizer, numbers)
         if not self.rows.are_few:
             parcel.rows = _TakenRows(self)
+            ends = np.cumsum([0, *map(len, self.parts)]).tolist()
+            parcel.parts = list(map(range, ends, ends[1:]))
         return parcel
 
     def changes(self):
         """Return what a round has changed."""
-        return self._arrays(), (self.n_updates, self.loss, self.hits)
+        return self._arrays(), (self.n_updates, self.losses, self.hits)
 
     def take_over(self, changes):
         """Take what a round has changed in the copy of another process.
@@ -282,7 +311,7 @@ class Training:
         arrays, numbers = changes
         for own, trained in zip(self._arrays(), arrays, strict=True):
             own[:] = trained
-        self.n_updates, self.loss, self.hits = numbers
+        self.n_updates, self.losses, self.hits = numbers
 
     def _arrays(self):
         """List the arrays that a round changes."""
@@ -304,8 +333,8 @@ class _KnownRates(NamedTuple):
         return cls(config, optimizer.decay, optimizer.rates(updates))
 
     def rates(self, updates):
-        """Return the learning rates of these updates."""
-        return self.known
+        """Return the learning rates of these updates, and any rates after them."""
+        return np.resize(self.known, len(updates))
 
 
 class _TakenRows:
@@ -314,14 +343,16 @@ class _TakenRows:
     are_few = False
 
     def __init__(self, training):
-        n_rows, dtype = len(training.numbers), training.weights.dtype
+        n_rows, dtype = training.n_rows, training.weights.dtype
         self._x = np.empty((n_rows, training.network["n_features"]), dtype)
         self._y, self._weights = np.empty(n_rows, np.intp), np.empty(n_rows, dtype)
-        training.rows.put(training.numbers, self._x, self._y, self._weights)
+        numbers = np.concatenate(training.parts)
+        training.rows.put(numbers, self._x, self._y, self._weights)
 
     def put(self, numbers, x, y, weights):
-        """Write them into arrays."""
-        x[:], y[:], weights[:] = self._x, self._y, self._weights
+        """Write some of them into arrays; the numbers are a range."""
+        taken = slice(numbers.start, numbers.stop)
+        x[:], y[:], weights[:] = self._x[taken], self._y[taken], self._weights[taken]
 
 
 def train_round(trainings):
@@ -371,21 +402,25 @@ class _Batches:
     @staticmethod
     def _fill(one, x, true, weights, counts):
         """Write the rows of a network."""
-        n_rows = len(one.numbers)
-        flat = [a.reshape(-1)[:n_rows] for a in (true, weights)]
-        one.rows.put(one.numbers, x.reshape(-1, x.shape[2])[:n_rows], *flat)
-        counts.reshape(-1)[:n_rows] = True
+        x = x.reshape(-1, x.shape[2])
+        true, weights, counts = (a.reshape(-1) for a in (true, weights, counts))
+        for step, part in zip(one.first_steps.tolist(), one.parts, strict=False):
+            begin = step * one.batch_size
+            own = slice(begin, begin + len(part))
+            one.rows.put(part, x[own], true[own], weights[own])
+            counts[own] = True
 
     def write_back(self, trainings):
         """Give each network its results."""
         losses, right = self.loss.results()
-        n_rows, right = self._counts.sum(axis=2), right & self._counts
+        losses = losses * self._counts.sum(axis=2)
+        hits = np.sum(right & self._counts, axis=2)
         for i, one in enumerate(trainings):
-            steps = slice(one.n_steps)
-            one.loss = float(np.sum(losses[i, steps] * n_rows[i, steps]))
-            one.hits = int(np.count_nonzero(right[i]))
-            one.n_updates += one.n_steps
-            one.draws += one.n_steps
+            *first, n_steps = one.first_steps
+            one.losses = np.add.reduceat(losses[i, :n_steps], first)
+            one.hits = np.add.reduceat(hits[i, :n_steps], first)
+            one.n_updates += int(n_steps)
+            one.draws += n_steps
 
 
 class _State:

@@ -25,9 +25,13 @@ class Hook:
         The network in training.
     params : dict
         ``epochs``: the number of the epoch to stop before.
+    watches : bool
+        Whether it looks at the network after each epoch, or may stop it there. If no
+        hook does, several epochs are trained at once before their ends are told.
     """
 
     model = None
+    watches = True
 
     def set_params(self, params):
         """Remember the parameters of the training."""
@@ -61,11 +65,17 @@ class Hooks:
         What is trained.
     epochs : int
         Number of the epoch to stop before.
+
+    Attributes
+    ----------
+    watch : bool
+        Whether one of the hooks watches.
     """
 
     def __init__(self, hooks, network, epochs):
         self._hooks = hooks
         self._history = network.history_
+        self.watch = any(hook.watches for hook in hooks)
         for hook in hooks:
             hook.set_params({"epochs": epochs})
             hook.set_model(network)
@@ -91,6 +101,8 @@ class Hooks:
 
 class FiniteLoss(Hook):
     """End a fit with an error when its loss is infinite or NaN."""
+
+    watches = False
 
     def on_epoch_end(self, epoch, logs=None):
         """Raise `FloatingPointError` if the training loss is not finite."""
@@ -217,14 +229,19 @@ class EpochTicks(Hook):
         self._snapshot = snapshot
         self._data = data
         self.stopped_ = False
+        self.watches = bool(getattr(estimator, "_skl_callbacks", ()))
 
     def on_epoch_begin(self, epoch, logs=None):
         """Open the epoch's context."""
+        if not self.watches:
+            return
         self._epoch = self._context.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(estimator=self._estimator, **self._data)
 
     def on_epoch_end(self, epoch, logs=None):
         """Close the epoch's context."""
+        if not self.watches:
+            return
         stop = self._epoch.call_on_fit_task_end(
             estimator=self._estimator,
             reconstruction_attributes=self._snapshot,
@@ -274,17 +291,16 @@ class WeightsSeen(Hook):
     """
 
     def __init__(self, others):
-        super().__init__()
-        self._others = others
+        self._others = self.watches = others
 
     def on_train_begin(self, logs=None):
         """Forget an earlier training."""
-        self._watches = self._others or _averages(self.model.optimizer)
+        self.watches = self._others or _averages(self.model.optimizer)
         self._digests = []
 
     def on_epoch_end(self, epoch, logs=None):
         """Remember the weights to which the curves of this epoch belong."""
-        if self._watches:
+        if self.watches:
             self._digests.append(_digest(self.model))
 
     def kept_epoch(self, expected):
@@ -300,7 +316,7 @@ class WeightsSeen(Hook):
         epoch : int or None
             None if the weights are of no epoch.
         """
-        if not self._watches:
+        if not self.watches:
             return expected
         now = _digest(self.model)
         same = [epoch for epoch, seen in enumerate(self._digests) if seen == now]

@@ -1,7 +1,7 @@
 """Lanes: fits of one structure meet, and train side by side.
 
 A small network keeps no computer busy: most of an update is spent beside its products.
-Eight of them side by side take little longer than one. scikit-learn calls one fit at a
+Some of them side by side take little longer than one. scikit-learn calls one fit at a
 time, but it can do so in many threads. Here these threads meet.
 
 A fit takes a *seat* in a *pack* of at most `MOST_LANES`. It asks for some updates, and
@@ -27,7 +27,7 @@ import joblib
 from ._places import Places
 
 # More lanes gain nothing more: their numbers would leave the cache.
-MOST_LANES = 8
+MOST_LANES = 12
 
 # One fit at a time trains without a lane.
 _without_lane = threading.RLock()
@@ -39,12 +39,12 @@ _own = threading.local()
 
 
 @contextmanager
-def lanes(n: int = 4 * MOST_LANES) -> Iterator[None]:
+def lanes(n: int = 32) -> Iterator[None]:
     """Train small networks side by side, inside a ``with`` block.
 
     scikit-learn's searches, cross-validations and ensembles then fit several estimators
     at once, in threads. Those `KerasMLPClassifier` that have the same layers, batch
-    size, optimizer and precision train together, eight at a time, which takes little
+    size, optimizer and precision train together, up to twelve of them: that takes little
     longer than one of them.
 
     Parameters

@@ -106,7 +106,7 @@ class Places:
 
     def _may_leave(self, trainings):
         """Return whether a round may run in a worker, which changes no result."""
-        n_rows = sum(len(one.numbers) for one in trainings)
+        n_rows = sum(one.n_rows for one in trainings)
         n_products = n_rows * len(trainings[0].weights)
         is_large = n_products >= FEWEST_PRODUCTS
         is_large = is_large and n_rows >= FEWEST_ROWS * len(trainings)
