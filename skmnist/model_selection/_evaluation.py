@@ -10,6 +10,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -26,12 +27,13 @@ from .._compat import (
     _safe_split,
     _warn_or_raise_about_fit_failures,
     call_callbacks,
+    last_step,
     metric_names,
     named_error,
 )
 from .._memory import TooLittleMemoryError
 from .._versions import installed_versions
-from ._executors import TRIES, GivenUp, open_workers
+from ._executors import TRIES, GivenUp, SideBySide, open_workers
 from ._results import objects, pad_outcomes, race_columns
 from ._scoring import FittedAttribute, deciding_metric
 from ._stage import overlay, random_states
@@ -271,11 +273,23 @@ class Evaluation:
         self.best: float | None = None  # mean score of the best candidate so far
 
     def __enter__(self) -> Self:
-        self.workers = open_workers(self.search.n_jobs, self.search.pre_dispatch)
+        n_jobs = self.search.n_jobs
+        self.workers = open_workers(n_jobs, self.search.pre_dispatch)
+        self.side_by_side = SideBySide(self.estimator, n_jobs, self.X, self.y)
+        self._stack = ExitStack()
+        self._stack.callback(self.workers.close)
+        self._stack.enter_context(self.side_by_side.meeting())
         return self
 
     def __exit__(self, *exception) -> None:
-        self.workers.close()
+        self._stack.__exit__(*exception)
+
+    def _workers_for(self, tasks: Sequence[Task]) -> AbstractContextManager:
+        """Return threads for small networks, else the workers of the whole search."""
+        n = self.side_by_side.n_together([task.params for task in tasks])
+        if n < 2:
+            return nullcontext(self.workers)
+        return self.side_by_side.workers(n, self.search.pre_dispatch)
 
     @property
     def first_scores(self) -> dict | float:
@@ -422,17 +436,18 @@ class Evaluation:
         """Run tasks wherever the workers are, and report each as it finishes."""
         answers = {}
         shared = (self.X, self.y, folds, self.common)
-        for number, answer in self.workers.run(fit_and_score, shared, tasks):
-            if answer is None:  # the time was over before the fit began
-                continue
-            if isinstance(answer, GivenUp):
-                answer = self._given_up(answer, folds[tasks[number].replicate.fold][1])
-            answers[number] = answer
-            self._take_score(tasks[number], tasks, answers)
-            if self.search.on_trial_end is not None:
-                self.search.on_trial_end(
-                    self._trial(tasks[number], *answer, len(tasks), stage)
-                )
+        with self._workers_for(tasks) as workers:
+            for number, answer in workers.run(fit_and_score, shared, tasks):
+                if answer is None:  # the time was over before the fit began
+                    continue
+                task = tasks[number]
+                if isinstance(answer, GivenUp):
+                    answer = self._given_up(answer, folds[task.replicate.fold][1])
+                answers[number] = answer
+                self._take_score(task, tasks, answers)
+                if self.search.on_trial_end is not None:
+                    trial = self._trial(task, *answer, len(tasks), stage)
+                    self.search.on_trial_end(trial)
         if len(answers) < len(tasks):
             raise BudgetSpentError(len(answers), len(tasks))
         return [answers[number] for number in sorted(answers)]
@@ -668,6 +683,8 @@ def fit_and_score(
     )
     where = {"host": node(), "pid": os.getpid(), "versions": versions()}
     fitted = outcome.pop("estimator")
+    # What it has waited for fits beside it is no part of it.
+    outcome["fit_time"] -= getattr(last_step(fitted), "_waited", 0.0)
     if outcome["fit_error"] is not None:
         _raise_of_memory(outcome["fit_error"])
         return outcome, where

@@ -1,5 +1,7 @@
 """Where fits run: in this process, in processes of joblib, or on a Dask cluster.
 
+In this process, small networks train side by side.
+
 Each kind of workers takes tasks, yields results as they finish, and goes on if a worker
 dies.
 """
@@ -16,7 +18,7 @@ import time
 import uuid
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -25,8 +27,11 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 from joblib.parallel import get_active_backend
+from sklearn import config_context, get_config
+from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
+from .._compat import last_step
 from . import _waiting
 from ._waiting import ClusterError as ClusterError
 
@@ -87,7 +92,9 @@ def open_workers(
     client = getattr(backend, "client", None)
     if client is not None:
         return DaskWorkers(client)
-    return JoblibWorkers(n_jobs, pre_dispatch, backend.supports_return_generator)
+    streams = backend.supports_return_generator
+    return_as = "generator_unordered" if streams else "list"
+    return JoblibWorkers(n_jobs, pre_dispatch, return_as)
 
 
 def _refuse_forks(n_jobs: int | None) -> None:
@@ -97,6 +104,79 @@ def _refuse_forks(n_jobs: int | None) -> None:
             "TensorFlow waits for threads that were not forked: use 'loky', joblib's "
             "default"
         )
+
+
+# Bytes of all rows of fits that train at once in this process, and how many these are.
+DATA_AT_ONCE = 256 * 2**20
+MOST_AT_ONCE = 24
+
+
+class SideBySide:
+    """Small networks in threads of this process, where they train side by side.
+
+    The last step of the estimator says whether it gains, see `KerasMLPClassifier`. It
+    opens a meeting for the whole search, and lanes for tasks that gain. Nothing is done
+    if somebody has asked for processes, threads or a cluster.
+
+    Parameters
+    ----------
+    estimator : estimator object
+        What is searched.
+    n_jobs : int or None
+        As for `open_workers`.
+    X, y : array-like
+        The data of the search.
+    """
+
+    def __init__(self, estimator: Any, n_jobs: int | None, X: Any, y: Any):
+        self._estimator, self._data = estimator, (X, y)
+        asked = n_jobs is not None or joblib.effective_n_jobs(None) != 1
+        self._meet = None if asked else getattr(last_step(estimator), "_meet", None)
+        self._known: dict[str, bool] = {}
+
+    def meeting(self) -> contextlib.AbstractContextManager:
+        """Return the context of the whole search."""
+        return contextlib.nullcontext() if self._meet is None else self._meet()
+
+    def n_together(self, params: Sequence[Mapping[str, Any]]) -> int:
+        """Return how many tasks run at once, given the parameters of all; 1 for none.
+
+        Parameters
+        ----------
+        params : list of dict
+            Parameters of the estimator, for each task.
+        """
+        if self._meet is None or not all(map(self._gains, params)):
+            return 1
+        n_bytes = getattr(self._data[0], "nbytes", DATA_AT_ONCE)
+        return min(len(params), MOST_AT_ONCE, DATA_AT_ONCE // max(n_bytes, 1))
+
+    def _gains(self, params: Mapping[str, Any]) -> bool:
+        key = repr(sorted(params.items()))
+        if key not in self._known:
+            try:
+                one = last_step(clone(self._estimator).set_params(**_cloned(params)))
+                self._known[key] = bool(one._gains_together(*self._data))
+            except Exception:  # its fit will tell
+                self._known[key] = False
+        return self._known[key]
+
+    @contextlib.contextmanager
+    def workers(
+        self, n_together: int, pre_dispatch: int | str
+    ) -> Iterator[JoblibWorkers]:
+        """Open threads for some tasks at once."""
+        with last_step(self._estimator)._together(n_together):
+            # In their order, so that two equal studies have equal files.
+            workers = Threads(None, pre_dispatch, return_as="generator")
+            try:
+                yield workers
+            finally:
+                workers.close()
+
+
+def _cloned(params: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: clone(value, safe=False) for name, value in params.items()}
 
 
 class JoblibWorkers:
@@ -109,24 +189,28 @@ class JoblibWorkers:
     ----------
     n_jobs, pre_dispatch
         As for `joblib.Parallel`.
-    streams : bool
-        Whether joblib can return results as they finish; otherwise it returns all of
-        them at the end.
+    return_as : {"generator_unordered", "generator", "list"}
+        When joblib returns a result: when it is there, when all before it are, or when
+        all are.
     """
 
-    def __init__(self, n_jobs: int | None, pre_dispatch: int | str, streams: bool):
+    def __init__(self, n_jobs: int | None, pre_dispatch: int | str, return_as: str):
         self._options = {
             "pre_dispatch": pre_dispatch,
             # One task at a time: if a worker dies, few tasks can be the reason.
             "batch_size": 1,
-            "return_as": "generator_unordered" if streams else "list",
+            "return_as": return_as,
         }
         self._most = joblib.effective_n_jobs(n_jobs)
         self._n_workers = 0
         self._parallel: Parallel | None = None
 
+    # What scikit-learn adds: its configuration, and the filters of warnings.
+    _parallel_class: type[joblib.Parallel] = Parallel
+    _delayed = staticmethod(delayed)
+
     def _open(self) -> None:
-        self._parallel = Parallel(n_jobs=self._n_workers, **self._options)
+        self._parallel = self._parallel_class(n_jobs=self._n_workers, **self._options)
         self._parallel.__enter__()
 
     def close(self) -> None:
@@ -175,10 +259,14 @@ class JoblibWorkers:
         waiting = dict(enumerate(tasks))
         self._open_for(len(waiting))
         while waiting:
+            stream = self._stream(function, shared, waiting)
             try:
-                for number, result in self._stream(function, shared, waiting):
+                for number, result in stream:
                     del waiting[number]
                     yield number, result
+            except GeneratorExit:  # the search ends with an error
+                _close(stream)
+                raise
             except BrokenProcessPool:
                 self._open_again()
                 # The dead worker ran one of the first unfinished tasks.
@@ -191,7 +279,7 @@ class JoblibWorkers:
     def _stream(self, function: Callable, shared: tuple, waiting: dict) -> Iterator:
         # A copy of the items: finished tasks leave while others are still to be sent.
         return self._parallel(
-            delayed(_numbered)(number, function, shared, task, os.getpid())
+            self._delayed(_numbered)(number, function, shared, task, os.getpid())
             for number, task in list(waiting.items())
         )
 
@@ -205,6 +293,34 @@ class JoblibWorkers:
                 self._open_again()
                 reason = str(error).strip().splitlines()[-1]
         return GivenUp(reason)
+
+
+class Threads(JoblibWorkers):
+    """Threads of this process.
+
+    scikit-learn's threads each set the filters of warnings, which are the process's,
+    and set them back: the last one puts back what another one has set.
+    """
+
+    _parallel_class = joblib.Parallel
+
+    @staticmethod
+    def _delayed(function: Callable) -> Callable:
+        config = get_config()
+
+        def configured(*args):
+            with config_context(**config):
+                return function(*args)
+
+        return joblib.delayed(configured)
+
+
+def _close(stream: Iterator | list) -> None:
+    """End a stream early, without joblib's warning that its tasks end, too."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed")
+        if not isinstance(stream, list):
+            stream.close()
 
 
 def _numbered(

@@ -33,6 +33,7 @@ from ._persistence import (
     unpickled,
 )
 from ._spec import CONSTRAINTS, AdviceMixin, PerLayer, settled, with_advice
+from .engines._lanes import lanes, meeting
 
 if TYPE_CHECKING:
     import keras
@@ -241,7 +242,7 @@ class KerasMLPClassifier(
     t_ : int
         Number of rows seen in training, summed over all epochs of all trainings.
     fit_time_ : float
-        Duration of the fit in seconds.
+        Duration of the fit in seconds; with others in `lanes`, about its own part.
     history_ : dict of str to list of float
         All curves, under Keras' names.
     refit_history_ : dict of str to list of float, or None
@@ -659,6 +660,15 @@ class KerasMLPClassifier(
 
             return network_layers(self._network)
         return self._kept_layers.current()
+
+    # ---- what a staged search asks for ---------------------------------------------
+
+    # Contexts in which fits meet, for a while; and train several at once.
+    _meet, _together = staticmethod(meeting), staticmethod(lanes)
+
+    def _gains_together(self, X, y):
+        """Return whether fits on such data gain by training several at once."""
+        return _training.trains_by_numpy(self, X, y)
 
     def _snapshot(self):
         """Return the attributes that make a copy of this estimator a fitted one."""

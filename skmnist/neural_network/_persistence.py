@@ -144,7 +144,7 @@ def picklable(classifier, state: Mapping[str, Any]) -> dict[str, Any]:
         A copy, with the network as its spec and arrays.
     """
     # The arrays come last, also if they are there: equal classifiers, equal pickles.
-    left_out = ("_wrapper", "_kept_layers", "_origin", "_taken", "_arrays")
+    left_out = ("_wrapper", "_kept_layers", "_origin", "_taken", "_waited", "_arrays")
     state = {name: value for name, value in state.items() if name not in left_out}
     state["optimizer"] = without_keras(state["optimizer"])
     # A network in its first training stays behind.

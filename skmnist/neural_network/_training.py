@@ -42,6 +42,7 @@ from ._spec import (
     describe,
     fitted_to,
     is_auto,
+    with_numbers,
 )
 from ._tensors import read_variables
 from .engines._array_fit import ArrayNetwork, trains_as_arrays
@@ -88,6 +89,7 @@ def fit(classifier, X, y, sample_weight, validation):
     # Here, and not around a function: warnings count the frames up to the caller.
     with arriving():
         started = time.perf_counter()
+        classifier._waited = 0.0
         check_together(classifier.get_params(deep=False))
         resume = classifier.warm_start and classifier.__sklearn_is_fitted__()
         rows, weights = check_training(
@@ -125,10 +127,41 @@ def fit(classifier, X, y, sample_weight, validation):
             _build(classifier, rows)
         again = None if everything is None else (everything, settings)
         _train(classifier, rows, held_out, stop_early, classifier.epochs_, again)
-        classifier.fit_time_ = time.perf_counter() - started
+        classifier.fit_time_ = time.perf_counter() - started - classifier._waited
         if cache:
             cache.write(key, *take_apart(classifier, without=OF_THE_DATA))
         warn_if_short(classifier, len(rows.y))
+
+
+def trains_by_numpy(classifier, X, y):
+    """Return whether NumPy would train a classifier on some data; False if in doubt.
+
+    Parameters
+    ----------
+    classifier : KerasMLPClassifier
+        The classifier; it stays as it is.
+    X : array-like of shape (n_samples, n_features)
+        Training data.
+    y : array-like of shape (n_samples,)
+        Their labels.
+
+    Returns
+    -------
+    by_numpy : bool
+        Also whether fits on such data can train side by side, see `lanes`.
+    """
+    if getattr(X, "ndim", None) != 2 or getattr(X, "dtype", None) is None:
+        return False
+    params = with_numbers(classifier.get_params(deep=False), X.shape[0])
+    # How the inputs are scaled is not known, and does not matter.
+    params["input_scaling"] = None
+    try:
+        n_classes = len(np.unique(y))
+        spec = describe(params, X, n_classes=n_classes, random_state=0)
+    except (TypeError, ValueError):  # a fit will say what is wrong
+        return False
+    unwatched = _is_unwatched(classifier, spec, X.shape[0])
+    return unwatched and trains_as_arrays(spec, X.shape[0])
 
 
 def partial_fit(classifier, X, y, classes, sample_weight):
@@ -142,6 +175,7 @@ def partial_fit(classifier, X, y, classes, sample_weight):
         As for `KerasMLPClassifier.partial_fit`.
     """
     started = time.perf_counter()
+    classifier._waited = 0.0
     check_partial_fit(classifier.get_params(deep=False))
     resume = classifier.__sklearn_is_fitted__()
     rows, _ = check_training(classifier, X, y, sample_weight, classes, reset=not resume)
@@ -155,7 +189,7 @@ def partial_fit(classifier, X, y, classes, sample_weight):
         _describe(classifier, rows, seeds, settings)
         _build(classifier, rows)
     _train(classifier, rows, None, False, 1)
-    classifier.fit_time_ = time.perf_counter() - started
+    classifier.fit_time_ = time.perf_counter() - started - classifier._waited
 
 
 def lend(classifier):
@@ -256,7 +290,8 @@ def _look_ahead(classifier, rows, settings):
     if left_out is None:
         return
     losses = HeldOutLosses(rows.take(np.flatnonzero(left_out)))
-    _plain_network(classifier, rows).fit(
+    network = _plain_network(classifier, rows)
+    network.fit(
         rows,
         None,
         callbacks=[losses],
@@ -264,6 +299,7 @@ def _look_ahead(classifier, rows, settings):
         epochs=epochs_of_look(classifier.epochs_),
         order=OrderOfOthers(classifier._seeds["order"], left_out),
     )
+    classifier._waited += network.waited
     classifier.overfits_after_ = turning_point(losses.losses_)
     epochs = epochs_before(classifier.overfits_after_, classifier.epochs_)
     classifier.epochs_ = epochs
@@ -288,7 +324,9 @@ def _key(classifier, rows, held_out, stop_early, everything, looks):
 def _n_threads(classifier, rows):
     """Return the number of threads on which the results depend; 0 if on none."""
     spec = classifier._spec
-    if _is_unwatched(classifier, spec, rows) and trains_as_arrays(spec, len(rows.y)):
+    if _is_unwatched(classifier, spec, len(rows.y)) and trains_as_arrays(
+        spec, len(rows.y)
+    ):
         return 0
     load_keras()
     from .keras_side._compiled import n_threads
@@ -303,7 +341,7 @@ def _stopping_params(classifier):
 def _build(classifier, rows):
     """Build the network that is described, for some rows."""
     spec = classifier._spec
-    if _is_unwatched(classifier, spec, rows) and trains_plainly(spec):
+    if _is_unwatched(classifier, spec, len(rows.y)) and trains_plainly(spec):
         network = _plain_network(classifier, rows)
         replace(classifier, {"_kept_layers": network}, ["_wrapper", "_arrays"])
         return
@@ -331,14 +369,14 @@ def _scaling(spec, rows):
     return center_and_scale(rows) if scales else None
 
 
-def _is_unwatched(classifier, spec, rows):
+def _is_unwatched(classifier, spec, n_samples):
     """Return whether nobody can ask for Keras' network while it is trained."""
     hooks = getattr(classifier, "_skl_callbacks", [])
     # Those of scikit-learn, and our own, ask for predictions at most.
     known = all(type(hook).__module__.startswith(_OURS) for hook in hooks)
     silent = not classifier.verbose
     if classifier.verbose == 1:
-        silent = trains_as_arrays(spec, len(rows.y))
+        silent = trains_as_arrays(spec, n_samples)
     return known and silent and not classifier.callbacks
 
 
@@ -375,7 +413,7 @@ def _goes_on_as_arrays(classifier, new, rows):
         return False
     # Models of which somebody took the optimizer away have the weights only.
     complete = len(classifier._arrays) > len(layer_variables(old["network"]))
-    unwatched = complete and _is_unwatched(classifier, new, rows)
+    unwatched = complete and _is_unwatched(classifier, new, len(rows.y))
     return unwatched and trains_as_arrays(new, len(rows.y))
 
 
@@ -424,7 +462,7 @@ def _run_epochs(classifier, rows, held_out, hooks, epochs, title="epoch"):
     """Train the network for some epochs; return what was trained."""
     trained = _trained(classifier)
     if not isinstance(trained, ArrayNetwork):
-        take_none()
+        classifier._waited += take_none()
     lines = [EpochLines(title)] if classifier.verbose == 1 else []
     settings = {
         "batch_size": min(classifier.batch_size_, len(rows.y)),
@@ -433,6 +471,7 @@ def _run_epochs(classifier, rows, held_out, hooks, epochs, title="epoch"):
     }
     if isinstance(trained, PlainNetwork):
         trained.fit(rows, held_out, callbacks=[*hooks, *lines], **settings)
+        classifier._waited += trained.waited
         arrays = trained.arrays()
         check_finite(arrays)
         kept = FixedLayers(trained.current())

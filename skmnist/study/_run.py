@@ -586,7 +586,8 @@ def _search(header: StudyHeader, classifier: Any, data: "Bunch") -> StagedSearch
         _stages(header, data),
         scoring={**record_scoring(), **recorders()},
         cv=_splits(header, data),
-        n_jobs=config.n_jobs,
+        # None lets small networks train side by side.
+        n_jobs=None if config.n_jobs == 1 else config.n_jobs,
         # The final model trains on the training data of either protocol, which
         # are not the data of the search under "report".
         refit=False,

@@ -268,7 +268,9 @@ def test_a_study_that_was_stopped_ends_as_one_that_was_not(
         replace(row, seconds=0) for row in finished[1].rows
     ]
     # The second stage has the first one's winner in it, which is not trained again.
-    assert len(n_trained) == len(list((finished[0] / "skmnist-fits").rglob("*.*"))) == 4
+    assert len(list((finished[0] / "skmnist-fits").rglob("*.*"))) == 4
+    # A fit that ran beside the one that was stopped may have been given up.
+    assert len(n_trained) in (4, 5)
 
 
 def test_a_study_out_of_time_ends_with_the_stages_done(config, tmp_path, monkeypatch):

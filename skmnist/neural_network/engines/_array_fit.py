@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 
 import threading
+import time
 from collections import deque
 from contextlib import contextmanager
 
@@ -128,6 +129,7 @@ class ArrayNetwork(PlainNetwork):
                 callbacks=callbacks,
             )
         callbacks.on_train_end(logs)
+        self.waited += engine.waited
         self._arrays, self._training = self.arrays(), None
 
     def _begin(self, batch_size):
@@ -209,9 +211,12 @@ class _Engine:
         The number of the epoch before which nobody looks at the network. So the epochs
         until then may be trained together, in one round: a round takes as long to
         begin and to end as some updates.
+    waited : float
+        Seconds that were spent for other fits, or in waiting for them.
     """
 
     n_epochs = 0
+    waited = 0.0
 
     def __init__(self, training, lane, order):
         self._training, self._lane, self._order = training, lane, order
@@ -248,7 +253,9 @@ class _Engine:
         """Train on parts; return the loss and the hits of each."""
         training = self._training
         training.put(rows, parts)
+        began = time.perf_counter()
         self._lane.train(training)
+        self.waited += time.perf_counter() - began - training.seconds
         return list(zip(training.losses.tolist(), training.hits.tolist(), strict=True))
 
     def evaluate(self, network, rows):

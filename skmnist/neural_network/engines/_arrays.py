@@ -13,6 +13,7 @@ bit by bit.
 
 import copy
 import math
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -209,6 +210,8 @@ class Training:
     losses, hits : ndarray of float and of int
         For each part of the last round: the sum of the losses, and the rows that were
         classified correctly.
+    seconds : float
+        Its share of the last round's time.
     """
 
     def __init__(self, spec, optimizer, weights, seeds, batch_size):
@@ -223,6 +226,7 @@ class Training:
         self.dropout = [rate for rate in rates if rate]
         self.rows, self.parts = None, ()
         self.losses = self.hits = ()
+        self.seconds = 0.0
 
     @property
     def n_rows(self):
@@ -298,7 +302,8 @@ class Training:
 
     def changes(self):
         """Return what a round has changed."""
-        return self._arrays(), (self.n_updates, self.losses, self.hits)
+        numbers = self.n_updates, self.losses, self.hits, self.seconds
+        return self._arrays(), numbers
 
     def take_over(self, changes):
         """Take what a round has changed in the copy of another process.
@@ -311,7 +316,7 @@ class Training:
         arrays, numbers = changes
         for own, trained in zip(self._arrays(), arrays, strict=True):
             own[:] = trained
-        self.n_updates, self.losses, self.hits = numbers
+        self.n_updates, self.losses, self.hits, self.seconds = numbers
 
     def _arrays(self):
         """List the arrays that a round changes."""
@@ -363,6 +368,7 @@ def train_round(trainings):
     trainings : list of Training
         All of one structure and batch size. Each is changed in place.
     """
+    began = time.perf_counter()
     # Those with most updates first: then those that still train are always the first.
     trainings = sorted(trainings, key=lambda one: -one.n_steps)
     batches = _Batches(trainings)
@@ -378,6 +384,8 @@ def train_round(trainings):
             state.update(step)
         state.write_back(trainings)
         batches.write_back(trainings)
+    for one in trainings:
+        one.seconds = (time.perf_counter() - began) / len(trainings)
 
 
 class _Batches:

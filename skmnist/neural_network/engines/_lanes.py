@@ -17,6 +17,7 @@ Who is beside a fit changes none of its results, see `_arrays`.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from numbers import Integral
@@ -31,8 +32,13 @@ MOST_LANES = 12
 
 # One fit at a time trains without a lane.
 _without_lane = threading.RLock()
-# For changes of all that fits share here.
+# For changes of all that fits share here; and for who waits for one.
 _lock = threading.RLock()
+_changed = threading.Condition(_lock)
+# After an error, a block waits so long for the fits that it has given up: threads
+# that outlive a search surprise who begins the next one. A round takes some hundredths
+# of a second.
+END_WITHIN = 1.0  # seconds
 _meeting = None
 # What is known of the fit that runs in this thread.
 _own = threading.local()
@@ -44,8 +50,8 @@ def lanes(n: int = 32) -> Iterator[None]:
 
     scikit-learn's searches, cross-validations and ensembles then fit several estimators
     at once, in threads. Those `KerasMLPClassifier` that have the same layers, batch
-    size, optimizer and precision train together, up to twelve of them: that takes little
-    longer than one of them.
+    size, optimizer and precision train together, up to twelve of them, which takes
+    little longer than one of them.
 
     Parameters
     ----------
@@ -92,28 +98,32 @@ def lanes(n: int = 32) -> Iterator[None]:
     """
     if not isinstance(n, Integral) or n < 1:
         raise ValueError(f"n must be a positive integer, got {n!r}")
-    with _opened(), joblib.parallel_config(backend="threading", n_jobs=int(n)):
+    with meeting(), joblib.parallel_config(backend="threading", n_jobs=int(n)):
         yield
 
 
 @contextmanager
-def _opened():
-    """Let fits meet; if the block ends with an error, end those that wait."""
+def meeting() -> Iterator[None]:
+    """Let fits meet inside a ``with`` block; each thread brings its own.
+
+    If the block ends with an error, the fits that wait end, too.
+    """
     global _meeting
     with _lock:
         before = _meeting
-        meeting = _meeting = before or _Meeting()
+        opened = _meeting = before or _Meeting()
     try:
         yield
     except BaseException:
         if before is None:
-            meeting.cancel()
+            opened.cancel()
+            opened.wait_for_end(END_WITHIN)
         raise
     finally:
         with _lock:
             _meeting = before
         if before is None:
-            meeting.places.close()
+            opened.places.close()
 
 
 @contextmanager
@@ -133,11 +143,17 @@ def take_none():
 
     In a block of `lanes`, such fits train one after the other: each keeps all cores
     busy, and its memory counts.
+
+    Returns
+    -------
+    waited : float
+        Seconds that it has waited for the others.
     """
-    visit = getattr(_own, "visit", None)
+    visit, began = getattr(_own, "visit", None), time.perf_counter()
     if visit is not None:
         visit.settle()
         visit.wait_for_others()
+    return time.perf_counter() - began
 
 
 @contextmanager
@@ -186,6 +202,7 @@ class _Visit:
         self._is_alone = False
         self._expected = meeting is not None
         if self._expected:
+            meeting.come(self)
             meeting.expect(1)
 
     def settle(self):
@@ -205,6 +222,8 @@ class _Visit:
     def end(self):
         """Leave, after the fit."""
         self.settle()
+        if self.meeting is not None:
+            self.meeting.go(self)
         if self._is_alone:
             self._is_alone = False
             _without_lane.release()
@@ -277,9 +296,26 @@ class _Meeting:
 
     def __init__(self):
         self.places = Places()
+        self._visits = set()
         self._packs = {}
         self._n_expected = 0
         self._cancelled = False
+
+    def come(self, visit):
+        """Note that a fit has begun."""
+        with _lock:
+            self._visits.add(visit)
+
+    def go(self, visit):
+        """Note that it has ended."""
+        with _changed:
+            self._visits.discard(visit)
+            _changed.notify_all()
+
+    def wait_for_end(self, seconds):
+        """Wait for the end of all fits, but not for long."""
+        with _changed:
+            _changed.wait_for(lambda: not self._visits, seconds)
 
     def expect(self, n):
         """Expect some fits more, or fewer."""

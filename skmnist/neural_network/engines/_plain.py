@@ -35,7 +35,11 @@ class PlainNetwork:
         The curves of the training.
     stop_training : bool
         A callback sets it to end the training.
+    waited : float
+        Seconds of its training that other fits took; see `lanes`.
     """
+
+    waited = 0.0
 
     # Our callbacks ask whether an optimizer averages weights. None of these does.
     optimizer = None
