@@ -20,13 +20,18 @@ ACTIVATIONS = ("relu", "tanh")
 BATCH_SIZES = (32, 64)
 LEARNING_RATES = (0.0003, 0.001, 0.002, 0.005, 0.01)
 N_ARCHITECTURES = 60
-# Networks of 30-20-2 on the tumours, each on its own bootstrap sample, in parts.
+# Networks of 30-20-2 on the tumours, each on its own bootstrap sample.
 BAGGED = peers.Setting((20,), batch_size=32, epochs=EPOCHS)
-N_BAGS, N_PER_BAG = 10, 100
+N_BAGGED = 1000
+# So often ours and a quick peer search in turns; each search is a whole one.
+REPEATS = 3
 LANES = "skmnist, lanes"
-ORDER = ("skmnist", LANES, "MLPClassifier", "scikeras", "skorch", "SKLearnClassifier")
-# The part of a grid's groups that a peer is timed on; what is not named, on all. A
-# fit of scikeras takes seconds, and all 180 of the first grid ten minutes.
+# With two processes of joblib.
+TWO = {"skmnist, n_jobs=2": "skmnist", "MLPClassifier, n_jobs=2": "MLPClassifier"}
+SLOW = ("scikeras", "skorch", "SKLearnClassifier")
+PEERS = ("skmnist", "MLPClassifier", *TWO, *SLOW)
+# The part of the candidates that a slow peer is timed on, once. A fit of scikeras takes
+# seconds, and all 180 of the first grid ten minutes. 0 leaves a peer out.
 PARTS = {
     "grid": {"scikeras": 1 / 3, "skorch": 1 / 6, "SKLearnClassifier": 1 / 6},
     "architectures": {"scikeras": 1 / 6, "skorch": 0, "SKLearnClassifier": 0},
@@ -65,57 +70,51 @@ def architecture_groups():
     return [(peers.Setting(w, batch_size=32, epochs=EPOCHS), (0.001,)) for w in found]
 
 
-def bagging_groups():
-    """List the parts of the bagged networks; the number is the random state of each."""
-    return [(BAGGED, (seed,)) for seed in range(N_BAGS)]
-
-
 def measure(options):
-    """Search both grids group by group and bag networks, the peers in turns."""
-    present = peers.present(ORDER)
-    samples = {"skipped": sorted(set(ORDER) - set(present))}
-    kinds = {
-        "grid": grid_groups(),
-        "architectures": architecture_groups(),
-        "bagging": bagging_groups(),
-    }
+    """Let ours and each peer in turn search the grids and bag networks."""
+    present = peers.present(sorted({TWO.get(name, name) for name in PEERS}))
+    names = [name for name in PEERS if TWO.get(name, name) in present]
+    samples = {"skipped": sorted(set(PEERS) - set(names))}
+    kinds = {"grid": grid_groups(), "architectures": architecture_groups()}
+    kinds["bagging"] = [(BAGGED, (0,))]
     for kind, groups in kinds.items():
         if options.quick:
             groups = [(replace(s, epochs=2), rates[:1]) for s, rates in groups[:3]]
-        run = bag if kind == "bagging" else search
-        samples[kind] = run_in_turns(present, groups, PARTS[kind], run)
-        for name, seconds in samples[kind].items():
-            say(f"  {kind}, {name}: {sum(seconds.values()):.0f} s")
+        samples[kind] = {}
+        for name in names:
+            part = _part(groups, PARTS[kind].get(name, 1))
+            if part:
+                n = 1 if name in SLOW or options.quick else REPEATS
+                run = bag if kind == "bagging" else search
+                n_bagged = 10 if options.quick else N_BAGGED
+                samples[kind][name] = in_turns(name, run, part, n, n_bagged)
+                said = samples[kind][name]
+                say(f"  {kind}, {name}: {said['theirs']}, ours {said['ours']}")
     return samples
 
 
-def run_in_turns(names, groups, parts, run):
-    """Return the seconds of each group, by name and number of the group.
+def in_turns(name, run, groups, n_repeats, n_bagged):
+    """Return the seconds of a peer and of ours in lanes, which take turns.
 
-    Each peer keeps one process, as a search with ``n_jobs=1`` would.
+    Each keeps one process, as a notebook would.
     """
-    chosen = {name: _part(len(groups), parts.get(name, 1)) for name in names}
-    seconds = {name: {} for name in names if chosen[name]}
+    seconds = {LANES: {}, name: {}}
     with ExitStack() as stack:
-        workers = {name: stack.enter_context(Worker()) for name in seconds}
-        for name, worker in workers.items():
-            worker(prepare, name)
-        for number, (setting, rates) in enumerate(groups):
-            turn = list(seconds)[:: -1 if number % 2 else 1]
-            for name in (name for name in turn if number in chosen[name]):
-                seconds[name][str(number)] = workers[name](run, name, setting, rates)
-    return seconds
+        workers = {one: stack.enter_context(Worker()) for one in seconds}
+        for one, worker in workers.items():
+            worker(prepare, one)
+        for repeat in range(n_repeats):
+            for one in list(seconds)[:: -1 if repeat % 2 else 1]:
+                seconds[one][str(repeat)] = workers[one](run, one, groups, n_bagged)
+    ours, theirs = seconds.values()
+    return {"n_groups": len(groups), "ours": ours, "theirs": theirs}
 
 
-def _part(n_groups, part):
-    """Draw a part of the groups, the same in every run.
-
-    The first one is among them: what a process does once is then in everybody's.
-    """
-    if part == 0:
-        return []
-    rest = range(1, n_groups)
-    return [0, *sorted(random.Random(0).sample(rest, math.ceil(part * n_groups) - 1))]
+def _part(groups, part):
+    """Draw a part of the groups, the same in every run."""
+    if part == 1:
+        return groups
+    return random.Random(0).sample(groups, math.ceil(part * len(groups)))
 
 
 def prepare(name):
@@ -130,41 +129,65 @@ def prepare(name):
     _DATA["X"], _DATA["y"] = (X / 16).astype(np.float32), y
     X, y = load_breast_cancer(return_X_y=True)
     _DATA["tumours"] = StandardScaler().fit_transform(X).astype(np.float32), y
-    peers.make(name, peers.REPORT)
+    peers.make(_peer(name), peers.REPORT)
 
 
-def search(name, setting, rates):
-    """Time one group's search."""
+def search(name, groups, n_bagged):
+    """Time a search over the grids of some groups."""
+    if name == "SKLearnClassifier" and len(groups) > 1:
+        # Its batch size is an argument of `fit`, so a search has one.
+        return sum(search(name, [group], n_bagged) for group in groups)
     from sklearn.model_selection import GridSearchCV
 
-    grid, fit_params = parameters(name, setting, rates)
+    found = [parameters(name, *group) for group in groups]
     search = GridSearchCV(
-        peers.make(name, setting),
-        grid,
+        peers.make(_peer(name), groups[0][0]),
+        [grid for grid, _ in found],
         cv=FOLDS,
-        n_jobs=None if name == LANES else 1,
+        n_jobs=_n_jobs(name),
         refit=False,
         error_score="raise",
     )
-    with peers.quiet(), _lanes(name):
+    with peers.quiet():
         started = time.perf_counter()
-        search.fit(_DATA["X"], _DATA["y"], **fit_params)
-        return time.perf_counter() - started
+        with _lanes(name):
+            search.fit(_DATA["X"], _DATA["y"], **found[0][1])
+        seconds = time.perf_counter() - started
+    if name in TWO:
+        _end_processes()
+    return seconds
 
 
-def bag(name, setting, seeds):
+def bag(name, groups, n_bagged):
     """Time the fit of bagged networks."""
     from sklearn.ensemble import BaggingClassifier
 
-    n_jobs = None if name == LANES else 1
-    (seed,) = seeds
-    bagging = BaggingClassifier(
-        peers.make(name, setting), N_PER_BAG, n_jobs=n_jobs, random_state=seed
-    )
-    with peers.quiet(), _lanes(name):
+    network = peers.make(_peer(name), groups[0][0])
+    bagging = BaggingClassifier(network, n_bagged, n_jobs=_n_jobs(name), random_state=0)
+    with peers.quiet():
         started = time.perf_counter()
-        bagging.fit(*_DATA["tumours"])
-        return time.perf_counter() - started
+        with _lanes(name):
+            bagging.fit(*_DATA["tumours"])
+        seconds = time.perf_counter() - started
+    if name in TWO:
+        _end_processes()
+    return seconds
+
+
+def _peer(name):
+    """Return who trains, under the name that `peers` knows."""
+    return "skmnist" if name == LANES else TWO.get(name, name)
+
+
+def _n_jobs(name):
+    return None if name == LANES else 1 + (name in TWO)
+
+
+def _end_processes():
+    """End those of joblib: the next search starts its own, and a worker can end."""
+    from joblib.externals.loky import get_reusable_executor
+
+    get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
 def _lanes(name):
@@ -178,7 +201,7 @@ def _lanes(name):
 
 def parameters(name, setting, rates):
     """Return a group's grid under the peer's own names, and arguments of `fit`."""
-    name = "skmnist" if name == LANES else name
+    name = _peer(name)
     per_peer = {
         "skmnist": {
             "depth": [len(setting.widths)],
@@ -225,40 +248,23 @@ def summarize(samples):
     """Bring the samples to tables, comparisons and targets."""
     tables, comparisons, targets = [], [], []
     for kind, caption in CAPTIONS.items():
-        seconds, totals = samples[kind], {}
-        rows = []
-        for name, theirs in seconds.items():
-            comparison = of_same_groups(caption, name, seconds[LANES], theirs)
-            totals[name] = comparison["ratio"]
-            comparisons += [comparison] if name not in ("skmnist", LANES) else []
-            rows.append(_row(name, theirs, comparison))
+        ratios, rows = {}, []
+        for name, pair in samples[kind].items():
+            comparison = compare(caption, name, pair["ours"], pair["theirs"])
+            ratios[name] = comparison["ratio"]
+            comparisons += [] if _peer(name) == "skmnist" else [comparison]
+            rows.append(_row(name, pair, comparison))
         tables.append(table(caption, COLUMNS, rows))
         targets += [
-            target(f"{caption}: {name} over ours", totals.get(name), least=least)
+            target(f"{caption}: {name} over ours", ratios.get(name), least=least)
             for name, least in TARGETS[kind].items()
         ]
     return {"tables": tables, "comparisons": comparisons, "targets": targets}
 
 
-def of_same_groups(caption, name, ours, theirs):
-    """Compare sums: a grid takes as long as all its groups together."""
-    comparison = compare(caption, name, ours, theirs)
-    ours = sum(ours[group] for group in theirs)
-    theirs = sum(theirs.values())
-    return {**comparison, "ours": ours, "theirs": theirs, "ratio": theirs / ours}
+COLUMNS = ("", "groups of the grid", "seconds", "ours in lanes, s", "slower than ours")
 
 
-COLUMNS = (
-    "",
-    "parts of the grid timed",
-    "seconds, sum",
-    "ours on the same parts, s",
-    "slower than ours",
-    "one part, s",
-)
-
-
-def _row(name, theirs, comparison):
-    ratio = "" if name == LANES else f"{comparison['ratio']:.2f}x"
-    sums = (f"{comparison['theirs']:.1f}", f"{comparison['ours']:.1f}")
-    return [name, str(len(theirs)), *sums, ratio, spread(theirs.values())]
+def _row(name, pair, comparison):
+    seconds = (spread(pair[who].values()) for who in ("theirs", "ours"))
+    return [name, str(pair["n_groups"]), *seconds, f"{comparison['ratio']:.2f}x"]

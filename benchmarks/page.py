@@ -106,21 +106,22 @@ every image in every epoch, inside the compiled epoch. Each fit runs in its own 
 The processes take turns at the end of every epoch.
 """,
     "grid": """\
-`GridSearchCV` with `cv=3`, `n_jobs=1` and `refit=False` on scikit-learn's 8x8 digits,
-20 epochs. The first grid has widths (50,), (100,) or (100, 50), ReLU or tanh, batches
-of 32 or 64, and five learning rates. It is split into twelve searches, in turns; the
-seconds are sums. The second grid has 60 different architectures, so no network can
-reuse a compiled program. The bagged networks are ten `BaggingClassifier` of 100
-networks with 20 hidden units on scikit-learn's breast cancer data. "skmnist, lanes"
-runs inside `skmnist.lanes()`; it is ours in the ratios. `MLPClassifier` trains all 20
-epochs, too (`tol=0`). Slow libraries run only the first part of a grid and some random
-parts with a fixed seed; ratios compare the same candidates. Keras' `SKLearnClassifier`
-loses its `fit_kwargs` when it is cloned, so the search passes them to `fit`.
+`GridSearchCV` with `cv=3` and `refit=False` on scikit-learn's 8x8 digits, 20 epochs;
+all of it counts, also what starts with the search. The first grid has widths (50,),
+(100,) or (100, 50), ReLU or tanh, batches of 32 or 64, and five learning rates. The
+second grid has 60 different architectures, so no network can reuse a compiled
+program. The bagged networks are a `BaggingClassifier` of 1,000 networks with 20
+hidden units on scikit-learn's breast cancer data. Ours searches inside
+`skmnist.lanes()`; "skmnist" is without. Ours and each peer search in turns, three
+times. `MLPClassifier` trains all 20 epochs, too (`tol=0`), and uses both cores for
+its products. Slow libraries search once, and a part of the grid that a fixed seed
+draws; ours searches the same part. Keras' `SKLearnClassifier` loses its `fit_kwargs`
+when it is cloned, so the search passes them to `fit`.
 
-NumPy trains networks of this size, with one thread. It starts some sixty operations for
-each update, for up to eight networks at once; the products are a third of the time. A
-second core needs a second process: two threads that start so short operations wait for
-Python's lock longer than they compute.
+NumPy trains networks of this size, each product with one thread. It starts some forty
+operations for each update, for up to twelve networks at once. A second core trains
+other networks in a process of its own: two threads that start so short operations
+wait for Python's lock longer than they compute.
 """,
     "study": """\
 Ours is the command `skmnist study --dataset mnist --preset report --protocol holdout

@@ -318,7 +318,7 @@ class Threads(JoblibWorkers):
 def _close(stream: Iterator | list) -> None:
     """End a stream early, without joblib's warning that its tasks end, too."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"\d+ tasks which were still being processed")
+        warnings.filterwarnings("ignore", r"\d+ tasks (which|have been)")
         if not isinstance(stream, list):
             stream.close()
 
