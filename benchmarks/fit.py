@@ -25,7 +25,11 @@ ORDER = (
     "skorch",
     "SKLearnClassifier",
 )
-MOST_OF_PRODUCTS = 1.1
+# Percent of our epoch that the bare products take, in the same run.
+LEAST_SHARE = 90
+# Batches of so many rows keep every library's products busy: to be several times as
+# quick as a peer is beyond any arithmetic in float32. There the share is the target.
+LARGE = 512
 
 
 def measure(options):
@@ -185,14 +189,19 @@ def _targets(batch_size, found):
         return target(text, ratio(kind, name), least=least)
 
     products = ratio("one epoch", peers.PRODUCTS)
+    share = target(
+        f"batch {batch_size}: the bare matrix products' share of our epoch",
+        None if products is None else 100 * products,
+        least=LEAST_SHARE,
+        unit="%",
+        digits=0,
+    )
+    if batch_size >= LARGE:
+        return [share]
     return [
         over_ours("one epoch", "epoch", "scikeras", 5),
         over_ours("one epoch", "epoch", "MLPClassifier", 4),
-        target(
-            f"batch {batch_size}: epoch, ours over the bare matrix products",
-            None if products is None else 1 / products,
-            most=MOST_OF_PRODUCTS,
-        ),
+        share,
         over_ours("whole fit", "whole fit", "scikeras", 3.5),
         over_ours("whole fit", "whole fit", "MLPClassifier", 3),
     ]

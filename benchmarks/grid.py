@@ -5,12 +5,13 @@
 import itertools
 import math
 import random
+import statistics
 import time
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
 
 import peers
-from timing import Worker, compare, say, spread, table, target
+from timing import Worker, compare, say, spread, table, target, usable_cores
 
 TITLE = "Many small fits"
 EPOCHS = 20
@@ -48,6 +49,9 @@ TARGETS = {
     "architectures": {"MLPClassifier": 2, "scikeras": 15},
     "bagging": {"MLPClassifier": 10},
 }
+# How many fits of one network run at once, in as many lanes; and that network.
+N_AT_ONCE = tuple(2**i for i in range(9))
+ALIKE = peers.Setting((50,), batch_size=32, epochs=10)
 _DATA = {}  # in the process of each peer
 
 
@@ -90,7 +94,36 @@ def measure(options):
                 samples[kind][name] = in_turns(name, run, part, n, n_bagged)
                 said = samples[kind][name]
                 say(f"  {kind}, {name}: {said['theirs']}, ours {said['ours']}")
+    samples["at_once"] = at_once(N_AT_ONCE[: 2 if options.quick else None])
     return samples
+
+
+def at_once(numbers):
+    """Return the seconds of some fits at once, by their number."""
+    seconds = {}
+    with Worker() as worker:
+        worker(prepare, LANES)
+        for _ in range(REPEATS):
+            for n in numbers:
+                seconds.setdefault(str(n), []).append(worker(fit_at_once, n))
+            say(f"  at once: {seconds}")
+    return seconds
+
+
+def fit_at_once(n):
+    """Time some fits of one network that differ in their seeds."""
+    import joblib
+
+    import skmnist
+
+    networks = [
+        peers.make("skmnist", ALIKE).set_params(random_state=seed) for seed in range(n)
+    ]
+    started = time.perf_counter()
+    with skmnist.lanes(n, n_processes=usable_cores() - 1):
+        fit = joblib.delayed(lambda one: one.fit(_DATA["X"], _DATA["y"]))
+        joblib.Parallel()(map(fit, networks))
+    return time.perf_counter() - started
 
 
 def in_turns(name, run, groups, n_repeats, n_bagged):
@@ -196,7 +229,8 @@ def _lanes(name):
         return nullcontext()
     import skmnist
 
-    return skmnist.lanes()
+    # This process is a child, where none would start by itself.
+    return skmnist.lanes(n_processes=usable_cores() - 1)
 
 
 def parameters(name, setting, rates):
@@ -259,7 +293,22 @@ def summarize(samples):
             target(f"{caption}: {name} over ours", ratios.get(name), least=least)
             for name, least in TARGETS[kind].items()
         ]
+    tables.append(_growth(samples["at_once"]))
     return {"tables": tables, "comparisons": comparisons, "targets": targets}
+
+
+def _growth(seconds):
+    """Bring the seconds of fits at once to a table."""
+    medians = {int(n): statistics.median(times) for n, times in seconds.items()}
+    rows = []
+    for n, median in medians.items():
+        slope = ""
+        if n // 2 in medians:
+            slope = f"{math.log2(median / medians[n // 2]):.2f}"
+        each = f"{1000 * median / n:.1f}"
+        rows.append([str(n), spread(seconds[str(n)]), each, slope])
+    columns = ("fits at once", "seconds", "ms a fit", "slope since the row above")
+    return table("64-50-10, batches of 32, 10 epochs, in lanes", columns, rows)
 
 
 COLUMNS = ("", "groups of the grid", "seconds", "ours in lanes, s", "slower than ours")

@@ -63,7 +63,9 @@ class StagedSearchCV(BaseSearchCV):
     scoring : str, callable, list, tuple or dict, default=None
         As for `GridSearchCV`. `record_scoring` adds columns that rules can read.
     n_jobs : int, default=None
-        Number of fits that run in parallel.
+        Number of fits that run in parallel. None for one after the other, where joblib
+        is not told otherwise; but small networks train side by side in this process,
+        see `lanes`. That changes no result.
     refit : bool or str, default=True
         Whether to fit the winner of the last stage on all data at the end. With
         several metrics a text names the one that the rules read. Otherwise they read

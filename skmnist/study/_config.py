@@ -63,7 +63,8 @@ class StudyConfig(Record):
         candidate neither trained nor stopped with. "report" is the test set, as in
         the source report; it makes the results optimistic.
     n_jobs : int, default=1
-        Fits that run at once, on this machine; -1 for one on each core.
+        Fits that run at once, on this machine; -1 for one on each core. With 1, small
+        networks train side by side all the same, see `lanes`.
     backend : {"loky", "dask"}, default="loky"
         Where the fits run: in processes of this machine, or on the workers of a
         Dask cluster, one fit on each.

@@ -70,7 +70,7 @@ def test_targets_are_met_or_not(load):
     assert [(t["measured"], t["met"]) for t in targets] == [
         ("6.00x", True),
         ("not measured", None),
-        ("0.50x", True),
+        ("200%", True),
         ("4.33x", True),
         ("not measured", None),
     ]

@@ -292,3 +292,20 @@ def test_a_program_that_ends_leaves_no_worker(number, tmp_path):
     while processes_of(mark):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_block_has_as_many_processes_as_it_is_told(calls, scores):
+    before = children()
+    with skmnist.lanes(n_processes=0):
+        assert searched() == scores
+        assert children() == before
+    assert not calls
+    with skmnist.lanes(n_processes=1):
+        search_until(lambda: calls, scores)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "all"])
+def test_a_wrong_number_of_processes_is_refused(wrong):
+    block = skmnist.lanes(n_processes=wrong)
+    with pytest.raises(ValueError, match="n_processes must be None or an integer"):
+        block.__enter__()

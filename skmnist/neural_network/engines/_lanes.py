@@ -45,7 +45,7 @@ _own = threading.local()
 
 
 @contextmanager
-def lanes(n: int = 32) -> Iterator[None]:
+def lanes(n: int = 32, *, n_processes: int | None = None) -> Iterator[None]:
     """Train small networks side by side, inside a ``with`` block.
 
     scikit-learn's searches, cross-validations and ensembles then fit several estimators
@@ -57,6 +57,10 @@ def lanes(n: int = 32) -> Iterator[None]:
     ----------
     n : int, default=32
         How many fits run at once.
+    n_processes : int, default=None
+        How many processes may help this one. None for one for each further core, up to
+        three, and for 0 in a process that is itself a worker of joblib, Dask or
+        `multiprocessing`. It holds for the outermost of several blocks.
 
     Yields
     ------
@@ -65,7 +69,7 @@ def lanes(n: int = 32) -> Iterator[None]:
     Raises
     ------
     ValueError
-        If `n` is not a positive integer.
+        If `n` is not a positive integer, or `n_processes` is negative.
 
     Notes
     -----
@@ -76,9 +80,8 @@ def lanes(n: int = 32) -> Iterator[None]:
     (``verbose``), no batch normalization, no distortions, and one of Keras' optimizers
     that treat each weight alone. All others train as they do outside.
 
-    Where there are several cores, up to three processes help: they start when they are
-    needed, take about 50 MB each, and end with the block. None starts on Windows, or in
-    a process that is itself a worker of joblib, Dask or `multiprocessing`.
+    Processes that help start when they are needed, take about 50 MB each, and end with
+    the block. None starts on Windows.
 
     The block holds for the whole process, also for fits in other threads.
 
@@ -98,20 +101,34 @@ def lanes(n: int = 32) -> Iterator[None]:
     """
     if not isinstance(n, Integral) or n < 1:
         raise ValueError(f"n must be a positive integer, got {n!r}")
-    with meeting(), joblib.parallel_config(backend="threading", n_jobs=int(n)):
+    if n_processes is not None and (
+        not isinstance(n_processes, Integral) or n_processes < 0
+    ):
+        raise ValueError(
+            f"n_processes must be None or an integer of at least 0, got {n_processes!r}"
+        )
+    with (
+        meeting(n_processes),
+        joblib.parallel_config(backend="threading", n_jobs=int(n)),
+    ):
         yield
 
 
 @contextmanager
-def meeting() -> Iterator[None]:
+def meeting(n_processes: int | None = None) -> Iterator[None]:
     """Let fits meet inside a ``with`` block; each thread brings its own.
 
     If the block ends with an error, the fits that wait end, too.
+
+    Parameters
+    ----------
+    n_processes : int, default=None
+        As for `lanes`.
     """
     global _meeting
     with _lock:
         before = _meeting
-        opened = _meeting = before or _Meeting()
+        opened = _meeting = before or _Meeting(n_processes)
     try:
         yield
     except BaseException:
@@ -294,8 +311,8 @@ class Seat:
 class _Meeting:
     """The packs of a block of `lanes`, and who is expected."""
 
-    def __init__(self):
-        self.places = Places()
+    def __init__(self, n_processes=None):
+        self.places = Places(n_processes)
         self._visits = set()
         self._packs = {}
         self._n_expected = 0

@@ -60,10 +60,18 @@ def _is_task_of_dask():
 
 
 class Places:
-    """The places of a block of `lanes`."""
+    """The places of a block of `lanes`.
 
-    def __init__(self):
-        self._most, self._pid = most_workers(), os.getpid()
+    Parameters
+    ----------
+    n_workers : int or None
+        Most workers; None for `most_workers`.
+    """
+
+    def __init__(self, n_workers=None):
+        if n_workers is None:
+            n_workers = most_workers()
+        self._most, self._pid = n_workers if can_start() else 0, os.getpid()
         # For all that follows.
         self._changed = threading.Condition()
         self._here_is_free = True
