@@ -173,7 +173,7 @@ def search(name, groups, n_bagged):
     from sklearn.model_selection import GridSearchCV
 
     found = [parameters(name, *group) for group in groups]
-    search = GridSearchCV(
+    whole = GridSearchCV(
         peers.make(_peer(name), groups[0][0]),
         [grid for grid, _ in found],
         cv=FOLDS,
@@ -184,7 +184,7 @@ def search(name, groups, n_bagged):
     with peers.quiet():
         started = time.perf_counter()
         with _lanes(name):
-            search.fit(_DATA["X"], _DATA["y"], **found[0][1])
+            whole.fit(_DATA["X"], _DATA["y"], **found[0][1])
         seconds = time.perf_counter() - started
     if name in TWO:
         _end_processes()
