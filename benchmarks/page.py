@@ -123,6 +123,11 @@ NumPy trains networks of this size, each product with one thread. It starts some
 operations for each update, for up to twelve networks at once. A second core trains
 other networks in a process of its own: two threads that start so short operations
 wait for Python's lock longer than they compute.
+
+The last table tells how the time grows with the number of fits at once. More of them
+cost less each, since their packs are fuller. By itself `lanes` runs 32: scikit-learn
+gives each fit that runs a copy of its rows, so 256 of them take eight times the
+memory.
 """,
     "study": """\
 Ours is the command `skmnist study --dataset mnist --preset report --protocol holdout
