@@ -668,7 +668,7 @@ class KerasMLPClassifier(
 
     def _gains_together(self, X, y):
         """Return whether fits on such data gain by training several at once."""
-        return _training.trains_by_numpy(self, X, y)
+        return _training.gains_together(self, X, y)
 
     def _snapshot(self):
         """Return the attributes that make a copy of this estimator a fitted one."""

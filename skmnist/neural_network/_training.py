@@ -45,7 +45,7 @@ from ._spec import (
     with_numbers,
 )
 from ._tensors import read_variables
-from .engines._array_fit import ArrayNetwork, trains_as_arrays
+from .engines._array_fit import ArrayNetwork, gains_in_company, trains_as_arrays
 from .engines._epochs import EpochOrder, fill_curves
 from .engines._hooks import (
     EarlyStopping,
@@ -133,8 +133,8 @@ def fit(classifier, X, y, sample_weight, validation):
         warn_if_short(classifier, len(rows.y))
 
 
-def trains_by_numpy(classifier, X, y):
-    """Return whether NumPy would train a classifier on some data; False if in doubt.
+def gains_together(classifier, X, y):
+    """Return whether fits on some data gain by training side by side, see `lanes`.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ def trains_by_numpy(classifier, X, y):
 
     Returns
     -------
-    by_numpy : bool
-        Also whether fits on such data can train side by side, see `lanes`.
+    gains : bool
+        False if in doubt.
     """
     if getattr(X, "ndim", None) != 2 or getattr(X, "dtype", None) is None:
         return False
@@ -161,7 +161,8 @@ def trains_by_numpy(classifier, X, y):
     except (TypeError, ValueError):  # a fit will say what is wrong
         return False
     unwatched = _is_unwatched(classifier, spec, X.shape[0])
-    return unwatched and trains_as_arrays(spec, X.shape[0])
+    by_numpy = unwatched and trains_as_arrays(spec, X.shape[0])
+    return by_numpy and gains_in_company(spec, X.shape[0])
 
 
 def partial_fit(classifier, X, y, classes, sample_weight):

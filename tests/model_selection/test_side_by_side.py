@@ -101,6 +101,7 @@ LARGE = KerasMLPClassifier(widths=(400, 400))
     {
         "another estimator": (LogisticRegression(), {}),
         "a large network": (LARGE, {}),
+        "many products": (KerasMLPClassifier(widths=(250, 200)), {}),
         "one that is large": (KerasMLPClassifier(**SMALL), {"widths": 100_000}),
         "one that is wrong": (KerasMLPClassifier(**SMALL), {"widths": -1}),
         "no parameter": (KerasMLPClassifier(**SMALL), {"nothing": 1}),
@@ -177,3 +178,12 @@ def test_the_time_of_a_fit_is_its_own_part():
     began = time.perf_counter()
     search.fit(X, y)
     assert 0 < sum(seconds) < 4 * (time.perf_counter() - began)
+
+
+def test_fits_on_many_values_run_one_after_the_other():
+    many = np.zeros((2**18 + 1, 4), np.float32)
+    classes = np.arange(len(many)) % 3
+    network = KerasMLPClassifier(**SMALL)
+    assert SideBySide(network, None, many, classes).n_together([{}] * 6) == 1
+    few = SideBySide(network, None, many[: 2**18], classes[: 2**18])
+    assert few.n_together([{}] * 6) == 6
