@@ -194,6 +194,10 @@ class JoblibWorkers:
         all are.
     """
 
+    # What scikit-learn adds: its configuration, and the filters of warnings.
+    _parallel_class: type[joblib.Parallel] = Parallel
+    _delayed = staticmethod(delayed)
+
     def __init__(self, n_jobs: int | None, pre_dispatch: int | str, return_as: str):
         self._options = {
             "pre_dispatch": pre_dispatch,
@@ -204,10 +208,6 @@ class JoblibWorkers:
         self._most = joblib.effective_n_jobs(n_jobs)
         self._n_workers = 0
         self._parallel: Parallel | None = None
-
-    # What scikit-learn adds: its configuration, and the filters of warnings.
-    _parallel_class: type[joblib.Parallel] = Parallel
-    _delayed = staticmethod(delayed)
 
     def _open(self) -> None:
         self._parallel = self._parallel_class(n_jobs=self._n_workers, **self._options)

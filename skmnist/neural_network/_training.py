@@ -149,20 +149,21 @@ def gains_together(classifier, X, y):
     -------
     gains : bool
         False if in doubt.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such network; a fit will say so.
     """
     if getattr(X, "ndim", None) != 2 or getattr(X, "dtype", None) is None:
         return False
     params = with_numbers(classifier.get_params(deep=False), X.shape[0])
     # How the inputs are scaled is not known, and does not matter.
     params["input_scaling"] = None
-    try:
-        n_classes = len(np.unique(y))
-        spec = describe(params, X, n_classes=n_classes, random_state=0)
-    except (TypeError, ValueError):  # a fit will say what is wrong
-        return False
-    unwatched = _is_unwatched(classifier, spec, X.shape[0])
-    by_numpy = unwatched and trains_as_arrays(spec, X.shape[0])
-    return by_numpy and gains_in_company(spec, X.shape[0])
+    n_samples, n_classes = X.shape[0], len(np.unique(y))
+    spec = describe(params, X, n_classes=n_classes, random_state=0)
+    by_numpy = _trains_by_numpy(classifier, spec, n_samples)
+    return by_numpy and gains_in_company(spec, n_samples)
 
 
 def partial_fit(classifier, X, y, classes, sample_weight):
@@ -324,10 +325,7 @@ def _key(classifier, rows, held_out, stop_early, everything, looks):
 
 def _n_threads(classifier, rows):
     """Return the number of threads on which the results depend; 0 if on none."""
-    spec = classifier._spec
-    if _is_unwatched(classifier, spec, len(rows.y)) and trains_as_arrays(
-        spec, len(rows.y)
-    ):
+    if _trains_by_numpy(classifier, classifier._spec, len(rows.y)):
         return 0
     load_keras()
     from .keras_side._compiled import n_threads
@@ -368,6 +366,12 @@ def _scaling(spec, rows):
     """Return center and scale of the inputs, if the network scales them."""
     scales = spec["network"]["input_scaling"] is not None
     return center_and_scale(rows) if scales else None
+
+
+def _trains_by_numpy(classifier, spec, n_samples):
+    """Return whether NumPy trains a network, because nobody wants Keras' network."""
+    unwatched = _is_unwatched(classifier, spec, n_samples)
+    return unwatched and trains_as_arrays(spec, n_samples)
 
 
 def _is_unwatched(classifier, spec, n_samples):
@@ -414,8 +418,7 @@ def _goes_on_as_arrays(classifier, new, rows):
         return False
     # Models of which somebody took the optimizer away have the weights only.
     complete = len(classifier._arrays) > len(layer_variables(old["network"]))
-    unwatched = complete and _is_unwatched(classifier, new, len(rows.y))
-    return unwatched and trains_as_arrays(new, len(rows.y))
+    return complete and _trains_by_numpy(classifier, new, len(rows.y))
 
 
 def _train(classifier, rows, held_out, stop_early, epochs, again=None):

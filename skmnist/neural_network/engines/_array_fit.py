@@ -266,8 +266,9 @@ class _Engine:
     def _train(self, rows, order, batch_size):
         """Train for one epoch in some rounds, or for several in one."""
         training = self._training
-        size = training.round_size(len(order), rows.n_dense(batch_size))
-        if len(order) <= size and rows.n_dense(batch_size) == len(rows):
+        n_dense = rows.n_dense(batch_size)
+        size = training.round_size(len(order), n_dense)
+        if len(order) <= size and n_dense == len(rows):
             n_together = training.epochs_at_once(len(order))
             later = range(self._epoch + 1, min(self._epoch + n_together, self.n_epochs))
             orders = [order, *(self._order(epoch, len(rows)) for epoch in later)]

@@ -12,6 +12,7 @@ bit by bit.
 # SPDX-License-Identifier: BSD-3-Clause
 
 import copy
+import itertools
 import math
 import time
 from typing import NamedTuple
@@ -212,6 +213,10 @@ class Training:
         classified correctly.
     seconds : float
         Its share of the last round's time.
+    n_rows, n_steps : int
+        Rows and updates of the next round.
+    first_steps : list of int
+        The step with which each part of the next round begins, and where all end.
     """
 
     def __init__(self, spec, optimizer, weights, seeds, batch_size):
@@ -224,25 +229,9 @@ class Training:
         self.seeds, self.draws = np.array(seeds, np.int64).reshape(-1, 2).T.copy()
         rates = self.network["input_dropout"], *self.network["dropout"]
         self.dropout = [rate for rate in rates if rate]
-        self.rows, self.parts = None, ()
+        self.put(None, ())
         self.losses = self.hits = ()
         self.seconds = 0.0
-
-    @property
-    def n_rows(self):
-        """Rows of the next round."""
-        return sum(map(len, self.parts))
-
-    @property
-    def first_steps(self):
-        """The step with which each part of the next round begins; and where all end."""
-        sizes = [-(-len(part) // self.batch_size) for part in self.parts]
-        return np.cumsum([0, *sizes])
-
-    @property
-    def n_steps(self):
-        """Updates of the next round."""
-        return int(self.first_steps[-1])
 
     def put(self, rows, parts):
         """Choose what the next round trains on.
@@ -256,6 +245,10 @@ class Training:
             one. A part begins with a new batch.
         """
         self.rows, self.parts = rows, parts
+        self.n_rows = sum(map(len, parts))
+        sizes = [-(-len(part) // self.batch_size) for part in parts]
+        self.first_steps = list(itertools.accumulate(sizes, initial=0))
+        self.n_steps = self.first_steps[-1]
 
     def round_size(self, n_rows, n_dense):
         """Return how many rows to put at once, to train on all in parts alike.
@@ -412,7 +405,7 @@ class _Batches:
         """Write the rows of a network."""
         x = x.reshape(-1, x.shape[2])
         true, weights, counts = (a.reshape(-1) for a in (true, weights, counts))
-        for step, part in zip(one.first_steps.tolist(), one.parts, strict=False):
+        for step, part in zip(one.first_steps, one.parts, strict=False):
             begin = step * one.batch_size
             own = slice(begin, begin + len(part))
             one.rows.put(part, x[own], true[own], weights[own])
@@ -427,7 +420,7 @@ class _Batches:
             *first, n_steps = one.first_steps
             one.losses = np.add.reduceat(losses[i, :n_steps], first)
             one.hits = np.add.reduceat(hits[i, :n_steps], first)
-            one.n_updates += int(n_steps)
+            one.n_updates += n_steps
             one.draws += n_steps
 
 

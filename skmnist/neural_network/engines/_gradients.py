@@ -13,6 +13,7 @@ only the curves need waits until the end of a round.
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -223,8 +224,7 @@ class Gradients:
 
     def first(self, n_networks):
         """Return the same for the first networks only."""
-        part = object.__new__(Gradients)
-        part.__dict__.update(self.__dict__)
+        part = copy.copy(self)
         part._layers = [
             _Dense(*(array[:n_networks] for array in layer)) for layer in self._layers
         ]
@@ -360,8 +360,7 @@ class Softmax:
 
     def first(self, n_networks):
         """Return the same for the first networks only; its views are made at once."""
-        part = object.__new__(Softmax)
-        part.__dict__.update(self.__dict__)
+        part = copy.copy(self)
         n_rows = n_networks * self._size
         parts = self._sums, self._targets, self._weights
         totals = [None] * len(self._sums)
@@ -428,8 +427,7 @@ class Logistic:
 
     def first(self, n_networks):
         """Return the same for the first networks only, see `Softmax.first`."""
-        part = object.__new__(Logistic)
-        part.__dict__.update(self.__dict__)
+        part = copy.copy(self)
         arrays = self._outputs, self._targets, self._weights
         parts = (array[:, :n_networks] for array in arrays)
         part._of_steps = list(zip(*parts, strict=True))

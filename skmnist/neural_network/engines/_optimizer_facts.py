@@ -6,7 +6,6 @@ schedule of Keras' own, which a user gave to an optimizer, is asked for its rate
 
 # SPDX-License-Identifier: BSD-3-Clause
 
-import json
 import threading
 from collections import OrderedDict
 
@@ -15,6 +14,7 @@ import numpy as np
 from .._door import load_keras
 from .._optimizer_forms import serialized, treats_each_alone
 from .._optimizer_params import is_scheduled
+from ._plain import as_key
 from ._updates import UPDATES
 
 # Learning rates of a schedule of Keras' that are found and kept at once.
@@ -243,7 +243,7 @@ def states_of(config):
 
 def described_optimizer(described):
     """Return what a fit needs to know of a described optimizer; found out once."""
-    key = json.dumps(described, sort_keys=True)
+    key = as_key(described)
     with _lock:
         if key not in _kept:
             _kept[key] = Described(described)
