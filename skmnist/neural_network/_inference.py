@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf, expit
 
 from .._archive import read_archive, require
 from .._io import ModelFileError
@@ -63,6 +62,19 @@ ACTIVATIONS = (
 # TensorFlow holds them in float32, also where it computes in float64.
 _ROOT_OF_HALF, _LEAK = float(np.float32(0.5**0.5)), float(np.float32(0.2))
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+def erf(z, out=None):
+    """Return SciPy's error function, which takes longer to load than all else here."""
+    from scipy.special import erf
+
+    return erf(z, out=out)
+
+
+def _expit(z, out=None):
+    from scipy.special import expit
+
+    return expit(z, out=out)
 
 
 def _elu(z):
@@ -120,7 +132,7 @@ def _gelu_in_float32(z):
 
 def _glu(z):
     first, second = np.split(z, 2, axis=1)
-    return first * expit(second)
+    return first * _expit(second)
 
 
 def _hard_sigmoid(z):
@@ -166,7 +178,7 @@ def _selu(z):
 
 
 def _silu(z):
-    return np.multiply(z, expit(z), out=z)
+    return np.multiply(z, _expit(z), out=z)
 
 
 def _softmax(z):
@@ -203,7 +215,7 @@ def _sparsemax(z):
 _USUAL = {
     "linear": lambda z: z,
     "relu": lambda z: np.maximum(z, 0, out=z),
-    "sigmoid": lambda z: expit(z, out=z),
+    "sigmoid": lambda z: _expit(z, out=z),
     "silu": _silu,
     "tanh": lambda z: np.tanh(z, out=z),
 }

@@ -18,15 +18,17 @@ import time
 from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import issparse
 
 from .._inference import STATE, layer_variables
 from ._gradients import Gradients, loss_of
 from ._updates import Update, apply_update, step_sizes
 
-# Values of the rows of a network in one round, which limit its memory, and updates.
+# Inputs or outputs of a network in one round, which limit its memory.
 MOST_VALUES = 2**20
-MOST_STEPS = 64
+# Updates of a round, and products of a weight and a row. With more updates, to begin
+# and end a round no longer counts. Twelve networks with so many products take half a
+# second: so long can it take to interrupt them.
+MOST_STEPS, MOST_PRODUCTS = 192, 2**29
 
 _NOT_TRAINED = (STATE, "centre", "scale")
 
@@ -140,7 +142,8 @@ class ArrayRows:
     """
 
     def __init__(self, dtype, rows, scaling):
-        self._is_sparse, self._scaling = issparse(rows.X), scaling
+        # A worker needs no SciPy, which takes longer to load than all else.
+        self._is_sparse, self._scaling = not isinstance(rows.X, np.ndarray), scaling
         if self._is_sparse:
             self._x = rows.X.astype(dtype, copy=False)
         else:
@@ -161,7 +164,6 @@ class ArrayRows:
 
     def n_dense(self, batch_size):
         """Return how many rows may be dense at once."""
-        # A worker needs no scikit-learn, which takes longer to load than all else.
         from .._data import dense_rows
 
         return dense_rows(self._x, batch_size) if self._is_sparse else len(self)
@@ -266,15 +268,27 @@ class Training:
             A multiple of the batch size.
         """
         n_steps = -(-n_rows // self.batch_size)
-        most = min(MOST_VALUES // max(1, self.network["n_features"]), n_dense)
-        n_parts = -(-n_steps // min(-(-most // self.batch_size), MOST_STEPS))
+        most = -(-min(self._most_rows, n_dense) // self.batch_size)
+        n_parts = -(-n_steps // min(most, self._most_steps))
         return -(-n_steps // n_parts) * self.batch_size
 
     def epochs_at_once(self, n_rows):
         """Return how many epochs of some rows a round may have; one if in doubt."""
         n_steps = -(-n_rows // self.batch_size)
-        n_values = n_steps * self.batch_size * self.network["n_features"]
-        return max(1, min(MOST_STEPS // n_steps, MOST_VALUES // max(1, n_values)))
+        n_padded = n_steps * self.batch_size
+        return max(1, min(self._most_steps // n_steps, self._most_rows // n_padded))
+
+    @property
+    def _most_rows(self):
+        """The most rows of a round."""
+        network = self.network
+        return MOST_VALUES // max(1, network["n_features"], network["n_outputs"])
+
+    @property
+    def _most_steps(self):
+        """The most updates of a round."""
+        n_products = len(self.weights) * self.batch_size
+        return max(1, min(MOST_STEPS, MOST_PRODUCTS // n_products))
 
     def parcel(self):
         """Return a copy that has what the next round needs, and no more, as plain data.

@@ -17,6 +17,7 @@ References
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -60,7 +61,8 @@ def initial_values(network, scaling=None, *, draw=None):
     Returns
     -------
     values : list of array
-        In Keras' order, those that `build_network` gives its variables.
+        In Keras' order, those that `build_network` gives its variables. The kernels
+        are not to be changed.
     """
     depth, dtype = len(network["widths"]), network["dtype"]
     seeds = layer_seeds(network["random_state"], 2 * depth + 3)
@@ -77,7 +79,7 @@ def initial_values(network, scaling=None, *, draw=None):
         if name == STATE:
             values.append(np.array([next(draws), 0]))
         elif name == "kernel":
-            values.append((draw or draw_kernel)(*next(kernels), shape, dtype))
+            values.append((draw or _kept_kernel)(*next(kernels), shape, dtype))
         elif name in scaled:
             values.append(np.asarray(scaled[name], dtype))
         else:
@@ -163,6 +165,17 @@ def draw_kernel(initializer, seed, shape, dtype):
         return _between(seed, shape, dtype, _SMALL)
     draw = normal if family == "random" else truncated_normal
     return draw(seed, shape, dtype) * dtype.type(_SMALL)
+
+
+@functools.lru_cache(maxsize=16)
+def _kept_kernel(initializer, seed, shape, dtype):
+    """Return what `draw_kernel` draws; read-only, and kept for a while.
+
+    Most fits of a search begin with the same kernels: those of its ``random_state``.
+    """
+    kernel = draw_kernel(initializer, seed, shape, dtype)
+    kernel.setflags(write=False)
+    return kernel
 
 
 def _between(seed, shape, dtype, limit):

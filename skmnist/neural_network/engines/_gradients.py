@@ -17,7 +17,6 @@ import copy
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import erf
 
 from .._inference import (
     _LEAK,
@@ -26,6 +25,7 @@ from .._inference import (
     _SELU_SCALE,
     ACTIVATION_FUNCTIONS,
     SCALE_SPEED,
+    erf,
 )
 
 # ---- activations and their slopes ---------------------------------------------------

@@ -80,7 +80,7 @@ def lanes(n: int = 32, *, n_processes: int | None = None) -> Iterator[None]:
     (``verbose``), no batch normalization, no distortions, and one of Keras' optimizers
     that treat each weight alone. All others train as they do outside.
 
-    Processes that help start when they are needed, take about 50 MB each, and end with
+    Processes that help start when they are needed, take about 35 MB each, and end with
     the block. None starts on Windows.
 
     The block holds for the whole process, also for fits in other threads.

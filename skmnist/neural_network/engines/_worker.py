@@ -1,7 +1,7 @@
 """A worker: another process of this machine, which calls functions for this one.
 
-It is a Python that loads NumPy and SciPy only, so it starts in half a second. A message
-is a pickle behind its length. Each end sends and receives it whole in one call of the
+It is a Python that loads NumPy only, so it starts in a tenth of a second. A message is
+a pickle behind its length. Each end sends and receives it whole in one call of the
 system: a thread that reads a part at a time waits for Python's lock before each part.
 
 The worker has a session of its own, so Ctrl-C does not reach it. It ends when its other
