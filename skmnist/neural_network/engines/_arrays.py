@@ -129,7 +129,7 @@ class Form:
 
 
 class ArrayRows:
-    """Training rows as a network sees them, in its own type.
+    """Training rows as a network sees them, in its own type, and a one behind each.
 
     Parameters
     ----------
@@ -139,6 +139,12 @@ class ArrayRows:
         The rows, dense or sparse.
     scaling : (ndarray, ndarray) or None
         Center and scale of the inputs.
+
+    Attributes
+    ----------
+    are_few : bool
+        Whether the ones are stored, too, and another process may keep all rows, with
+        those of other fits.
     """
 
     def __init__(self, dtype, rows, scaling):
@@ -150,17 +156,15 @@ class ArrayRows:
             self._x = np.ascontiguousarray(rows.X, dtype)
             if scaling is not None:
                 self._x = _scaled(self._x, *scaling)
+        self.are_few = not self._is_sparse and self._x.size <= MOST_VALUES
+        if self.are_few:
+            self._x = _with_ones(self._x)
         self._y = np.asarray(rows.y).reshape(-1).astype(np.intp)
         weights = rows.sample_weight
         self._weights = None if weights is None else np.asarray(weights, dtype)
 
     def __len__(self):
         return len(self._y)
-
-    @property
-    def are_few(self):
-        """Whether another process may keep them all, with those of other fits."""
-        return not self._is_sparse and self._x.size <= MOST_VALUES
 
     def n_dense(self, batch_size):
         """Return how many rows may be dense at once."""
@@ -170,15 +174,26 @@ class ArrayRows:
 
     def put(self, numbers, x, y, weights):
         """Write some of the rows into arrays."""
-        if not self._is_sparse:
+        if self.are_few:
             # "clip" lets NumPy write into the array itself; no index is out of range.
             np.take(self._x, numbers, axis=0, out=x, mode="clip")
         else:
-            x[:] = self._x[numbers].toarray()
-            if self._scaling is not None:
-                x[:] = _scaled(x, *self._scaling)
+            x[:, :-1], x[:, -1] = self._dense(numbers), 1
         y[:] = self._y[numbers]
         weights[:] = 1 if self._weights is None else self._weights[numbers]
+
+    def _dense(self, numbers):
+        if not self._is_sparse:
+            return self._x[numbers]
+        x = self._x[numbers].toarray()
+        return x if self._scaling is None else _scaled(x, *self._scaling)
+
+
+def _with_ones(x):
+    """Return a copy of rows with a one behind each."""
+    rows = np.ones((len(x), x.shape[1] + 1), x.dtype)
+    rows[:, :-1] = x
+    return rows
 
 
 def _scaled(x, centre, scale):
@@ -356,7 +371,7 @@ class _TakenRows:
 
     def __init__(self, training):
         n_rows, dtype = training.n_rows, training.weights.dtype
-        self._x = np.empty((n_rows, training.network["n_features"]), dtype)
+        self._x = np.empty((n_rows, training.network["n_features"] + 1), dtype)
         self._y, self._weights = np.empty(n_rows, np.intp), np.empty(n_rows, dtype)
         numbers = np.concatenate(training.parts)
         training.rows.put(numbers, self._x, self._y, self._weights)
@@ -403,7 +418,7 @@ class _Batches:
         n_steps, size = first.n_steps, first.batch_size
         dtype = first.weights.dtype
         shape = n, n_steps, size
-        self.x = np.zeros((*shape, first.network["n_features"]), dtype)
+        self.x = np.empty((*shape, first.network["n_features"] + 1), dtype)
         true, weights = np.zeros(shape, np.intp), np.zeros(shape, dtype)
         self._counts = np.zeros(shape, bool)
         for i, one in enumerate(trainings):
@@ -419,10 +434,11 @@ class _Batches:
         """Write the rows of a network."""
         x = x.reshape(-1, x.shape[2])
         true, weights, counts = (a.reshape(-1) for a in (true, weights, counts))
-        for step, part in zip(one.first_steps, one.parts, strict=False):
-            begin = step * one.batch_size
+        for steps, part in zip(itertools.pairwise(one.first_steps), one.parts):
+            begin, end = (step * one.batch_size for step in steps)
             own = slice(begin, begin + len(part))
             one.rows.put(part, x[own], true[own], weights[own])
+            x[own.stop : end] = 0
             counts[own] = True
 
     def write_back(self, trainings):

@@ -6,9 +6,9 @@ number, or along the rows or columns of one network. So what a network computes 
 depend on the networks beside it, nor on how many there are.
 
 To call NumPy takes longer than to compute with so few numbers, so there are few calls.
-The rows of a batch are the last axis: then a bias is one more column of its layer's
-matrix, for an input that is 1, and sums over classes run along contiguous memory. What
-only the curves need waits until the end of a round.
+The rows of a batch are the last axis: then sums over classes run along contiguous
+memory. A bias is one more row of its layer's matrix, for an input that is 1: BLAS adds
+it sooner than NumPy. What only the curves need waits until the end of a round.
 """
 
 # SPDX-License-Identifier: BSD-3-Clause
@@ -135,11 +135,9 @@ class _Dense(NamedTuple):
     ----------
     kernel : ndarray of shape (n_networks, n_in, n_out)
         Weights.
-    bias : ndarray of shape (n_networks, n_out, 1)
-        Biases.
     matrix : ndarray of shape (n_networks, n_in + 1, n_out)
-        Both, the biases below the kernel.
-    kernel_slope, bias_slope, matrix_slope : ndarray
+        The same, and the biases below them.
+    kernel_slope, matrix_slope : ndarray
         Gradients, of the same shapes.
     values : ndarray of shape (n_networks, n_out + 1, batch_size)
         What the layer above gets: the outputs, and a row of ones.
@@ -147,20 +145,17 @@ class _Dense(NamedTuple):
         The outputs alone.
     back : ndarray of shape (n_networks, n_out, batch_size)
         The slopes of the losses along the outputs, before the activation.
-    turned_kernel, turned_matrix, turned_back : ndarray
+    turned_matrix, turned_back : ndarray
         The same numbers, with the last two axes exchanged.
     """
 
     kernel: np.ndarray
-    bias: np.ndarray
     matrix: np.ndarray
     kernel_slope: np.ndarray
-    bias_slope: np.ndarray
     matrix_slope: np.ndarray
     values: np.ndarray
     outputs: np.ndarray
     back: np.ndarray
-    turned_kernel: np.ndarray
     turned_matrix: np.ndarray
     turned_back: np.ndarray
 
@@ -168,18 +163,17 @@ class _Dense(NamedTuple):
 def _dense(weights, slopes, place, shape, batch_size, *, is_last):
     """Return the layer of some inputs and outputs whose weights begin at a place."""
     views, n, (n_in, n_out) = [], len(weights), shape
-    middle, end = place + n_in * n_out, place + (n_in + 1) * n_out
+    end = place + (n_in + 1) * n_out
     for array in (weights, slopes):
         matrix = array[:, place:end].reshape(n, n_in + 1, n_out)
-        views += [matrix[:, :n_in], array[:, middle:end, None], matrix]
+        views += [matrix[:, :n_in], matrix]
     values = np.ones((n, n_out + 1, batch_size), weights.dtype)
     outputs = values[:, :n_out]
     back = np.empty((n, n_out, batch_size), weights.dtype)
     if is_last:
         # The outputs of the last layer become the slopes of the losses.
         outputs = back
-    turned = [_turned(array) for array in (views[0], views[2], back)]
-    return _Dense(*views, values, outputs, back, *turned)
+    return _Dense(*views, values, outputs, back, _turned(views[1]), _turned(back))
 
 
 def _turned(array):
@@ -197,8 +191,9 @@ class Gradients:
         All weights, in the order of the layers.
     slopes : ndarray of shape (n_networks, n_weights)
         Receives the gradients.
-    x : ndarray of shape (n_networks, n_steps, batch_size, n_features)
-        The inputs of each step, centered and scaled if the network does that.
+    x : ndarray of shape (n_networks, n_steps, batch_size, n_features + 1)
+        The inputs of each step, centered and scaled if the network does that. The last
+        one is 1, for the biases.
     loss : Softmax or Logistic
         What the outputs are compared with.
     """
@@ -206,7 +201,7 @@ class Gradients:
     def __init__(self, network, weights, slopes, x, loss):
         self._activations = [ACTIVATIONS_AND_SLOPES[n] for n in network["activations"]]
         self._x, self._loss = x, loss
-        n_networks, _, batch_size, n_features = x.shape
+        batch_size, n_features = x.shape[2], x.shape[3] - 1
         self._factor = self._factor_slope = None
         place = 0
         if network["input_scaling"] == "learned":
@@ -249,7 +244,8 @@ class Gradients:
         """
         x = self._of_steps[step]
         if masks[0] is not None:
-            x = x * masks[0]
+            x = x.copy()
+            x[..., :-1] *= masks[0]
         x = _turned(x)
         slopes = self._forward(x, masks)
         self._loss.to_slopes(step, self._layers[-1].outputs)
@@ -258,12 +254,13 @@ class Gradients:
     def _forward(self, x, masks):
         """Compute the outputs; return the slopes of each activation."""
         below, *others = self._layers
-        kernel = below.turned_kernel
+        matrix = below.turned_matrix
         if self._factor is not None:
             # The same as to scale the inputs.
-            kernel = _turned(below.kernel * (SCALE_SPEED * self._factor))
-        np.matmul(kernel, x, out=below.outputs)
-        np.add(below.outputs, below.bias, out=below.outputs)
+            scaled = below.matrix.copy()
+            scaled[:, :-1] *= SCALE_SPEED * self._factor
+            matrix = _turned(scaled)
+        np.matmul(matrix, x, out=below.outputs)
         slopes = []
         for number, layer in enumerate(others):
             slopes.append(self._activate(number, below.outputs, masks[number + 1]))
@@ -293,8 +290,7 @@ class Gradients:
             if slopes[number - 1] is not None:
                 np.multiply(below.back, slopes[number - 1], out=below.back)
         first = self._layers[0]
-        np.matmul(x, first.turned_back, out=first.kernel_slope)
-        np.add.reduce(first.back, axis=2, keepdims=True, out=first.bias_slope)
+        np.matmul(x, first.turned_back, out=first.matrix_slope)
         if self._factor is not None:
             self._scale_slopes(first)
 
