@@ -23,8 +23,12 @@ from .._inference import STATE, layer_variables
 from ._gradients import Gradients, loss_of
 from ._updates import Update, apply_update, step_sizes
 
-# Inputs or outputs of a network in one round, which limit its memory.
+# Outputs of a network in one round, or inputs that are made for it: they limit memory.
 MOST_VALUES = 2**20
+# Inputs of all networks that are gathered at once: they stay in the cache.
+VALUES_AT_ONCE = 2**17
+# Values of the rows of a fit that another process keeps.
+MOST_KEPT = 2**26
 # Updates of a round, and products of a weight and a row. With more updates, to begin
 # and end a round no longer counts. Twelve networks with so many products take half a
 # second: so long can it take to interrupt them.
@@ -142,23 +146,26 @@ class ArrayRows:
 
     Attributes
     ----------
-    are_few : bool
-        Whether the ones are stored, too, and another process may keep all rows, with
-        those of other fits.
+    are_sparse : bool
+        Whether they are made dense when they are needed.
+    are_kept : bool
+        Whether another process may keep all of them, until the fit ends.
     """
 
     def __init__(self, dtype, rows, scaling):
         # A worker needs no SciPy, which takes longer to load than all else.
-        self._is_sparse, self._scaling = not isinstance(rows.X, np.ndarray), scaling
-        if self._is_sparse:
+        self.are_sparse = not isinstance(rows.X, np.ndarray)
+        self._scaling, self._has_ones = scaling, False
+        if self.are_sparse:
             self._x = rows.X.astype(dtype, copy=False)
         else:
             self._x = np.ascontiguousarray(rows.X, dtype)
             if scaling is not None:
                 self._x = _scaled(self._x, *scaling)
-        self.are_few = not self._is_sparse and self._x.size <= MOST_VALUES
-        if self.are_few:
-            self._x = _with_ones(self._x)
+            self._has_ones = self._x.size <= MOST_VALUES
+            if self._has_ones:
+                self._x = _with_ones(self._x)
+        self.are_kept = not self.are_sparse and self._x.size <= MOST_KEPT
         self._y = np.asarray(rows.y).reshape(-1).astype(np.intp)
         weights = rows.sample_weight
         self._weights = None if weights is None else np.asarray(weights, dtype)
@@ -168,22 +175,28 @@ class ArrayRows:
 
     def n_dense(self, batch_size):
         """Return how many rows may be dense at once."""
+        if not self.are_sparse:
+            return len(self)
         from .._data import dense_rows
 
-        return dense_rows(self._x, batch_size) if self._is_sparse else len(self)
+        most = max(batch_size, MOST_VALUES // max(1, self._x.shape[1]))
+        return min(most, dense_rows(self._x, batch_size))
 
-    def put(self, numbers, x, y, weights):
-        """Write some of the rows into arrays."""
-        if self.are_few:
+    def inputs(self, numbers, x):
+        """Write the inputs of some rows, and their ones, into an array."""
+        if self._has_ones:
             # "clip" lets NumPy write into the array itself; no index is out of range.
             np.take(self._x, numbers, axis=0, out=x, mode="clip")
         else:
             x[:, :-1], x[:, -1] = self._dense(numbers), 1
+
+    def labels(self, numbers, y, weights):
+        """Write the class numbers and the weights of some rows into arrays."""
         y[:] = self._y[numbers]
         weights[:] = 1 if self._weights is None else self._weights[numbers]
 
     def _dense(self, numbers):
-        if not self._is_sparse:
+        if not self.are_sparse:
             return self._x[numbers]
         x = self._x[numbers].toarray()
         return x if self._scaling is None else _scaled(x, *self._scaling)
@@ -283,7 +296,7 @@ class Training:
             A multiple of the batch size.
         """
         n_steps = -(-n_rows // self.batch_size)
-        most = -(-min(self._most_rows, n_dense) // self.batch_size)
+        most = -(-min(n_dense, self._most_rows) // self.batch_size)
         n_parts = -(-n_steps // min(most, self._most_steps))
         return -(-n_steps // n_parts) * self.batch_size
 
@@ -296,8 +309,7 @@ class Training:
     @property
     def _most_rows(self):
         """The most rows of a round."""
-        network = self.network
-        return MOST_VALUES // max(1, network["n_features"], network["n_outputs"])
+        return MOST_VALUES // self.network["n_outputs"]
 
     @property
     def _most_steps(self):
@@ -316,7 +328,7 @@ class Training:
         numbers = self.n_updates + np.arange(self.n_steps)
         parcel = copy.copy(self)
         parcel.optimizer = _KnownRates.of(self.optimizer, numbers)
-        if not self.rows.are_few:
+        if not self.rows.are_kept:
             parcel.rows = _TakenRows(self)
             ends = np.cumsum([0, *map(len, self.parts)]).tolist()
             parcel.parts = list(map(range, ends, ends[1:]))
@@ -367,19 +379,23 @@ class _KnownRates(NamedTuple):
 class _TakenRows:
     """The rows of a parcel: those of one round, in the order to visit."""
 
-    are_few = False
+    are_sparse = are_kept = False
 
     def __init__(self, training):
         n_rows, dtype = training.n_rows, training.weights.dtype
         self._x = np.empty((n_rows, training.network["n_features"] + 1), dtype)
         self._y, self._weights = np.empty(n_rows, np.intp), np.empty(n_rows, dtype)
         numbers = np.concatenate(training.parts)
-        training.rows.put(numbers, self._x, self._y, self._weights)
+        training.rows.inputs(numbers, self._x)
+        training.rows.labels(numbers, self._y, self._weights)
 
-    def put(self, numbers, x, y, weights):
-        """Write some of them into arrays; the numbers are a range."""
-        taken = slice(numbers.start, numbers.stop)
-        x[:], y[:], weights[:] = self._x[taken], self._y[taken], self._weights[taken]
+    def inputs(self, numbers, x):
+        """Write the inputs of some of them into an array."""
+        np.take(self._x, numbers, axis=0, out=x, mode="clip")
+
+    def labels(self, numbers, y, weights):
+        """Write the class numbers and the weights of some of them into arrays."""
+        y[:], weights[:] = self._y[numbers], self._weights[numbers]
 
 
 def train_round(trainings):
@@ -402,6 +418,8 @@ def train_round(trainings):
             if n_networks != batches.n_networks[step]:
                 n_networks = batches.n_networks[step]
                 state.keep(n_networks)
+            if step % batches.n_at_once == 0:
+                batches.gather(step, n_networks)
             state.gradients(step, masks(step, n_networks))
             state.update(step)
         state.write_back(trainings)
@@ -411,35 +429,69 @@ def train_round(trainings):
 
 
 class _Batches:
-    """The batches of a round, filled up with rows that do not count."""
+    """The batches of a round, filled up with rows that do not count.
+
+    Attributes
+    ----------
+    n_networks : list of int
+        How many networks train in each step: the first ones.
+    n_at_once : int
+        The inputs of so many steps are in memory at once.
+    x : ndarray of shape (n_networks, n_at_once, batch_size, n_features + 1)
+        Those inputs; in the first of these steps, call `gather`.
+    loss : Softmax or Logistic
+        What the outputs are compared with.
+    """
 
     def __init__(self, trainings):
         first, n = trainings[0], len(trainings)
         n_steps, size = first.n_steps, first.batch_size
         dtype = first.weights.dtype
         shape = n, n_steps, size
-        self.x = np.empty((*shape, first.network["n_features"] + 1), dtype)
-        true, weights = np.zeros(shape, np.intp), np.zeros(shape, dtype)
-        self._counts = np.zeros(shape, bool)
+        self._rows = [one.rows for one in trainings]
+        self._n_steps = [one.n_steps for one in trainings]
+        # Rows that do not count are the first one again.
+        self._numbers, true = np.zeros(shape, np.intp), np.zeros(shape, np.intp)
+        weights, self._counts = np.zeros(shape, dtype), np.zeros(shape, bool)
+        arrays = self._numbers, true, weights, self._counts
         for i, one in enumerate(trainings):
-            self._fill(one, *(a[i] for a in (self.x, true, weights, self._counts)))
+            self._fill(one, *(array[i].reshape(-1) for array in arrays))
         sums = weights.sum(axis=2, keepdims=True)
         weights /= np.where(sums == 0, 1, sums)
         self.loss = loss_of(first.network, first.smoothing, true, weights)
-        steps = np.array([[one.n_steps] for one in trainings])
+        steps = np.array(self._n_steps)[:, None]
         self.n_networks = np.sum(steps > np.arange(n_steps), axis=0).tolist()
+        row = first.network["n_features"] + 1
+        self.n_at_once = max(1, VALUES_AT_ONCE // (n * size * row))
+        # To take some rows of a sparse matrix takes as long as to take many.
+        if self.n_at_once > n_steps or any(rows.are_sparse for rows in self._rows):
+            self.n_at_once = n_steps
+        self.x = np.empty((n, self.n_at_once, size, row), dtype)
 
     @staticmethod
-    def _fill(one, x, true, weights, counts):
-        """Write the rows of a network."""
-        x = x.reshape(-1, x.shape[2])
-        true, weights, counts = (a.reshape(-1) for a in (true, weights, counts))
-        for steps, part in zip(itertools.pairwise(one.first_steps), one.parts):
-            begin, end = (step * one.batch_size for step in steps)
+    def _fill(one, numbers, true, weights, counts):
+        """Write which rows a network visits, and their labels."""
+        for step, part in zip(one.first_steps, one.parts, strict=False):
+            begin = step * one.batch_size
             own = slice(begin, begin + len(part))
-            one.rows.put(part, x[own], true[own], weights[own])
-            x[own.stop : end] = 0
-            counts[own] = True
+            numbers[own], counts[own] = part, True
+            one.rows.labels(part, true[own], weights[own])
+
+    def gather(self, step, n):
+        """Put the inputs of a step and of the next ones into memory.
+
+        Parameters
+        ----------
+        step : int
+            Number of the step in the round.
+        n : int
+            How many networks still train.
+        """
+        for i in range(n):
+            n_steps = min(self.n_at_once, self._n_steps[i] - step)
+            numbers = self._numbers[i, step : step + n_steps].reshape(-1)
+            x = self.x[i, :n_steps].reshape(len(numbers), -1)
+            self._rows[i].inputs(numbers, x)
 
     def write_back(self, trainings):
         """Give each network its results."""

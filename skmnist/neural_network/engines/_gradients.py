@@ -191,9 +191,9 @@ class Gradients:
         All weights, in the order of the layers.
     slopes : ndarray of shape (n_networks, n_weights)
         Receives the gradients.
-    x : ndarray of shape (n_networks, n_steps, batch_size, n_features + 1)
-        The inputs of each step, centered and scaled if the network does that. The last
-        one is 1, for the biases.
+    x : ndarray of shape (n_networks, n_at_once, batch_size, n_features + 1)
+        The inputs of some steps, centered and scaled if the network does that. The last
+        one is 1, for the biases. Others take their place when they have been used.
     loss : Softmax or Logistic
         What the outputs are compared with.
     """
@@ -242,7 +242,7 @@ class Gradients:
             What dropout multiplies with: the inputs, then the outputs of each hidden
             layer.
         """
-        x = self._of_steps[step]
+        x = self._of_steps[step % len(self._of_steps)]
         if masks[0] is not None:
             x = x.copy()
             x[..., :-1] *= masks[0]

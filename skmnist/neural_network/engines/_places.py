@@ -196,8 +196,9 @@ def _loses_small_numbers():
 class Away:
     """Places in a worker.
 
-    The rows of a fit are the same in each of its rounds. If they are few, the worker
-    keeps them until the fit ends, and gets their name only.
+    The rows of a fit are the same in each of its rounds. So the worker keeps them until
+    the fit ends, and gets their name only; if they are sparse or very many, it gets
+    those of each round.
 
     Raises
     ------
@@ -232,7 +233,7 @@ class Away:
         new = {}
         for parcel in parcels:
             rows = parcel.rows
-            if rows.are_few:
+            if rows.are_kept:
                 if rows not in self._names:
                     self._names[rows] = name = next(_names)
                     weakref.finalize(rows, self._gone.append, name).atexit = False
