@@ -107,14 +107,14 @@ def _refuse_forks(n_jobs: int | None) -> None:
 
 
 # Bytes of all rows of fits that train at once in this process, and how many these are.
-DATA_AT_ONCE = 256 * 2**20
+DATA_AT_ONCE = 512 * 2**20
 MOST_AT_ONCE = 24
 
 
 class SideBySide:
     """Small networks in threads of this process, where they train side by side.
 
-    The last step of the estimator says whether it gains, see `KerasMLPClassifier`. It
+    The last step of the estimator says how many gain, see `KerasMLPClassifier`. It
     opens a meeting for the whole search, and lanes for tasks that gain. Nothing is done
     if somebody has asked for processes, threads or a cluster.
 
@@ -132,7 +132,7 @@ class SideBySide:
         self._estimator, self._data = estimator, (X, y)
         asked = n_jobs is not None or joblib.effective_n_jobs(None) != 1
         self._meet = None if asked else getattr(last_step(estimator), "_meet", None)
-        self._known: dict[str, bool] = {}
+        self._known: dict[str, int] = {}
 
     def meeting(self) -> contextlib.AbstractContextManager:
         """Return the context of the whole search."""
@@ -146,19 +146,21 @@ class SideBySide:
         params : list of dict
             Parameters of the estimator, for each task.
         """
-        if self._meet is None or not all(map(self._gains, params)):
+        if self._meet is None:
             return 1
         n_bytes = getattr(self._data[0], "nbytes", DATA_AT_ONCE)
-        return min(len(params), MOST_AT_ONCE, DATA_AT_ONCE // max(n_bytes, 1))
+        most = min(len(params), DATA_AT_ONCE // max(n_bytes, 1))
+        return max(1, min(most, *map(self._n_of_one, params)))
 
-    def _gains(self, params: Mapping[str, Any]) -> bool:
+    def _n_of_one(self, params: Mapping[str, Any]) -> int:
+        """Return how many fits with some parameters gain by running at once."""
         key = repr(sorted(params.items()))
         if key not in self._known:
             try:
                 one = last_step(clone(self._estimator).set_params(**_cloned(params)))
-                self._known[key] = bool(one._gains_together(*self._data))
+                self._known[key] = one._n_together(*self._data) or MOST_AT_ONCE
             except Exception:  # its fit will tell
-                self._known[key] = False
+                self._known[key] = 1
         return self._known[key]
 
     @contextlib.contextmanager

@@ -666,9 +666,9 @@ class KerasMLPClassifier(
     # Contexts in which fits meet, for a while; and train several at once.
     _meet, _together = staticmethod(meeting), staticmethod(lanes)
 
-    def _gains_together(self, X, y):
-        """Return whether fits on such data gain by training several at once."""
-        return _training.gains_together(self, X, y)
+    def _n_together(self, X, y):
+        """Return how many fits on such data gain by training at once; None for all."""
+        return _training.n_together(self, X, y)
 
     def _snapshot(self):
         """Return the attributes that make a copy of this estimator a fitted one."""

@@ -56,7 +56,7 @@ from .engines._hooks import (
     check_finite,
     hook_data,
 )
-from .engines._lanes import arriving, take_none
+from .engines._lanes import arriving, n_places, take_none, take_place
 from .engines._look_ahead import (
     LOOK_ROWS,
     HeldOutLosses,
@@ -87,7 +87,7 @@ def fit(classifier, X, y, sample_weight, validation):
         Its arguments ``X_val``, ``y_val`` and ``sample_weight_val``.
     """
     # Here, and not around a function: warnings count the frames up to the caller.
-    with arriving():
+    with arriving(getattr(X, "nbytes", 0)):
         started = time.perf_counter()
         classifier._waited = 0.0
         check_together(classifier.get_params(deep=False))
@@ -133,8 +133,8 @@ def fit(classifier, X, y, sample_weight, validation):
         warn_if_short(classifier, len(rows.y))
 
 
-def gains_together(classifier, X, y):
-    """Return whether fits on some data gain by training side by side, see `lanes`.
+def n_together(classifier, X, y):
+    """Return how many fits on some data gain by training at once, see `lanes`.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ def gains_together(classifier, X, y):
 
     Returns
     -------
-    gains : bool
-        False if in doubt.
+    n : int or None
+        1 if in doubt; None for as many as there are.
 
     Raises
     ------
@@ -156,14 +156,15 @@ def gains_together(classifier, X, y):
         If there is no such network; a fit will say so.
     """
     if getattr(X, "ndim", None) != 2 or getattr(X, "dtype", None) is None:
-        return False
+        return 1
     params = with_numbers(classifier.get_params(deep=False), X.shape[0])
     # How the inputs are scaled is not known, and does not matter.
     params["input_scaling"] = None
     n_samples, n_classes = X.shape[0], len(np.unique(y))
     spec = describe(params, X, n_classes=n_classes, random_state=0)
-    by_numpy = _trains_by_numpy(classifier, spec, n_samples)
-    return by_numpy and gains_in_company(spec, n_samples)
+    if not _trains_by_numpy(classifier, spec, n_samples):
+        return 1
+    return None if gains_in_company(spec, n_samples) else n_places()
 
 
 def partial_fit(classifier, X, y, classes, sample_weight):
@@ -467,6 +468,8 @@ def _run_epochs(classifier, rows, held_out, hooks, epochs, title="epoch"):
     trained = _trained(classifier)
     if not isinstance(trained, ArrayNetwork):
         classifier._waited += take_none()
+    elif not gains_in_company(classifier._spec, len(rows.y)):
+        classifier._waited += take_place()
     lines = [EpochLines(title)] if classifier.verbose == 1 else []
     settings = {
         "batch_size": min(classifier.batch_size_, len(rows.y)),

@@ -37,7 +37,7 @@ def away():
 @pytest.fixture
 def all_away(away, monkeypatch):
     """Let all rounds run there; fits must be of one structure."""
-    monkeypatch.setattr(_places.Places, "_take", lambda self, may_leave: away)
+    monkeypatch.setattr(_places.Places, "_take", lambda *_: away)
     monkeypatch.setattr(_places.Places, "_release", lambda self, away: None)
 
 

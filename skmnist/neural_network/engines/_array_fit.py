@@ -33,11 +33,11 @@ from ._plain import PlainNetwork, structure_key
 MOST_WEIGHTS = 2**17
 # Weights times rows of a batch: a third of the multiplications of an update.
 MOST_PRODUCTS = 2**25
-# With more of them, or of values in the data, fits side by side take as long as one
-# after the other, or longer: two hidden layers of 128 units gained 1.3 with batches of
-# 64, 256 and 128 units nothing, and 50 to 150 units on 10,000 digits of MNIST lost a
-# third. On two cores.
-MOST_GAINING, MOST_VALUES_GAINING = 2**21, 2**20
+# With more of them, networks side by side take as long as one after the other. Twelve
+# networks of one layer on one core: 50 units and 64 inputs gained 2.0 with batches of
+# 32, and 1.3 with 200; 784 inputs and batches of 32 gained 1.4 with 16 units, 1.1 with
+# 40, and lost with 150.
+MOST_GAINING = 2**20
 
 
 def trains_as_arrays(spec, n_samples):
@@ -67,7 +67,7 @@ def trains_as_arrays(spec, n_samples):
 
 
 def gains_in_company(spec, n_samples):
-    """Return whether fits that NumPy trains gain time by training side by side.
+    """Return whether fits that NumPy trains gain time side by side on one core.
 
     Parameters
     ----------
@@ -79,8 +79,7 @@ def gains_in_company(spec, n_samples):
     gains : bool
         Whether the time to start operations is most of an update.
     """
-    few = n_samples * spec["network"]["n_features"] <= MOST_VALUES_GAINING
-    return few and _n_products(spec, n_samples) <= MOST_GAINING
+    return _n_products(spec, n_samples) <= MOST_GAINING
 
 
 def _n_weights(network):
@@ -141,7 +140,10 @@ class ArrayNetwork(PlainNetwork):
         callbacks = Hooks(callbacks, self, begin + epochs)
         callbacks.on_train_begin()
         key = structure_key(self.spec), batch_size
-        with one_blas_thread(), lane_for(key, train_round) as lane:
+        if not gains_in_company(self.spec, len(data)):
+            key = None
+        n_products = len(data) * len(training.weights)
+        with one_blas_thread(), lane_for(key, train_round, n_products) as lane:
             engine = _Engine(training, lane, order)
             if held_out is None and not callbacks.watch:
                 engine.n_epochs = begin + epochs

@@ -28,7 +28,7 @@ MOST_VALUES = 2**20
 # Inputs of all networks that are gathered at once: they stay in the cache.
 VALUES_AT_ONCE = 2**17
 # Values of the rows of a fit that another process keeps.
-MOST_KEPT = 2**26
+MOST_KEPT = 2**26  # 47 million are MNIST
 # Updates of a round, and products of a weight and a row. With more updates, to begin
 # and end a round no longer counts. Twelve networks with so many products take half a
 # second: so long can it take to interrupt them.
@@ -316,6 +316,12 @@ class Training:
         """The most updates of a round."""
         n_products = len(self.weights) * self.batch_size
         return max(1, min(MOST_STEPS, MOST_PRODUCTS // n_products))
+
+    @property
+    def n_values_to_send(self):
+        """The values of the rows that another process needs for the next round."""
+        n_rows = len(self.rows) if self.rows.are_kept else self.n_rows
+        return n_rows * self.network["n_features"]
 
     def parcel(self):
         """Return a copy that has what the next round needs, and no more, as plain data.

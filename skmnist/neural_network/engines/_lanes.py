@@ -11,6 +11,9 @@ goes on by itself, with callbacks and validation, until it asks again. So fits n
 agree on epochs or numbers of rows, and one that ends makes room for another. Nobody
 waits for a certain time: who is expected is counted.
 
+Larger networks gain nothing from company on one core. Each has a pack for itself, and
+there are as many of them at once as there are places.
+
 Who is beside a fit changes none of its results, see `_arrays`.
 """
 
@@ -25,7 +28,7 @@ from typing import NamedTuple
 
 import joblib
 
-from ._places import Places
+from ._places import FEWEST_PRODUCTS, Places
 
 # More lanes gain nothing more: their numbers would leave the cache.
 MOST_LANES = 12
@@ -39,6 +42,8 @@ _changed = threading.Condition(_lock)
 # that outlive a search surprise who begins the next one. A round takes some hundredths
 # of a second.
 END_WITHIN = 1.0  # seconds
+# Bytes of the data of all fits that train at once in a meeting. More fits wait.
+DATA_AT_ONCE = 512 * 2**20
 _meeting = None
 # What is known of the fit that runs in this thread.
 _own = threading.local()
@@ -143,12 +148,24 @@ def meeting(n_processes: int | None = None) -> Iterator[None]:
             opened.places.close()
 
 
+def n_places():
+    """Return how many rounds run at once in a meeting that opens now."""
+    return Places().n
+
+
 @contextmanager
-def arriving():
-    """Announce a fit that may take a seat, so that others wait for it."""
+def arriving(n_bytes=0):
+    """Announce a fit that may take a seat, so that others wait for it.
+
+    Parameters
+    ----------
+    n_bytes : int, default=0
+        The size of its data. It waits until there is memory for them.
+    """
     before = getattr(_own, "visit", None)
-    _own.visit = visit = _Visit(_meeting)
+    _own.visit = visit = _Visit(_meeting, before)
     try:
+        visit.wait_for_memory(n_bytes)
         yield
     finally:
         visit.end()
@@ -173,16 +190,33 @@ def take_none():
     return time.perf_counter() - began
 
 
+def take_place():
+    """Wait until fewer large fits train than there are places.
+
+    Returns
+    -------
+    waited : float
+        Seconds that it has waited.
+    """
+    visit, began = getattr(_own, "visit", None), time.perf_counter()
+    if visit is not None:
+        visit.settle()
+        visit.wait_for_place()
+    return time.perf_counter() - began
+
+
 @contextmanager
-def lane_for(key, train):
+def lane_for(key, train, n_products=0):
     """Give the fit of this thread a lane, if it began inside a block of `lanes`.
 
     Parameters
     ----------
-    key : object
-        Equal for fits that can train side by side.
+    key : object or None
+        Equal for fits that can train side by side; None for one that gains nothing.
     train : callable
         Trains a list of them for a round, in place.
+    n_products : int, default=0
+        Products of a weight and a row in an epoch.
 
     Yields
     ------
@@ -193,7 +227,7 @@ def lane_for(key, train):
     if visit is None or visit.meeting is None:
         yield Alone(train)
         return
-    taken = visit.meeting.take(key, train)
+    taken = visit.meeting.take(key, train, n_products)
     visit.settle()
     try:
         yield taken
@@ -214,9 +248,10 @@ class Alone(NamedTuple):
 class _Visit:
     """A fit, from its beginning until it has a seat or needs none."""
 
-    def __init__(self, meeting):
-        self.meeting = meeting
-        self._is_alone = False
+    def __init__(self, meeting, before=None):
+        self.meeting, self._before = meeting, before
+        self._is_alone = self._has_place = False
+        self.n_bytes = 0
         self._expected = meeting is not None
         if self._expected:
             meeting.come(self)
@@ -236,11 +271,31 @@ class _Visit:
         self._is_alone = True
         self.meeting.refuse_if_cancelled()
 
+    def wait_for_memory(self, n_bytes):
+        """Wait until the data of all fits that train are few enough."""
+        if self.meeting is not None and not self._is_within(self.meeting):
+            self.meeting.take_memory(self, n_bytes)
+
+    def wait_for_place(self):
+        """Wait until a place is free."""
+        if self.meeting is None or self._has_place or self._is_within(self.meeting):
+            return
+        self.meeting.free_places.acquire()
+        self._has_place = True
+        self.meeting.refuse_if_cancelled()
+
+    def _is_within(self, meeting):
+        """Return whether a fit of this meeting runs in this thread already."""
+        return self._before is not None and self._before.meeting is meeting
+
     def end(self):
         """Leave, after the fit."""
         self.settle()
         if self.meeting is not None:
             self.meeting.go(self)
+        if self._has_place:
+            self._has_place = False
+            self.meeting.free_places.release()
         if self._is_alone:
             self._is_alone = False
             _without_lane.release()
@@ -253,6 +308,8 @@ class Pack:
     ----------
     train : callable
         Trains a list of them for a round, in place.
+    most : int
+        How many there may be.
 
     Attributes
     ----------
@@ -262,14 +319,14 @@ class Pack:
         Whether a round runs, or somebody is called to run it.
     """
 
-    def __init__(self, train):
-        self.train = train
+    def __init__(self, train, most):
+        self.train, self._most = train, most
         self.seats, self.is_running = [], False
 
     @property
     def is_full(self):
         """Whether there is no seat for another fit."""
-        return len(self.seats) >= MOST_LANES
+        return len(self.seats) >= self._most
 
 
 class Seat:
@@ -313,6 +370,7 @@ class _Meeting:
 
     def __init__(self, n_processes=None):
         self.places = Places(n_processes)
+        self.free_places = threading.Semaphore(self.places.n)
         self._visits = set()
         self._packs = {}
         self._n_expected = 0
@@ -329,6 +387,21 @@ class _Meeting:
             self._visits.discard(visit)
             _changed.notify_all()
 
+    def take_memory(self, visit, n_bytes):
+        """Wait until there is memory for the data of a fit, and take it."""
+
+        def has_memory():
+            n_now = sum(one.n_bytes for one in self._visits)
+            return self._cancelled or not n_now or n_now + n_bytes <= DATA_AT_ONCE
+
+        with _changed:
+            if not has_memory():
+                # Those that would free some do not wait for this one.
+                visit.settle()
+                _changed.wait_for(has_memory)
+            self.refuse_if_cancelled()
+            visit.n_bytes = n_bytes
+
     def wait_for_end(self, seconds):
         """Wait for the end of all fits, but not for long."""
         with _changed:
@@ -340,14 +413,24 @@ class _Meeting:
             self._n_expected += n
             self._start_rounds()
 
-    def take(self, key, train):
-        """Return a seat in the first pack that has one left, or in a new one."""
+    def take(self, key, train, n_products):
+        """Return a seat in the emptiest pack of a key, or in a new one.
+
+        As long as there are fewer packs than places, a fit opens a new one: a place
+        without a pack is idle.
+        """
+        most = MOST_LANES
+        if key is None:
+            key, most = object(), 1
         with _lock:
+            opens = self._leaves_place_idle(n_products)
             packs = self._packs.setdefault(key, [])
-            pack = next((pack for pack in packs if not pack.is_full), None)
-            if pack is None:
-                pack = Pack(train)
+            free = [pack for pack in packs if not pack.is_full]
+            if opens or not free:
+                pack = Pack(train, most)
                 packs.append(pack)
+            else:
+                pack = min(free, key=lambda pack: len(pack.seats))
             taken = Seat(self, pack)
             pack.seats.append(taken)
             return taken
@@ -396,10 +479,16 @@ class _Meeting:
         """End the fits that wait, or will ask."""
         with _lock:
             self._cancelled = True
+            _changed.notify_all()
             for seat in self._all_seats():
                 if seat.asks and not seat.pack.is_running:
                     seat.asks, seat.error = False, RuntimeError(_GIVEN_UP)
                     seat.called.set()
+
+    def _leaves_place_idle(self, n_products):
+        """Return whether one pack more would train where nobody does now."""
+        leaves = n_products * MOST_LANES / 2 >= FEWEST_PRODUCTS
+        return leaves and len(self._all_packs()) < self.places.n
 
     def _all_packs(self):
         return [pack for packs in self._packs.values() for pack in packs]

@@ -32,6 +32,9 @@ FEWEST_ROWS = 128
 # Products of a weight and a row in a round. With fewer, it takes 2 ms here, and as long
 # to wait for other threads and the answer: such searches were no faster with workers.
 FEWEST_PRODUCTS = 2**22
+# Values of rows that a worker does not have yet. To send more takes as long as to train
+# for some epochs; so the round runs here, if nobody else does.
+MOST_SENT = 2**22
 # Rounds that a worker has at once: one trains while the next one is on its way.
 MOST_ROUNDS = 2
 
@@ -78,6 +81,11 @@ class Places:
         # All workers, those that are ready, and the thread that starts another one.
         self._workers, self._ready, self._starting = [], [], None
 
+    @property
+    def n(self):
+        """How many there are."""
+        return 1 + self._most
+
     def train(self, train, trainings):
         """Train a round in the first place that is free.
 
@@ -88,7 +96,7 @@ class Places:
         trainings : list of Training
             Each is changed in place.
         """
-        away = self._take(self._may_leave(trainings))
+        away = self._take(trainings, self._may_leave(trainings))
         try:
             if away is None:
                 train(trainings)
@@ -116,21 +124,25 @@ class Places:
         """Return whether a round may run in a worker, which changes no result."""
         n_rows = sum(one.n_rows for one in trainings)
         n_products = n_rows * len(trainings[0].weights)
-        is_large = n_products >= FEWEST_PRODUCTS
-        is_large = is_large and n_rows >= FEWEST_ROWS * len(trainings)
+        pays = n_products >= FEWEST_PRODUCTS
+        pays = pays and n_rows >= FEWEST_ROWS * len(trainings)
+        pays = pays and all(
+            one.rows.are_kept or one.n_values_to_send <= MOST_SENT for one in trainings
+        )
         is_fork = os.getpid() != self._pid  # the workers are another process's
-        return is_large and not is_fork and not _loses_small_numbers()
+        return pays and not is_fork and not _loses_small_numbers()
 
-    def _take(self, may_leave):
+    def _take(self, trainings, may_leave):
         """Wait for a place; return one in a worker, or None for the one here."""
         with self._changed:
             while True:
                 away = self._least_busy() if may_leave else None
-                if self._here_is_free and not (away and away.is_idle):
+                # An idle worker comes first: a round here holds the lock that all other
+                # fits need.
+                goes = away and away.is_idle and away.n_unknown(trainings) <= MOST_SENT
+                if self._here_is_free and not goes:
                     self._here_is_free = False
                     return None
-                # An idle worker comes before that: a round here holds the lock that
-                # all other fits need.
                 if may_leave and not (away and away.is_idle):
                     self._start_one()
                 if away:
@@ -217,6 +229,12 @@ class Away:
     def is_idle(self):
         """Whether it has nothing to train."""
         return not self.n_rounds
+
+    def n_unknown(self, trainings):
+        """Return how many values of rows would have to be sent."""
+        with self._lock:
+            unknown = [one for one in trainings if one.rows not in self._names]
+        return sum(one.n_values_to_send for one in unknown)
 
     def train(self, train, trainings):
         """Train a round, see `Places.train`."""

@@ -3,6 +3,7 @@
 It is a Python that loads NumPy only, so it starts in a tenth of a second. A message is
 a pickle behind its length. Each end sends and receives it whole in one call of the
 system: a thread that reads a part at a time waits for Python's lock before each part.
+Large arrays follow, each from and to its own memory.
 
 The worker has a session of its own, so Ctrl-C does not reach it. It ends when its other
 end is closed: also if that process was killed.
@@ -23,7 +24,9 @@ from threadpoolctl import threadpool_limits
 
 # The same paths, so that it finds the same modules.
 _CODE = f"import sys; sys.path[:] = sys.argv[1:]; from {__name__} import serve; serve()"
-_LENGTH = struct.Struct("<Q")
+_LENGTH = struct.Struct("<QQ")  # of the pickle, and how many arrays follow
+_SIZE = struct.Struct("<Q")  # of an array
+_LARGE = 2**20  # bytes
 
 
 class LostError(Exception):
@@ -133,17 +136,31 @@ def serve():
 
 
 def _send(connection, thing):
+    large = []
+
+    def stays(buffer):
+        """Keep a large buffer apart from the pickle, and leave a small one there."""
+        array = buffer.raw()
+        if array.nbytes >= _LARGE:
+            large.append(array)
+        return array.nbytes < _LARGE
+
     message = io.BytesIO()
-    message.write(_LENGTH.pack(0))
-    pickle.dump(thing, message, protocol=5)
+    message.write(_LENGTH.pack(0, 0))
+    pickle.dump(thing, message, protocol=5, buffer_callback=stays)
     content = message.getbuffer()
-    _LENGTH.pack_into(content, 0, len(content) - _LENGTH.size)
+    _LENGTH.pack_into(content, 0, len(content) - _LENGTH.size, len(large))
     connection.sendall(content)
+    for array in large:
+        connection.sendall(_SIZE.pack(array.nbytes))
+        connection.sendall(array)
 
 
 def _receive(connection):
-    (length,) = _LENGTH.unpack(_read(connection, _LENGTH.size))
-    return pickle.loads(_read(connection, length))
+    length, n_large = _LENGTH.unpack(_read(connection, _LENGTH.size))
+    content = _read(connection, length)
+    sizes = (_SIZE.unpack(_read(connection, _SIZE.size)) for _ in range(n_large))
+    return pickle.loads(content, buffers=[_read(connection, n) for (n,) in sizes])
 
 
 def _read(connection, length):
