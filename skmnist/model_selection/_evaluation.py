@@ -9,8 +9,8 @@ import os
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -436,8 +436,8 @@ class Evaluation:
         """Run tasks wherever the workers are, and report each as it finishes."""
         answers = {}
         shared = (self.X, self.y, folds, self.common)
-        with self._workers_for(tasks) as workers:
-            for number, answer in workers.run(fit_and_score, shared, tasks):
+        with closing(self._run_groups(shared, tasks)) as finished:
+            for number, answer in finished:
                 if answer is None:  # the time was over before the fit began
                     continue
                 task = tasks[number]
@@ -451,6 +451,16 @@ class Evaluation:
         if len(answers) < len(tasks):
             raise BudgetSpentError(len(answers), len(tasks))
         return [answers[number] for number in sorted(answers)]
+
+    def _run_groups(
+        self, shared: tuple, tasks: list[Task]
+    ) -> Iterator[tuple[int, Any]]:
+        """Run tasks; those that gain side by side, the others one after the other."""
+        for group in self.side_by_side.groups([task.params for task in tasks]):
+            own = [tasks[number] for number in group]
+            with self._workers_for(own) as workers:
+                for number, answer in workers.run(fit_and_score, shared, own):
+                    yield group[number], answer
 
     def _take_score(
         self, task: Task, tasks: list[Task], answers: dict[int, tuple[dict, dict]]

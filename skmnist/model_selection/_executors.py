@@ -11,6 +11,7 @@ dies.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import sys
 import threading
@@ -137,6 +138,26 @@ class SideBySide:
     def meeting(self) -> contextlib.AbstractContextManager:
         """Return the context of the whole search."""
         return contextlib.nullcontext() if self._meet is None else self._meet()
+
+    def groups(self, params: Sequence[Mapping[str, Any]]) -> list[range]:
+        """Divide tasks, in their order, into those that gain and those that do not.
+
+        Parameters
+        ----------
+        params : list of dict
+            Parameters of the estimator, for each task.
+
+        Returns
+        -------
+        groups : list of range
+            Numbers of tasks; of one group where nobody gains.
+        """
+        if self._meet is None:
+            return [range(len(params))]
+        gain = [self._n_of_one(one) > 1 for one in params]
+        changes = [i for i in range(1, len(gain)) if gain[i] != gain[i - 1]]
+        ends = itertools.pairwise([0, *changes, len(gain)])
+        return [range(*pair) for pair in ends]
 
     def n_together(self, params: Sequence[Mapping[str, Any]]) -> int:
         """Return how many tasks run at once, given the parameters of all; 1 for none.

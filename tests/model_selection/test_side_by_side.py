@@ -7,6 +7,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -16,7 +17,7 @@ import skmnist
 from skmnist import KerasMLPClassifier, Race, Stage, StagedSearchCV
 from skmnist.model_selection import _executors
 from skmnist.model_selection._executors import SideBySide
-from skmnist.neural_network.engines import _array_fit
+from skmnist.neural_network.engines import _array_fit, _places
 
 X, y = make_classification(150, 6, n_classes=3, n_informative=4, random_state=0)
 X = X.astype(np.float32)
@@ -101,7 +102,6 @@ LARGE = KerasMLPClassifier(widths=(400, 400))
     {
         "another estimator": (LogisticRegression(), {}),
         "a large network": (LARGE, {}),
-        "many products": (KerasMLPClassifier(widths=(250, 200)), {}),
         "one that is large": (KerasMLPClassifier(**SMALL), {"widths": 100_000}),
         "one that is wrong": (KerasMLPClassifier(**SMALL), {"widths": -1}),
         "no parameter": (KerasMLPClassifier(**SMALL), {"nothing": 1}),
@@ -180,10 +180,47 @@ def test_the_time_of_a_fit_is_its_own_part():
     assert 0 < sum(seconds) < 4 * (time.perf_counter() - began)
 
 
-def test_fits_on_many_values_run_one_after_the_other():
-    many = np.zeros((2**18 + 1, 4), np.float32)
-    classes = np.arange(len(many)) % 3
-    network = KerasMLPClassifier(**SMALL)
-    assert SideBySide(network, None, many, classes).n_together([{}] * 6) == 1
-    few = SideBySide(network, None, many[: 2**18], classes[: 2**18])
-    assert few.n_together([{}] * 6) == 6
+# A network with many products keeps a core busy: there is one for each place.
+MIDDLE = KerasMLPClassifier(widths=(250, 200), batch_size=64, epochs=2, random_state=0)
+
+
+@pytest.mark.parametrize("n_workers", [0, 1, 3])
+def test_of_larger_networks_there_are_as_many_as_places(n_workers, monkeypatch):
+    monkeypatch.setattr(_places, "most_workers", lambda: n_workers)
+    side_by_side = SideBySide(MIDDLE, None, X, y)
+    assert side_by_side.n_together([{}] * 6) == 1 + n_workers
+    assert side_by_side.n_together([{}] * 2) == min(2, 1 + n_workers)
+
+
+def test_larger_networks_train_at_once_and_alone_with_the_same_results(
+    together, monkeypatch
+):
+    monkeypatch.setattr(_places, "most_workers", lambda: 1)
+    stage = [Stage("rate", {"learning_rate": [0.001, 0.003, 0.01]})]
+    beside = StagedSearchCV(MIDDLE, stage, cv=2, random_state=0).fit(X, y)
+    assert set(together) == {1}  # none is beside another one
+    alone = StagedSearchCV(MIDDLE, stage, cv=2, random_state=0, n_jobs=1).fit(X, y)
+    np.testing.assert_equal(scores(beside), scores(alone))
+
+
+def test_tasks_that_gain_and_others_are_divided_in_their_order():
+    side_by_side = SideBySide(KerasMLPClassifier(**SMALL), None, X, y)
+    wide, deep = {"widths": 20_000}, {"depth": 2}
+    groups = side_by_side.groups([{}, deep, wide, wide, {}])
+    assert groups == [range(2), range(2, 4), range(4, 5)]
+    assert side_by_side.groups([wide, wide]) == [range(2)]
+    asked = SideBySide(KerasMLPClassifier(**SMALL), 1, X, y)
+    assert asked.groups([{}, wide, {}]) == [range(3)]
+
+
+def test_a_stage_with_a_large_network_trains_the_small_ones_side_by_side(together):
+    stages = [Stage("width", {"widths": [8, 9, 20_000]})]
+    network = KerasMLPClassifier(**{**SMALL, "epochs": 2}, random_state=0)
+    told = []
+    search = StagedSearchCV(network, stages, cv=3, refit=False, random_state=0)
+    beside = clone(search).set_params(on_trial_end=told.append).fit(X, y)
+    assert max(together) == 3
+    np.testing.assert_equal(
+        scores(beside), scores(search.set_params(n_jobs=1).fit(X, y))
+    )
+    assert [trial.candidate for trial in told] == [0] * 3 + [1] * 3 + [2] * 3
