@@ -30,6 +30,7 @@ BENCHMARKS = (
     "fit",
     "distortions",
     "grid",
+    "narrow",
     "jobs",
     "cluster",
     "caching",
