@@ -130,12 +130,13 @@ cost less each, since their packs are fuller. By itself `lanes` runs 32: scikit-
 gives each fit that runs a copy of its rows, so 256 of them take eight times the
 memory. Fits whose data are more than 512 MB together wait for each other.
 """,
-    "narrow": """`StagedSearchCV` over 20,000 digits with `refit=False`: networks of one hidden layer,
+    "narrow": """\
+`StagedSearchCV` over 20,000 digits with `refit=False`: networks of one hidden layer,
 ReLU, batches of 64, 5 epochs. One search is a stage over widths; one has four seeds of
-one network. With `n_jobs=None` the fits share the cores by themselves; with `n_jobs=1`
-they run one after the other. Each search runs in a process of its own, in turns. Imports
-and loading do not count. The memory is of all processes, with shared pages counted
-once.
+one network. With `n_jobs=None` the fits share the cores by themselves; with
+`n_jobs=1` they run one after the other. Each search runs in a process of its own, in
+turns. Imports and loading do not count. The memory is of all processes, with shared
+pages counted once.
 
 These networks are too large to gain from company on one core: most of an update is in
 its products. So each core trains one of them. The second one has its own copy of the

@@ -93,7 +93,7 @@ def test_the_matrix_products_are_no_peer_and_missing_ones_are_named(load):
     text = load("page").page({"fit": result_of(load("fit"), fit_samples())})
     assert "In 0 of 2 comparisons the peer is faster than ours." in text
     assert "Not installed, so not measured: skorch." in text
-    assert "Without a result so far: distortions, grid, study" in text
+    assert "Without a result so far: distortions, grid, narrow, study" in text
 
 
 def test_ratios_are_of_measurements_in_the_same_turn(load):
@@ -144,3 +144,15 @@ def test_missing_candidates_of_the_study_count_as_the_mean(load):
     }
     samples = {"candidates": candidates, "scikeras": timed}
     assert study.scikeras_total(samples) == (9.0, 1)
+
+
+def test_narrow_networks_are_compared_by_their_medians(load):
+    module = load("narrow")
+
+    def runs(*seconds):
+        return [{"seconds": s, "memory": 100 * s} for s in seconds]
+
+    pair = {module.BESIDE: runs(1, 2, 9), module.AFTER: runs(4, 4, 4)}
+    found = module.summarize(dict.fromkeys(module.STAGES, pair))["targets"]
+    values = [(one["measured"], one["met"]) for one in found]
+    assert values == [("2.00x", True), ("0.50x", True)] * 2

@@ -1,5 +1,6 @@
 """Rounds of lanes in further processes: the same bits, whatever happens to them."""
 
+import copy
 import math
 import os
 import signal
@@ -103,6 +104,37 @@ def test_rows_of_every_kind_travel(kind, all_away, monkeypatch):
     with skmnist.lanes():
         inside = make(**params).fit(rows, FOUR, sample_weight=weights)
     assert bits(inside) == bits(outside)
+
+
+def test_large_arrays_travel_both_ways(away):
+    sent = np.arange(3 * 2**18, dtype=np.float64).reshape(3, -1), np.arange(5), "small"
+    returned = away.worker.call(copy.copy, sent)
+    np.testing.assert_equal(returned, sent)
+    returned[0][0, 0] = 7  # it can be changed
+
+
+def test_a_worker_loads_numpy_only():
+    away = _places.Away()
+    found = away.worker.call(eval, "list(__import__('sys').modules)")
+    away.worker.end()
+    assert {"numpy", train_round.__module__} <= set(found)
+    assert not {"scipy", "sklearn", "keras", "tensorflow"} & set(found)
+
+
+def test_rows_that_are_many_stay_here_if_nobody_else_trains(monkeypatch):
+    monkeypatch.setattr(_places, "FEWEST_PRODUCTS", 0)
+    monkeypatch.setattr(_places, "FEWEST_ROWS", 0)
+    places, away = _places.Places(1), _places.Away.__new__(_places.Away)
+    away.n_rounds, places._ready = 0, [away]
+    monkeypatch.setattr(
+        away, "n_unknown", lambda _: _places.MOST_SENT + 1, raising=False
+    )
+    assert places._take([], may_leave=True) is None
+    assert places._take([], may_leave=True) is away
+    places._release(None)
+    away.n_rounds = 0
+    monkeypatch.setattr(away, "n_unknown", lambda _: _places.MOST_SENT)
+    assert places._take([], may_leave=True) is away
 
 
 def test_a_worker_keeps_rows_as_long_as_their_fit(away, all_away):

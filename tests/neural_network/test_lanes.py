@@ -236,6 +236,88 @@ def test_fits_without_a_lane_train_one_after_the_other(rows):
     assert most == [1] * 6
 
 
+@pytest.fixture
+def at_once(monkeypatch):
+    """List how many fits train at the same time, again and again."""
+    running, found, train = [], [], _array_fit.ArrayNetwork.fit
+
+    def counted(self, *args, **options):
+        running.append(self)
+        try:
+            found.append(len(running))
+            train(self, *args, **options)
+        finally:
+            running.remove(self)
+
+    monkeypatch.setattr(_array_fit.ArrayNetwork, "fit", counted)
+    return found
+
+
+@pytest.mark.parametrize("n_processes", [0, 1])
+def test_larger_networks_train_one_in_each_place(rows, at_once, n_processes):
+    params = {"widths": 800, "batch_size": 150, "epochs": 2}
+    fits = [make(**params, random_state=seed) for seed in range(5)]
+    assert _array_fit.MOST_GAINING < 800 * 14 * 150
+    outside = [bits(fit.fit(rows, FOUR)) for fit in fits]
+    at_once.clear()
+    with skmnist.lanes(n_processes=n_processes):
+        inside = fit_together(fits, (rows, FOUR))
+    assert [bits(fit) for fit in inside] == outside
+    assert max(at_once) == 1 + n_processes
+
+
+@pytest.mark.parametrize("n_data", [0.5, 1, 2])
+def test_fits_whose_data_are_many_wait_for_each_other(
+    rows, at_once, monkeypatch, n_data
+):
+    fits = [make(epochs=3, random_state=seed) for seed in range(6)]
+    outside = [bits(fit.fit(rows, FOUR)) for fit in fits]
+    at_once.clear()
+    monkeypatch.setattr(_lanes, "DATA_AT_ONCE", int(n_data * rows.nbytes))
+    with skmnist.lanes():
+        inside = fit_together(fits, (rows, FOUR))
+    assert [bits(fit) for fit in inside] == outside
+    # One always trains, however large its data are.
+    assert max(at_once) <= max(1, n_data)
+
+
+def test_fits_that_wait_for_memory_end_with_the_block(rows, monkeypatch):
+    monkeypatch.setattr(_lanes, "DATA_AT_ONCE", 0)
+    errors = []
+
+    def fit():
+        try:
+            make().fit(rows, FOUR)
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    with pytest.raises(KeyError), skmnist.lanes():
+        meeting = _lanes._meeting
+        with _lanes.arriving(8):  # somebody who has the memory
+            thread = threading.Thread(target=fit)
+            thread.start()
+            while len(meeting._visits) < 2:
+                thread.join(0.01)
+            raise KeyError
+    thread.join(30)
+    assert "has ended" in errors[0]
+
+
+@pytest.mark.parametrize(
+    ("n_products", "n_places", "sizes"),
+    {
+        "short ones keep together": (2**28 - 1, 2, [3]),
+        "long ones use two places": (2**28, 2, [2, 1]),
+        "long ones have one place": (2**28, 1, [3]),
+    }.values(),
+)
+def test_a_place_is_not_left_idle(n_products, n_places, sizes):
+    meeting = _lanes._Meeting(n_places - 1)
+    for _ in range(3):
+        meeting.take("key", None, n_products)
+    assert [len(pack.seats) for pack in meeting._all_packs()] == sizes
+
+
 def test_kept_fits_are_the_same_inside_and_outside(tmp_path, rows, fitted):
     kept = make(epochs=3, memory=tmp_path)
     with skmnist.lanes():
@@ -280,6 +362,19 @@ def test_epochs_that_nobody_watches_are_trained_together(rounds):
 def test_epochs_that_somebody_watches_are_trained_one_by_one(rounds, watched):
     make(activations=("relu",), epochs=5, batch_size=32, **watched).fit(X, FOUR)
     assert rounds == [1] * 5
+
+
+@pytest.mark.parametrize("values", [1, 3000])
+def test_the_inputs_in_memory_change_no_bit(rows, monkeypatch, values):
+    settings = {"activations": ("silu",), "epochs": 4, "batch_size": 32}
+    data = [(rows, FOUR), (rows[:70], FOUR[:70])]
+    fits = [make(**settings), make(**settings, random_state=1)]
+    apart = [bits(one) for one in fit_together(fits, data)]
+    monkeypatch.setattr(_arrays, "VALUES_AT_ONCE", values)
+    monkeypatch.setattr(_arrays, "MOST_VALUES", values)  # rows without their ones
+    with skmnist.lanes(n_processes=0):
+        beside = [bits(one) for one in fit_together(fits, data)]
+    assert beside == apart
 
 
 @pytest.mark.parametrize("most", [1, 2, 7])

@@ -142,7 +142,7 @@ class ArrayNetwork(PlainNetwork):
         key = structure_key(self.spec), batch_size
         if not gains_in_company(self.spec, len(data)):
             key = None
-        n_products = len(data) * len(training.weights)
+        n_products = len(data) * len(training.weights) * epochs
         with one_blas_thread(), lane_for(key, train_round, n_products) as lane:
             engine = _Engine(training, lane, order)
             if held_out is None and not callbacks.watch:

@@ -309,7 +309,7 @@ class Training:
     @property
     def _most_rows(self):
         """The most rows of a round."""
-        return MOST_VALUES // self.network["n_outputs"]
+        return max(1, MOST_VALUES // self.network["n_outputs"])
 
     @property
     def _most_steps(self):

@@ -2,6 +2,7 @@
 
 # SPDX-License-Identifier: BSD-3-Clause
 
+import functools
 import math
 
 import numpy as np
@@ -34,8 +35,23 @@ class EpochOrder:
         """Return the row numbers of one epoch, of shape (n_samples,)."""
         if not self.shuffle:
             return np.arange(n_samples, dtype=np.int32)
-        generator = np.random.default_rng([self.random_state, epoch])
-        return generator.permutation(n_samples).astype(np.int32)
+        draw = _kept_permutation if n_samples <= FEW_ROWS else _permutation
+        return draw(self.random_state, epoch, n_samples)
+
+
+# Orders of so few rows are kept for a while: the fits of a search have the same ones,
+# and to draw one takes as long as two updates of a small network.
+FEW_ROWS = 5000
+
+
+def _permutation(random_state, epoch, n_samples):
+    generator = np.random.default_rng([random_state, epoch])
+    order = generator.permutation(n_samples).astype(np.int32)
+    order.setflags(write=False)
+    return order
+
+
+_kept_permutation = functools.lru_cache(maxsize=256)(_permutation)
 
 
 def run_epochs(  # noqa: PLR0913

@@ -194,8 +194,8 @@ def _orthogonal(seed, shape, dtype):
 
 # ---- TensorFlow's random numbers ---------------------------------------------------
 
-_LOW, _HALF = np.uint64(2**32 - 1), np.uint64(32)
-_FACTORS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
+_LOW, _HALF = 2**32 - 1, 32
+_FACTORS = 0xD2511F53, 0xCD9E8D57
 _KEY_STEPS = 0x9E3779B9, 0xBB67AE85
 _ROUNDS = 10
 # The key with which TensorFlow makes a key of a seed.
@@ -215,7 +215,7 @@ def _philox(counters, key):
 
     Parameters
     ----------
-    counters : sequence of 4 ndarray of uint64
+    counters : sequence of 4 (ndarray of uint64 or int)
         The words of the counters, each below 2**32.
     key : (int, int)
         The words of the key.
@@ -223,7 +223,7 @@ def _philox(counters, key):
     a, b, c, d = counters
     for i in range(_ROUNDS):
         left, right = (
-            np.uint64((word + i * step) % 2**32)
+            (word + i * step) % 2**32
             for word, step in zip(key, _KEY_STEPS, strict=True)
         )
         first, second = a * _FACTORS[0], c * _FACTORS[1]
@@ -234,11 +234,10 @@ def _philox(counters, key):
 
 def _bits(seed, counters):
     """Return the random bits of a seed, of shape (*counters.shape, 4)."""
-    begin = np.array([[seed % _SEEDS], [0], [0], [0]], np.uint64)
-    *key, third, fourth = _philox(begin, _FIRST_KEY)
+    *key, third, fourth = _philox((seed % _SEEDS, 0, 0, 0), _FIRST_KEY)
     counters = counters.astype(np.uint64)
     words = counters & _LOW, counters >> _HALF, third, fourth
-    hashes = _philox(words, [int(word[0]) for word in key])
+    hashes = _philox(words, key)
     return np.stack(np.broadcast_arrays(*hashes), axis=-1)
 
 

@@ -28,11 +28,14 @@ from typing import NamedTuple
 
 import joblib
 
-from ._places import FEWEST_PRODUCTS, Places
+from ._places import Places
 
 # More lanes gain nothing more: their numbers would leave the cache.
 MOST_LANES = 12
 
+# Products of a weight and a row in all epochs of a fit. With fewer, fits part for two
+# cores in vain: until a worker has started, they would be trained together.
+FEWEST_TO_PART = 2**28
 # One fit at a time trains without a lane.
 _without_lane = threading.RLock()
 # For changes of all that fits share here; and for who waits for one.
@@ -56,7 +59,7 @@ def lanes(n: int = 32, *, n_processes: int | None = None) -> Iterator[None]:
     scikit-learn's searches, cross-validations and ensembles then fit several estimators
     at once, in threads. Those `KerasMLPClassifier` that have the same layers, batch
     size, optimizer and precision train together, up to twelve of them, which takes
-    little longer than one of them.
+    little longer than one of them. Of larger networks, each core trains one.
 
     Parameters
     ----------
@@ -83,7 +86,11 @@ def lanes(n: int = 32, *, n_processes: int | None = None) -> Iterator[None]:
     A search follows this block if its ``n_jobs`` is None. Side by side train fresh fits
     that NumPy trains: dense data, at most 131,072 weights, no `callbacks`, no output
     (``verbose``), no batch normalization, no distortions, and one of Keras' optimizers
-    that treat each weight alone. All others train as they do outside.
+    that treat each weight alone. All others train as they do outside. A network is
+    larger if it has more than a million weights times rows of a batch.
+
+    Each fit has its own copy of its rows. Fits whose data are more than 512 MB together
+    wait for each other.
 
     Processes that help start when they are needed, take about 35 MB each, and end with
     the block. None starts on Windows.
@@ -216,7 +223,7 @@ def lane_for(key, train, n_products=0):
     train : callable
         Trains a list of them for a round, in place.
     n_products : int, default=0
-        Products of a weight and a row in an epoch.
+        Products of a weight and a row in all epochs.
 
     Yields
     ------
@@ -416,14 +423,15 @@ class _Meeting:
     def take(self, key, train, n_products):
         """Return a seat in the emptiest pack of a key, or in a new one.
 
-        As long as there are fewer packs than places, a fit opens a new one: a place
-        without a pack is idle.
+        As long as there are fewer packs than places, a long fit opens a new one: a
+        place without a pack is idle.
         """
         most = MOST_LANES
         if key is None:
             key, most = object(), 1
         with _lock:
-            opens = self._leaves_place_idle(n_products)
+            is_long = n_products >= FEWEST_TO_PART
+            opens = is_long and len(self._all_packs()) < self.places.n
             packs = self._packs.setdefault(key, [])
             free = [pack for pack in packs if not pack.is_full]
             if opens or not free:
@@ -484,11 +492,6 @@ class _Meeting:
                 if seat.asks and not seat.pack.is_running:
                     seat.asks, seat.error = False, RuntimeError(_GIVEN_UP)
                     seat.called.set()
-
-    def _leaves_place_idle(self, n_products):
-        """Return whether one pack more would train where nobody does now."""
-        leaves = n_products * MOST_LANES / 2 >= FEWEST_PRODUCTS
-        return leaves and len(self._all_packs()) < self.places.n
 
     def _all_packs(self):
         return [pack for packs in self._packs.values() for pack in packs]
