@@ -30,8 +30,8 @@ VALUES_AT_ONCE = 2**17
 # Values of the rows of a fit that another process keeps.
 MOST_KEPT = 2**26  # 47 million are MNIST
 # Updates of a round, and products of a weight and a row. With more updates, to begin
-# and end a round no longer counts. Twelve networks with so many products take half a
-# second: so long can it take to interrupt them.
+# and end a round no longer counts. A round takes some tenths of a second at most: so
+# long can it take to interrupt a block of lanes.
 MOST_STEPS, MOST_PRODUCTS = 192, 2**29
 
 _NOT_TRAINED = (STATE, "centre", "scale")

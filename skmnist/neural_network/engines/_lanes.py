@@ -42,8 +42,8 @@ _without_lane = threading.RLock()
 _lock = threading.RLock()
 _changed = threading.Condition(_lock)
 # After an error, a block waits so long for the fits that it has given up: threads
-# that outlive a search surprise who begins the next one. A round takes some hundredths
-# of a second.
+# that outlive a search surprise who begins the next one. A round takes some tenths of
+# a second at most.
 END_WITHIN = 1.0  # seconds
 # Bytes of the data of all fits that train at once in a meeting. More fits wait.
 DATA_AT_ONCE = 512 * 2**20
