@@ -56,7 +56,7 @@ from .engines._hooks import (
     check_finite,
     hook_data,
 )
-from .engines._lanes import arriving, n_places, take_none, take_place
+from .engines._lanes import arriving, n_places, take_none
 from .engines._look_ahead import (
     LOOK_ROWS,
     HeldOutLosses,
@@ -468,8 +468,6 @@ def _run_epochs(classifier, rows, held_out, hooks, epochs, title="epoch"):
     trained = _trained(classifier)
     if not isinstance(trained, ArrayNetwork):
         classifier._waited += take_none()
-    elif not gains_in_company(classifier._spec, len(rows.y)):
-        classifier._waited += take_place()
     lines = [EpochLines(title)] if classifier.verbose == 1 else []
     settings = {
         "batch_size": min(classifier.batch_size_, len(rows.y)),

@@ -1,6 +1,7 @@
 """Lanes: the same bits alone and in company, in searches, after errors."""
 
 import threading
+from contextlib import ExitStack
 
 import keras
 import numpy as np
@@ -239,17 +240,17 @@ def test_fits_without_a_lane_train_one_after_the_other(rows):
 @pytest.fixture
 def at_once(monkeypatch):
     """List how many fits train at the same time, again and again."""
-    running, found, train = [], [], _array_fit.ArrayNetwork.fit
+    running, found, train = [], [], _array_fit.run_epochs
 
-    def counted(self, *args, **options):
-        running.append(self)
+    def counted(network, *args, **options):
+        running.append(network)
         try:
             found.append(len(running))
-            train(self, *args, **options)
+            return train(network, *args, **options)
         finally:
-            running.remove(self)
+            running.remove(network)
 
-    monkeypatch.setattr(_array_fit.ArrayNetwork, "fit", counted)
+    monkeypatch.setattr(_array_fit, "run_epochs", counted)
     return found
 
 
@@ -283,6 +284,7 @@ def test_fits_whose_data_are_many_wait_for_each_other(
 
 def test_fits_that_wait_for_memory_end_with_the_block(rows, monkeypatch):
     monkeypatch.setattr(_lanes, "DATA_AT_ONCE", 0)
+    monkeypatch.setattr(_lanes, "END_WITHIN", 0.1)
     errors = []
 
     def fit():
@@ -291,14 +293,14 @@ def test_fits_that_wait_for_memory_end_with_the_block(rows, monkeypatch):
         except RuntimeError as error:
             errors.append(str(error))
 
-    with pytest.raises(KeyError), skmnist.lanes():
+    with ExitStack() as holder, pytest.raises(KeyError), skmnist.lanes():
         meeting = _lanes._meeting
-        with _lanes.arriving(8):  # somebody who has the memory
-            thread = threading.Thread(target=fit)
-            thread.start()
-            while len(meeting._visits) < 2:
-                thread.join(0.01)
-            raise KeyError
+        holder.enter_context(_lanes.arriving(8))  # has the memory, also afterwards
+        thread = threading.Thread(target=fit)
+        thread.start()
+        while len(meeting._visits) < 2:
+            thread.join(0.01)
+        raise KeyError
     thread.join(30)
     assert "has ended" in errors[0]
 

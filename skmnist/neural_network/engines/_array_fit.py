@@ -135,15 +135,18 @@ class ArrayNetwork(PlainNetwork):
         """Train for some epochs, see `ProgramNetwork.fit`."""
         self._begin(batch_size)
         network, training = self.spec["network"], self._training
-        data = ArrayRows(network["dtype"], rows, self._form.scaling(self._first))
         begin = len(self.history_.get("loss", ()))
         callbacks = Hooks(callbacks, self, begin + epochs)
         callbacks.on_train_begin()
         key = structure_key(self.spec), batch_size
-        if not gains_in_company(self.spec, len(data)):
+        if not gains_in_company(self.spec, len(rows.y)):
             key = None
-        n_products = len(data) * len(training.weights) * epochs
+        n_products = len(rows.y) * len(training.weights) * epochs
+        asked = time.perf_counter()
         with one_blas_thread(), lane_for(key, train_round, n_products) as lane:
+            self.waited += time.perf_counter() - asked
+            # Not earlier: fits that wait for a lane need no copies.
+            data = ArrayRows(network["dtype"], rows, self._form.scaling(self._first))
             engine = _Engine(training, lane, order)
             if held_out is None and not callbacks.watch:
                 engine.n_epochs = begin + epochs

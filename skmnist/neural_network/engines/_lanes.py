@@ -197,21 +197,6 @@ def take_none():
     return time.perf_counter() - began
 
 
-def take_place():
-    """Wait until fewer large fits train than there are places.
-
-    Returns
-    -------
-    waited : float
-        Seconds that it has waited.
-    """
-    visit, began = getattr(_own, "visit", None), time.perf_counter()
-    if visit is not None:
-        visit.settle()
-        visit.wait_for_place()
-    return time.perf_counter() - began
-
-
 @contextmanager
 def lane_for(key, train, n_products=0):
     """Give the fit of this thread a lane, if it began inside a block of `lanes`.
@@ -219,7 +204,8 @@ def lane_for(key, train, n_products=0):
     Parameters
     ----------
     key : object or None
-        Equal for fits that can train side by side; None for one that gains nothing.
+        Equal for fits that can train side by side; None for one that gains nothing. It
+        waits for a free place, and keeps it until the fit ends.
     train : callable
         Trains a list of them for a round, in place.
     n_products : int, default=0
@@ -234,6 +220,9 @@ def lane_for(key, train, n_products=0):
     if visit is None or visit.meeting is None:
         yield Alone(train)
         return
+    if key is None:
+        visit.settle()
+        visit.wait_for_place()
     taken = visit.meeting.take(key, train, n_products)
     visit.settle()
     try:
