@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 from study import watch
-from timing import in_turns, say, spread, table, target
+from timing import compare, in_turns, say, spread, table, target
 
 TITLE = "Narrow networks on MNIST"
 N_ROWS = 20_000
@@ -77,12 +77,14 @@ def summarize(samples):
     """Bring the samples to a table and targets."""
     rows, targets = [], []
     for stage, found in samples.items():
-        seconds, memory = ({}, {})
+        seconds, memory = {}, {}
         for mode, runs in found.items():
-            seconds[mode] = [one["seconds"] for one in runs]
+            seconds[mode] = {turn: one["seconds"] for turn, one in enumerate(runs)}
             memory[mode] = statistics.median(one["memory"] for one in runs)
-            rows.append([stage, mode, spread(seconds[mode]), f"{memory[mode]:.0f}"])
-        ratio = statistics.median(seconds[AFTER]) / statistics.median(seconds[BESIDE])
+            rows.append(
+                [stage, mode, spread(seconds[mode].values()), f"{memory[mode]:.0f}"]
+            )
+        ratio = compare(stage, AFTER, seconds[BESIDE], seconds[AFTER])["ratio"]
         more = memory[BESIDE] / memory[AFTER]
         targets += [
             target(f"{stage}: {AFTER} over {BESIDE}", ratio, least=LEAST),
